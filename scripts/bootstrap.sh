@@ -1,0 +1,46 @@
+# Sourced by ./demo, ./test and .ci/run: makes .venv from requirements.lock and puts it on PATH.
+# bootstrap DEBIAN_PACKAGE... installs the missing ones by apt when it may, else says which line to run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+fail() { printf '%s\n' "$*" >&2; exit 2; }
+
+install_debian_packages() {
+  local missing=() package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = "ii " ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || fail "Missing: ${missing[*]}. As root, run: $line"
+  printf 'Installing %s ...\n' "${missing[*]}" >&2
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
+    </dev/null >"$log" 2>&1 || { cat "$log" >&2; fail "apt could not install ${missing[*]}."; }
+}
+
+make_venv() {
+  local stamp
+  stamp=$(cat "$root/requirements.lock" "$root/pyproject.toml" <(python3 -VV) | sha256sum)
+  [ "$(cat "$root/.venv/stamp" 2>/dev/null)" = "$stamp" ] && return
+  printf 'Preparing .venv ...\n' >&2
+  rm -rf "$root/.venv"
+  {
+    python3 -m venv "$root/.venv" &&
+      "$root/.venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$root/requirements.lock" &&
+      "$root/.venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e "$root"
+  } >"$log" 2>&1 || { cat "$log" >&2; rm -rf "$root/.venv"; fail "Could not make .venv (the lines above say why)."; }
+  printf '%s' "$stamp" >"$root/.venv/stamp"
+}
+
+bootstrap() {
+  command -v python3 >/dev/null || fail "python3 is missing: Ombud needs Python 3.11 or newer."
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Ombud needs Python 3.11 or newer; this is $(python3 -V)."
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_debian_packages python3-venv
+  install_debian_packages "$@"
+  make_venv
+  rm -f "$log"
+  trap - EXIT
+  PATH="$root/.venv/bin:$PATH"
+}

@@ -1,0 +1,75 @@
+"""Numbered .sql files, applied in order, each in a transaction of its own: a killed migration leaves no trace.
+
+Each part of Ombud keeps its tables' files in its own `migrations` folder, so versions are counted by part.
+"""
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+
+from ombud.db.operation import Operation, Statement
+from ombud.db.sqlite import Database
+from ombud.errors import ConfigurationError
+
+_FILE = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+
+_CREATE = Statement(
+    "create_schema_version",
+    "create table if not exists schema_version(part text primary key, version integer not null) without rowid",
+)
+_READ = Statement("read_schema_version", "select version from schema_version where part = :part")
+_WRITE = Statement(
+    "write_schema_version",
+    "insert into schema_version(part, version) values (:part, :version)"
+    " on conflict (part) do update set version = excluded.version",
+)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file: its number and its statements."""
+
+    version: int
+    script: str
+
+
+def migrations_of(package: str) -> list[Migration]:
+    """Read the numbered files of `package/migrations`, lowest first."""
+    found = [
+        Migration(int(match[1]), file.read_text("utf-8"))
+        for file in files(package).joinpath("migrations").iterdir()
+        if (match := _FILE.match(file.name))
+    ]
+    return sorted(found, key=lambda migration: migration.version)
+
+
+def migrate(database: Database, packages: list[str]) -> None:
+    """Bring the tables of these packages up to date; safe when many processes start at once.
+
+    Raises ConfigurationError when the database was written by a newer Ombud.
+    """
+    for package in packages:
+        migrations = migrations_of(package)
+        current = database.write(lambda package=package: _version(package))  # type: ignore[misc]
+        newest = migrations[-1].version
+        if current > newest:
+            raise ConfigurationError(
+                f"{database.path} has version {current} of the {package} tables; this Ombud knows up to {newest}."
+                " Start the newer Ombud that wrote it."
+            )
+        for migration in migrations[current:]:
+            database.write(lambda package=package, migration=migration: _apply(package, migration))  # type: ignore[misc]
+
+
+def _version(package: str) -> Operation[int]:
+    yield _CREATE, {}
+    rows = yield _READ, {"part": package}
+    return int(rows[0]["version"]) if rows else 0
+
+
+def _apply(package: str, migration: Migration) -> Operation[None]:
+    # Another process may have applied it since we looked.
+    if (yield from _version(package)) >= migration.version:
+        return
+    yield Statement(f"migration_{migration.version}", migration.script), {}
+    yield _WRITE, {"part": package, "version": migration.version}

@@ -1,0 +1,44 @@
+"""Reads named SQL: `-- name: lease_lanes`, then a line of why, then one statement."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+from ombud.db.operation import Statement
+
+_NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+
+
+class Queries:
+    """The statements of one .sql file, by name: `queries["lease_lanes"]`. An unknown name is a KeyError."""
+
+    def __init__(self, source: str, text: str) -> None:
+        self._source = source
+        self._statements: dict[str, Statement] = {}
+        _, *parts = _NAME.split(text)
+        for name, body in zip(parts[::2], parts[1::2], strict=True):
+            if name in self._statements:
+                raise ValueError(f"{source}: two queries are named {name}")
+            self._statements[name] = Statement(name, _without_comments(body))
+
+    def __getitem__(self, name: str) -> Statement:
+        """Return the statement of that name."""
+        try:
+            return self._statements[name]
+        except KeyError:
+            raise KeyError(f"{self._source} has no query named {name}") from None
+
+    def __iter__(self) -> Iterator[Statement]:
+        """Iterate over the statements in the order of the file."""
+        return iter(self._statements.values())
+
+
+def _without_comments(body: str) -> str:
+    return "\n".join(line for line in body.strip().splitlines() if not line.startswith("--")).strip()
+
+
+@cache
+def read_queries(package: str) -> Queries:
+    """Read `queries.sql` of a package, once in a process."""
+    return Queries(f"{package}/queries.sql", files(package).joinpath("queries.sql").read_text("utf-8"))

@@ -1,0 +1,40 @@
+"""Every error that Ombud raises on purpose. One root; the docstring of a class is its message."""
+
+
+class OmbudError(Exception):
+    """Something that Ombud can name went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class ConfigurationError(OmbudError):
+    """A setting, a flag or the place where Ombud runs is wrong; nothing was started."""
+
+
+class InvalidInput(OmbudError):
+    """A value cannot be accepted. `field` names it the way the caller wrote it, e.g. `[3].order_id`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotFound(OmbudError):
+    """No such thing."""
+
+
+class Conflict(OmbudError):
+    """The request contradicts what is already stored."""
+
+
+class Refused(OmbudError):
+    """Understood, and refused: the rules of this installation forbid it."""
+
+
+class StorageUnavailable(OmbudError):
+    """The database cannot take the write now; nothing was stored. Try again."""
+
+
+class NetworkError(OmbudError):
+    """The other side could not be reached or did not answer in time."""

@@ -1,0 +1,65 @@
+"""63-bit ids that grow with time, made by the process that appends: 41 bits of milliseconds, 10 of node, 12 of counter.
+
+Random keys cost a B-tree 30 times more than growing ones, and a database sequence hands out used ids after a restore.
+People see them with a prefix, in Crockford's base 32 (https://www.crockford.com/base32.html): `evt_0k8yp3j5w0g00`.
+"""
+
+import threading
+from collections.abc import Callable
+
+from ombud.errors import InvalidInput
+
+# 2026-01-01T00:00:00Z in milliseconds since 1970; 41 bits last until 2095.
+EPOCH_MILLISECONDS = 1_767_225_600_000
+NODES = 1 << 10
+COUNTER_BITS = 12
+NODE_BITS = 10
+ID_LIMIT = 1 << 63
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGITS = 13
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+
+
+class IdSource:
+    """Makes the ids of one process. Thread-safe; never goes back, even when the clock does."""
+
+    def __init__(self, node: int, clock: Callable[[], int]) -> None:
+        """`node` is below NODES and not in use elsewhere; `clock` gives UTC microseconds."""
+        if not 0 <= node < NODES:
+            raise ValueError(f"node {node} is not between 0 and {NODES - 1}")
+        self._node = node << COUNTER_BITS
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._millisecond = 0
+        self._counter = 0
+
+    def next(self) -> int:
+        """Return an id greater than every earlier one of this source."""
+        with self._lock:
+            now = self._clock() // 1000 - EPOCH_MILLISECONDS
+            if now > self._millisecond:
+                self._millisecond, self._counter = now, 0
+            else:
+                self._counter += 1
+                if self._counter >> COUNTER_BITS:
+                    self._millisecond, self._counter = self._millisecond + 1, 0
+            return (self._millisecond << (NODE_BITS + COUNTER_BITS)) | self._node | self._counter
+
+
+def format_id(prefix: str, number: int) -> str:
+    """Return the id as people see it: `evt_` and 13 characters, which sort as the numbers do."""
+    digits = [_ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(_DIGITS))]
+    return f"{prefix}_{''.join(digits)}"
+
+
+def parse_id(prefix: str, text: str, field: str = "id") -> int:
+    """Return the number of an id that people see; raises InvalidInput naming the field."""
+    head, _, digits = text.partition("_")
+    if head == prefix and len(digits) == _DIGITS and all(digit in _VALUES for digit in digits):
+        number = 0
+        for digit in digits:
+            number = number * 32 + _VALUES[digit]
+        if number < ID_LIMIT:
+            return number
+    raise InvalidInput(field, f"{text[:40]!r} is not an id of this kind: it looks like {format_id(prefix, 0)}.")

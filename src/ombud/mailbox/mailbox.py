@@ -1,0 +1,233 @@
+"""The mailbox's operations: append, lease, load, settle, release. Each is a generator that a database driver runs.
+
+The rules that keep them right are in docs/architecture.md. A side that uses a mailbox supplies one statement, `facts`:
+given `:lane_id` it returns one row about the lane's destination, whose column `closed` is null or the reason why
+nothing is to be done for it.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from ombud.db.operation import Operation, Row, Statement
+from ombud.db.queries import read_queries
+from ombud.mailbox.ids import NODES, IdSource
+from ombud.mailbox.model import Box, Delivery, Done, Draft, Interrupted, Lane, Loaded, Result, State
+from ombud.mailbox.retry import Verdict, judge
+from ombud.settings import RETRY_SECONDS
+
+sql = read_queries("ombud.mailbox")
+
+Clock = Callable[[], int]
+
+# Seconds that a lease lasts without a sign of life: three missed extensions and one long commit.
+LEASE_SECONDS = 30.0
+# Rows that one load of one lane may look at: enough distinct subjects to fill its window.
+LOAD_ROWS = 256
+# Deliveries that one step moves to `skipped`: one commit stays short.
+SKIP_ROWS = 1_000
+# The facts of a lane whose destination somebody deleted by hand.
+NO_DESTINATION = {"closed": "destination missing"}
+
+
+def claim_node() -> Operation[int]:
+    """Take this process's share of the id space; commit it before the first id is made."""
+    rows = yield sql["claim_node"], {}
+    return int(rows[0]["last"]) % NODES
+
+
+class Mailbox:
+    """The deliveries of one box, and the rules by which they move."""
+
+    def __init__(
+        self,
+        box: Box,
+        facts: Statement,
+        ids: IdSource,
+        clock: Clock,
+        *,
+        retry_seconds: Sequence[float] = RETRY_SECONDS,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self.box = box
+        self.ids = ids
+        self.clock = clock
+        self._facts = facts
+        self._retry_seconds = retry_seconds
+        self._lease_microseconds = round(lease_seconds * 1_000_000)
+
+    def add_lane(self, shop_id: int, destination_id: int, slot: int = 0) -> Operation[int]:
+        """Make a lane for a destination; returns its id."""
+        lane_id = self.ids.next()
+        values = {"id": lane_id, "box": self.box, "shop_id": shop_id, "destination_id": destination_id, "slot": slot}
+        yield sql["insert_lane"], values
+        return lane_id
+
+    def append(self, drafts: Sequence[Draft]) -> Operation[list[int]]:
+        """Store events and one delivery for each of their lanes, and ring those lanes; returns the events' ids."""
+        now = self.clock()
+        events: list[Mapping[str, Any]] = []
+        deliveries: list[Mapping[str, Any]] = []
+        for draft in drafts:
+            event_id = self.ids.next()
+            shared = {"shop_id": draft.shop_id, "subject": draft.subject, "now": now}
+            events.append(
+                shared
+                | {
+                    "id": event_id,
+                    "box": self.box,
+                    "type": draft.type,
+                    "data": draft.data,
+                    "fan_out": len(draft.lane_ids),
+                }
+            )
+            deliveries += [shared | {"event_id": event_id, "lane_id": lane_id} for lane_id in draft.lane_ids]
+        yield sql["insert_event"], events
+        yield sql["insert_delivery"], deliveries
+        lane_ids = sorted({delivery["lane_id"] for delivery in deliveries})
+        yield sql["ring_lane"], [{"lane_id": lane_id, "now": now} for lane_id in lane_ids]
+        return [event["id"] for event in events]
+
+    def ring(self, lane_id: int) -> Operation[None]:
+        """Have someone look at the lane now, because its destination changed."""
+        yield sql["ring_lane"], {"lane_id": lane_id, "now": self.clock()}
+
+    def free_leases(self) -> Operation[None]:
+        """Make the lanes of dead performers due. Only for a performer that has just been elected."""
+        yield sql["free_leases"], {"box": self.box, "now": self.clock()}
+
+    def next_wake(self) -> Operation[int | None]:
+        """Return when the next lane must be looked at (UTC microseconds), or None."""
+        rows = yield sql["next_wake"], {"box": self.box}
+        wake_at: int | None = rows[0]["wake_at"]
+        return wake_at
+
+    def lease(self, lanes: int) -> Operation[list[Lane]]:
+        """Become the owner of up to that many lanes that are due."""
+        now = self.clock()
+        rows = yield (
+            sql["lease_lanes"],
+            {
+                "box": self.box,
+                "now": now,
+                "token": secrets.randbits(62),
+                "leased_until": now + self._lease_microseconds,
+                "lanes": lanes,
+            },
+        )
+        return [_lane(row) for row in rows]
+
+    def extend(self, lanes: Sequence[Lane]) -> Operation[None]:
+        """Keep lanes beyond the end of their lease."""
+        leased_until = self.clock() + self._lease_microseconds
+        values = [{"lane_id": lane.id, "token": lane.token, "leased_until": leased_until} for lane in lanes]
+        yield sql["extend_lease"], values
+
+    def load(self, lane: Lane, in_flight: Collection[Delivery]) -> Operation[Loaded]:
+        """Return what the lane's owner may start now: one delivery a subject, none of a subject in flight.
+
+        When the destination is closed, its pending deliveries are skipped instead, a thousand at a call.
+        """
+        facts = next(iter((yield self._facts, {"lane_id": lane.id})), NO_DESTINATION)
+        if facts["closed"]:
+            yield sql["skip_pending"], {"lane_id": lane.id, "reason": facts["closed"], "rows": SKIP_ROWS}
+            return Loaded((), facts)
+        rows = yield sql["load_due"], {"lane_id": lane.id, "now": self.clock(), "rows": LOAD_ROWS}
+        subjects = {delivery.subject for delivery in in_flight}
+        deliveries = []
+        for row in rows:
+            if row["subject"] not in subjects:
+                subjects.add(row["subject"])
+                deliveries.append(Delivery(**row))
+        return Loaded(deliveries, facts)
+
+    def next_due(self, lane: Lane) -> Operation[int | None]:
+        """Return when the lane's next delivery that waits for its time is due (UTC microseconds), or None."""
+        rows = yield sql["next_due"], {"lane_id": lane.id, "now": self.clock()}
+        due_at: int | None = rows[0]["due_at"]
+        return due_at
+
+    def settle(self, lane: Lane, results: Sequence[Result]) -> Operation[bool]:
+        """Record tries and what becomes of their deliveries; returns whether the lane is still ours.
+
+        If the lease was lost, every try is recorded as late and decides nothing.
+        """
+        owned = bool((yield sql["fence"], {"lane_id": lane.id, "token": lane.token}))
+        verdicts = [self._judge(result) for result in results]
+        attempts = [
+            self._attempt(result, verdict, late=not owned) for result, verdict in zip(results, verdicts, strict=True)
+        ]
+        yield sql["insert_attempt"], attempts
+        if owned:
+            yield (
+                sql["settle_delivery"],
+                [_settlement(result, verdict) for result, verdict in zip(results, verdicts, strict=True)],
+            )
+            yield from _also(results)
+        return owned
+
+    def release(self, lane: Lane, window: int, failures: int) -> Operation[None]:
+        """Give the lane back; it wakes when its earliest pending delivery is due."""
+        yield (
+            sql["release_lane"],
+            {"lane_id": lane.id, "token": lane.token, "window": window, "failures": failures},
+        )
+
+    def _judge(self, result: Result) -> Verdict:
+        attempt = result.delivery.attempts + 1
+        return judge(result.outcome, attempt, self._retry_seconds, self.clock(), random.random())  # noqa: S311 - jitter
+
+    def _attempt(self, result: Result, verdict: Verdict, *, late: bool) -> dict[str, Any]:
+        delivery = result.delivery
+        return {
+            "shop_id": delivery.shop_id,
+            "event_id": delivery.event_id,
+            "lane_id": delivery.lane_id,
+            "id": self.ids.next(),
+            "generation": delivery.generation,
+            "at": result.at,
+            "milliseconds": result.milliseconds,
+            "status": result.outcome.status,
+            "outcome": _word(result, verdict),
+            "reason": verdict.reason,
+            "late": int(late),
+        }
+
+
+def _word(result: Result, verdict: Verdict) -> str:
+    if isinstance(result.outcome, Interrupted):
+        return "interrupted"
+    return "retry" if verdict.state is State.PENDING else verdict.state.name.lower()
+
+
+def _also(results: Sequence[Result]) -> Operation[None]:
+    for result in results:
+        if isinstance(result.outcome, Done):
+            yield from result.outcome.also
+
+
+def _settlement(result: Result, verdict: Verdict) -> dict[str, Any]:
+    delivery = result.delivery
+    return {
+        "shop_id": delivery.shop_id,
+        "event_id": delivery.event_id,
+        "lane_id": delivery.lane_id,
+        "attempts": delivery.attempts,
+        "generation": delivery.generation,
+        "state": verdict.state,
+        "due_at": verdict.due_at,
+        "reason": verdict.reason,
+        "counts": int(verdict.counts),
+    }
+
+
+def _lane(row: Row) -> Lane:
+    return Lane(
+        id=row["id"],
+        shop_id=row["shop_id"],
+        destination_id=row["destination_id"],
+        token=row["token"],
+        window=row["window_size"],
+        failures=row["failures"],
+    )

@@ -1,0 +1,74 @@
+"""Who performs: on SQLite one process for each box, elected by a file lock that the kernel frees when it dies.
+
+Every process may append. The one that holds the lock works the lanes; the others stand by and wake it.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from ombud.db.locks import FileLock
+from ombud.db.sqlite import Database, beside
+from ombud.db.wake import WakeListener, send_wake
+from ombud.db.writer import Writer
+from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.model import Box
+from ombud.mailbox.worker import Perform, Worker
+
+# Seconds between two tries to be elected: what the work of a box stands still for when its performer dies.
+ELECTION_SECONDS = 0.5
+
+
+def wake_performer(database: Database, box: Box) -> None:
+    """Tell the performer of a box, in whatever process it is, that something was committed."""
+    send_wake(_wake_path(database, box))
+
+
+class Performer:
+    """Works the lanes of a mailbox as soon as, and as long as, this process is the elected one."""
+
+    def __init__(self, mailbox: Mailbox, writer: Writer, perform: Perform) -> None:
+        self._mailbox = mailbox
+        self._writer = writer
+        self._perform = perform
+        self._worker: Worker | None = None
+        self._stopping = asyncio.Event()
+
+    def wake(self) -> None:
+        """Tell the performer, here or elsewhere, that something was committed. Call it on this event loop."""
+        if self._worker is not None:
+            self._worker.wake()
+        else:
+            wake_performer(self._writer.database, self._mailbox.box)
+
+    async def run(self) -> None:
+        """Stand by, perform when elected, and return after `stop`."""
+        lock = FileLock(beside(self._writer.database.path, f"{self._mailbox.box.name.lower()}.performer"))
+        try:
+            while not self._stopping.is_set():
+                if lock.try_acquire():
+                    await self._work()
+                else:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), ELECTION_SECONDS)
+        finally:
+            lock.close()
+
+    def stop(self) -> None:
+        """End `run`: what is in flight has a few seconds to finish. Call it on this event loop."""
+        self._stopping.set()
+        if self._worker is not None:
+            self._worker.stop()
+
+    async def _work(self) -> None:
+        self._worker = Worker(self._mailbox, self._writer, self._perform)
+        listener = WakeListener(_wake_path(self._writer.database, self._mailbox.box), self._worker.wake)
+        try:
+            await self._worker.run()
+        finally:
+            listener.close()
+            self._worker = None
+
+
+def _wake_path(database: Database, box: Box) -> Path:
+    return beside(database.path, f"{box.name.lower()}.wake")

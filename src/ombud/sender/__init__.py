@@ -1,0 +1,1 @@
+"""The mailbox whose work is an HTTP GET: endpoints, events for them, and the request itself."""

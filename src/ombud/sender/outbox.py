@@ -1,0 +1,126 @@
+"""Publishing: an event and one delivery for each endpoint that wants it, in the caller's transaction."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ombud.db.operation import Operation
+from ombud.db.queries import read_queries
+from ombud.errors import Conflict, InvalidInput
+from ombud.mailbox.ids import IdSource
+from ombud.mailbox.mailbox import Clock, Mailbox
+from ombud.mailbox.model import Box, Draft
+from ombud.settings import RETRY_SECONDS
+from ombud.wire import EVENT_TYPES, OBJECT_ID, subject_of
+
+sql = read_queries("ombud.sender")
+
+# An installation with one shop need not name it.
+DEFAULT_SHOP_ID = 1
+# Shop ids are stored as 63-bit integers; 0 means "every shop" and has no events of its own.
+LARGEST_SHOP_ID = (1 << 63) - 1
+# Characters: room for a UUID, a URL-safe hash or "order-90017-paid-3".
+LONGEST_EVENT_KEY = 255
+
+# An event's place in its batch, or its shop and key.
+Identity = int | tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a shop. Raises InvalidInput, naming the field, when it cannot have.
+
+    An `event_key` makes publishing idempotent: the same key in the same shop is stored once.
+    """
+
+    event_type: str
+    object_id: str
+    shop_id: int = DEFAULT_SHOP_ID
+    event_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.event_type not in EVENT_TYPES:
+            raise InvalidInput("event_type", f"{self.event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
+        if not OBJECT_ID.fullmatch(self.object_id):
+            field = f"{EVENT_TYPES[self.event_type]}_id"
+            raise InvalidInput(field, "It is 1 to 64 of the characters 0-9 A-Z a-z _ . : -")
+        if not 0 < self.shop_id <= LARGEST_SHOP_ID:
+            raise InvalidInput("shop_id", f"It is a whole number from 1 to {LARGEST_SHOP_ID}.")
+        if self.event_key is not None and not 0 < len(self.event_key) <= LONGEST_EVENT_KEY:
+            raise InvalidInput("event_key", f"It has 1 to {LONGEST_EVENT_KEY} characters.")
+
+    @property
+    def subject(self) -> str:
+        """What it is about: `order/90017`."""
+        return subject_of(self.event_type, self.object_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A stored event: its id, and how many deliveries were written with it."""
+
+    event_id: int
+    deliveries: int
+
+
+class Outbox:
+    """The mailbox of a sender."""
+
+    def __init__(self, ids: IdSource, clock: Clock, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
+        facts = sql["destination_facts"]
+        self.mailbox = Mailbox(Box.OUTBOX, facts, ids, clock, retry_seconds=retry_seconds)
+
+    def publish(self, events: Sequence[Event]) -> Operation[list[Published]]:
+        """Store events with their deliveries, all or nothing; returns one answer for each, in their order.
+
+        Raises Conflict when an event key already stands for another event.
+        """
+        identities = [_identity(place, event) for place, event in enumerate(events)]
+        stored = yield from self._stored_before(events)
+        fresh = {identity: event for identity, event in zip(identities, events, strict=True) if identity not in stored}
+        drafts = yield from self._draft(list(fresh.values()))
+        ids = yield from self.mailbox.append(drafts)
+        published = [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
+        stored |= zip(fresh, published, strict=True)
+        yield sql["insert_event_key"], [_key_row(event, stored[identity]) for identity, event in _keyed(fresh)]
+        return [stored[identity] for identity in identities]
+
+    def _draft(self, events: Sequence[Event]) -> Operation[list[Draft]]:
+        lanes: dict[tuple[int, str], list[int]] = {}
+        for shop_id, event_type in {(event.shop_id, event.event_type) for event in events}:
+            rows = yield sql["lanes_for"], {"shop_id": shop_id, "event_type": event_type}
+            lanes[shop_id, event_type] = [row["lane_id"] for row in rows]
+        return [
+            Draft(event.shop_id, event.event_type, event.subject, lanes[event.shop_id, event.event_type])
+            for event in events
+        ]
+
+    def _stored_before(self, events: Sequence[Event]) -> Operation[dict[Identity, Published]]:
+        """Return what these events' keys stand for already."""
+        stored: dict[Identity, Published] = {}
+        meaning: dict[Identity, tuple[str, str]] = {}
+        for identity, event in _keyed(dict(enumerate(events))):
+            rows = yield sql["find_event_key"], {"shop_id": event.shop_id, "event_key": event.event_key}
+            for row in rows:
+                stored[identity] = Published(row["id"], row["fan_out"])
+                meaning[identity] = (row["type"], row["subject"])
+            event_type, subject = meaning.setdefault(identity, (event.event_type, event.subject))
+            if (event.event_type, event.subject) != (event_type, subject):
+                raise Conflict(
+                    f"The event key {event.event_key!r} already stands for {event_type} of {subject}."
+                    " Use a new key for a new event."
+                )
+        return stored
+
+
+def _identity(place: int, event: Event) -> Identity:
+    """What makes two events of a batch the same one: their key, or nothing."""
+    return place if event.event_key is None else (event.shop_id, event.event_key)
+
+
+def _keyed(events: Mapping[Any, Event]) -> Iterator[tuple[Identity, Event]]:
+    return ((_identity(0, event), event) for event in events.values() if event.event_key is not None)
+
+
+def _key_row(event: Event, published: Published) -> dict[str, Any]:
+    return {"shop_id": event.shop_id, "event_key": event.event_key, "event_id": published.event_id}

@@ -1,0 +1,61 @@
+-- name: lanes_for
+-- Who must hear of an event: the shop's own endpoints and those that listen to every shop (0). A disabled endpoint is
+-- among them: its deliveries end as skipped, and can be replayed.
+select e.lane_id from subscription s join endpoint e on e.shop_id = s.shop_id and e.id = s.endpoint_id
+where s.shop_id in (:shop_id, 0) and s.event_type = :event_type and e.deleted_at is null
+order by e.id;
+
+-- name: destination_facts
+-- The endpoint behind a lane, read anew with every load.
+select e.id as endpoint_id, e.url,
+  case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
+from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
+where l.id = :lane_id;
+
+-- name: find_event_key
+-- The event that was stored under this key, if any.
+select e.id, e.type, e.subject, e.fan_out
+from event_key k join event e on e.shop_id = k.shop_id and e.id = k.event_id
+where k.shop_id = :shop_id and k.key = :event_key;
+
+-- name: insert_event_key
+-- From now on this key stands for this event.
+insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id);
+
+-- name: insert_endpoint
+-- A new destination, with its lane.
+insert into endpoint(shop_id, id, lane_id, url, description, enabled, created_at, updated_at)
+values (:shop_id, :id, :lane_id, :url, :description, :enabled, :now, :now);
+
+-- name: update_endpoint
+-- An edit; takes effect with the next load of its lane.
+update endpoint set url = :url, description = :description, enabled = :enabled, updated_at = :now
+where shop_id = :shop_id and id = :id;
+
+-- name: delete_endpoint
+-- Soft: what waits for it is skipped by its lane's next owner.
+update endpoint set deleted_at = :now, updated_at = :now where shop_id = :shop_id and id = :id;
+
+-- name: insert_subscription
+-- The endpoint wants this event type.
+insert into subscription(shop_id, event_type, endpoint_id) values (:shop_id, :event_type, :endpoint_id);
+
+-- name: delete_subscriptions
+-- Before the new choice of event types is written.
+delete from subscription where endpoint_id = :endpoint_id;
+
+-- name: count_endpoints
+-- For the limit.
+select count(*) as endpoints from endpoint where shop_id = :shop_id and deleted_at is null;
+
+-- name: get_endpoint
+-- One endpoint that has not been deleted.
+select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+  (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.id = :id and e.deleted_at is null;
+
+-- name: list_endpoints
+-- A page of the endpoints that have not been deleted, newest first.
+select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+  (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;

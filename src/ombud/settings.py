@@ -1,0 +1,126 @@
+"""The settings, read once from the environment, at the edge. An unknown or unreadable one stops the start."""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ombud.errors import ConfigurationError
+
+T = TypeVar("T")
+Network = IPv4Network | IPv6Network
+
+# 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, then every 12 h until 72 h have passed: 12 tries in 65.6 hours, which
+# outlasts a merchant's weekend.
+RETRY_SECONDS = (5.0, 30.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 43_200.0, 43_200.0, 43_200.0, 43_200.0)
+# More retries than this are a typing error: at the longest pause they would last a year.
+MOST_RETRIES = 365
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting, with its default. Spans are in seconds."""
+
+    database_url: str = "sqlite:///ombud.db"
+    allow_networks: tuple[Network, ...] = ()
+    retry_seconds: tuple[float, ...] = RETRY_SECONDS
+    timeout_seconds: float = 10.0  # the vendor's page: acknowledge within 10 seconds
+    perform: str = "here"
+    confirm: str = "api"
+    reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
+    api_url: str = "https://api.quickbutik.com/v1"
+    token: str | None = None
+    api_key: str | None = None
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("it is empty")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"it is one of: {', '.join(words)}")
+        return value
+
+    return parse
+
+
+def _positive(value: str) -> float:
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError("it is a number above 0")
+    return number
+
+
+def _seconds_list(value: str) -> tuple[float, ...]:
+    seconds = tuple(float(part) for part in value.split(",")) if value.strip() else ()
+    if len(seconds) > MOST_RETRIES or not all(math.isfinite(number) and number >= 0 for number in seconds):
+        raise ValueError(f"it is a list of at most {MOST_RETRIES} numbers, none below 0: 5,30,300")
+    return seconds
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+# How each name in the environment is read, and the field it fills. A secret may come from a file: NAME_FILE.
+_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "OMBUD_DATABASE_URL": ("database_url", _text),
+    "OMBUD_ALLOW_NETWORKS": ("allow_networks", _networks),
+    "OMBUD_RETRY_SECONDS": ("retry_seconds", _seconds_list),
+    "OMBUD_TIMEOUT_SECONDS": ("timeout_seconds", _positive),
+    "OMBUD_PERFORM": ("perform", _one_of("here", "elsewhere")),
+    "OMBUD_CONFIRM": ("confirm", _one_of("api", "none")),
+    "OMBUD_READS_PER_SECOND": ("reads_per_second", _positive),
+    "OMBUD_API_URL": ("api_url", _text),
+    "OMBUD_TOKEN": ("token", _text),
+    "OMBUD_API_KEY": ("api_key", _text),
+    "QUICKBUTIK_API_KEY": ("api_key", _text),
+}
+_SECRETS = frozenset({"OMBUD_DATABASE_URL", "OMBUD_TOKEN", "OMBUD_API_KEY", "QUICKBUTIK_API_KEY"})
+
+
+def read_settings(environment: Mapping[str, str], **defaults: Any) -> Settings:
+    """Read the settings; `defaults` stand in for what the environment does not set.
+
+    Raises ConfigurationError, which names the variable, says what is wrong and never shows a secret.
+    """
+    values: dict[str, Any] = dict(defaults)
+    given: dict[str, str] = {}
+    for name in sorted(environment):
+        if not (name.startswith("OMBUD_") or name.removesuffix("_FILE") in _PARSERS):
+            continue
+        plain, text = _value(name, environment[name])
+        field, parse = _PARSERS[plain]
+        if field in given:
+            raise ConfigurationError(f"{given[field]} and {name} are both set. Keep one of them.")
+        given[field] = name
+        values[field] = _parse(name, text, parse, secret=plain in _SECRETS)
+    return Settings(**values)
+
+
+def _value(name: str, text: str) -> tuple[str, str]:
+    if name in _PARSERS:
+        return name, text
+    plain = name.removesuffix("_FILE")
+    if plain == name or plain not in _SECRETS:
+        nearest = difflib.get_close_matches(name, [*_PARSERS, *(f"{secret}_FILE" for secret in _SECRETS)], 1, 0.0)[0]
+        raise ConfigurationError(f"{name} is not a setting. The nearest one is {nearest}.")
+    try:
+        return plain, Path(text).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{name} names a file that cannot be read: {error}.") from error
+
+
+def _parse(name: str, text: str, parse: Callable[[str], T], *, secret: bool) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        shown = "its value" if secret else repr(text)
+        raise ConfigurationError(f"{name}: {shown} cannot be used: {error}.") from None

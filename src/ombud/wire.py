@@ -1,0 +1,50 @@
+"""The GET that a shop sends: which event types there are, what each is about, and the URL that says so.
+
+Source: the vendor's page on webhooks. A request carries the event type and one id, and nothing else.
+"""
+
+import re
+from urllib.parse import unquote_plus
+
+USER_AGENT = "Quickbutik-Webhooks/1.0"
+
+# What each event type is about. `order.new` means paid.
+EVENT_TYPES = {
+    "order.new": "order",
+    "order.done": "order",
+    "order.cancelled": "order",
+    "product.add": "product",
+    "product.update": "product",
+    "product.delete": "product",
+}
+PARAMETERS = frozenset({"event_type", "order_id", "product_id"})
+
+# Ids of the real shop are decimal digits. Nothing in this set needs percent-encoding in a query (RFC 3986, 3.4).
+OBJECT_ID = re.compile(r"[0-9A-Za-z_.:-]{1,64}")
+
+
+def subject_of(event_type: str, object_id: str) -> str:
+    """Return what an event is about: `order/90017`."""
+    return f"{EVENT_TYPES[event_type]}/{object_id}"
+
+
+def event_url(url: str, event_type: str, subject: str) -> str:
+    """Return the URL that delivers an event: the endpoint's own, byte for byte, and our two parameters behind it."""
+    kind, _, object_id = subject.partition("/")
+    parameters = f"event_type={event_type}&{kind}_id={object_id}"
+    if "?" not in url:
+        return f"{url}?{parameters}"
+    return f"{url}{parameters}" if url.endswith(("?", "&")) else f"{url}&{parameters}"
+
+
+def reserved_parameter(query: str) -> str | None:
+    """Return the first parameter of a query that a receiver could take for one of ours, or None.
+
+    Names are compared as receivers decode them: percent-encoded, split at `;` too, and by PHP, where `order.id`,
+    `order id` and `order_id[]` all arrive as `order_id` (https://www.php.net/manual/en/language.variables.external.php).
+    """
+    for pair in re.split("[&;]", query):
+        name = unquote_plus(pair.partition("=")[0])
+        if re.sub("[. ]", "_", name.partition("[")[0].lstrip()).lower() in PARAMETERS:
+            return name
+    return None

@@ -1,0 +1,126 @@
+"""A real HTTP server on loopback with canned answers, and one face over both clients."""
+
+import inspect
+import json
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from ombud.client import AsyncShopClient, ShopClient
+
+KEY = "k(3y)!#[å]:/+%&\"'<x> sk_live_0042"
+
+
+@dataclass(frozen=True)
+class Seen:
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Canned:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass
+class Vendor:
+    """Answers what it was told to, in turn; the last answer goes on for ever."""
+
+    url: str
+    seen: list[Seen] = field(default_factory=list)
+    answers: deque[Canned] = field(default_factory=deque)
+
+    def says(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.answers.append(Canned(status, content, headers or {}))
+
+    def forget(self) -> None:
+        self.seen.clear()
+        self.answers.clear()
+
+    def next_answer(self) -> Canned:
+        return self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    vendor: Vendor
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        url = urlsplit(self.path)
+        vendor = self.server.vendor
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        vendor.seen.append(Seen(self.command, url.path, dict(parse_qsl(url.query)), headers, body))
+        canned = vendor.next_answer()
+        self.send_response(canned.status)
+        for name, value in {"Content-Length": str(len(canned.body)), **canned.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(canned.body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815  # the names http.server looks for
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as running:
+        running.vendor = Vendor(f"http://127.0.0.1:{running.server_port}/v1")
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def vendor(server: Server) -> Vendor:
+    server.vendor.forget()
+    return server.vendor
+
+
+class Shop:
+    """Calls either client by method name; a list comes back whole."""
+
+    def __init__(self, client: ShopClient | AsyncShopClient) -> None:
+        self.client = client
+
+    async def ask(self, name: str, *args: Any, **named: Any) -> Any:
+        result = getattr(self.client, name)(*args, **named)
+        if inspect.isawaitable(result):
+            return await result
+        if isinstance(result, AsyncIterator):
+            return [thing async for thing in result]
+        return list(result) if isinstance(result, Iterator) else result
+
+
+@pytest.fixture(params=["blocking", "async"])
+async def shop(request: pytest.FixtureRequest, vendor: Vendor) -> AsyncIterator[Shop]:
+    if request.param == "blocking":
+        with ShopClient(KEY, vendor.url, timeout_seconds=5) as blocking:
+            yield Shop(blocking)
+    else:
+        async with AsyncShopClient(KEY, vendor.url, timeout_seconds=5) as awaiting:
+            yield Shop(awaiting)

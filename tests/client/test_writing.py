@@ -1,0 +1,192 @@
+"""What is written, and what the shop may say to it."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from ombud.client import OrderStatus, Rejection, UnexpectedAnswer, WriteRejected
+from ombud.errors import InvalidInput
+
+DONE = {"success": True, "errors": []}
+REFUSED = {"success": False, "errors": ["No such status", {"code": 7}]}
+
+
+async def test_create_order_gives_the_new_id(shop, vendor):
+    vendor.says({"results": {"create_1": {"success": True, "order_id": 90018, "errors": []}}})
+
+    new = await shop.ask("create_order", {"tags": ["a"]}, customer={"email": "a@example.test", "login_create": False})
+
+    assert new == "90018"
+    assert (vendor.seen[0].method, vendor.seen[0].path) == ("POST", "/v1/orders")
+    assert vendor.seen[0].headers["content-type"] == "application/json"
+    assert vendor.seen[0].json() == [
+        {"tags": ["a"], "customer": {"email": "a@example.test", "login_create": "false"}, "order_id": "create"}
+    ]
+
+
+async def test_create_orders_keeps_the_order_of_the_request(shop, vendor):
+    results = {f"create_{n}": {"success": "true", "order_id": str(n)} for n in range(12, 0, -1)}
+    vendor.says({"results": results})
+
+    new = await shop.ask("create_orders", [{"products": []}] * 12)
+
+    assert new == tuple(str(n) for n in range(1, 13))
+
+
+async def test_a_refused_draft_says_which_and_what_was_written(shop, vendor):
+    vendor.says({"results": {"create_1": {**DONE, "order_id": "7"}, "create_2": REFUSED}})
+
+    with pytest.raises(WriteRejected) as caught:
+        await shop.ask("create_orders", [{}, {}])
+
+    assert caught.value.rejected == (Rejection("create_2", ("No such status", '{"code": 7}')),)
+    assert caught.value.written == ("7",)
+
+
+async def test_update_order_sends_words(shop, vendor):
+    vendor.says({"results": {"90017": DONE}})
+
+    await shop.ask("update_order", 90017, status=OrderStatus.PAID, skip_webhook=True)
+    await shop.ask("update_order", "90017", status="done", shipping_info={"trackingnumber": "X1", "company": "Post"})
+    await shop.ask("update_order", "90017", {"status": 0}, products_add=[{"sku": "A", "price": Decimal("9.90")}])
+
+    assert [seen.method for seen in vendor.seen] == ["PUT"] * 3
+    assert [seen.json() for seen in vendor.seen] == [
+        [{"order_id": "90017", "status": "paid", "skip_webhook": "true"}],
+        [{"order_id": "90017", "status": "done", "shipping_info": {"trackingnumber": "X1", "company": "Post"}}],
+        [{"order_id": "90017", "status": "cancelled", "products_add": [{"sku": "A", "price": 9.9}]}],
+    ]
+
+
+async def test_a_refused_change_names_the_order_and_the_errors(shop, vendor):
+    vendor.says({"results": {"1": DONE, "2": REFUSED}})
+
+    with pytest.raises(WriteRejected, match="2: No such status") as caught:
+        await shop.ask("update_orders", [{"order_id": 1, "status": 1}, {"order_id": 2, "status": 1}])
+
+    assert caught.value.rejected[0].item == "2"
+    assert caught.value.written == ("1",)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"results": {}},
+        {"results": []},
+        {"results": {"2": DONE}},
+        {"results": {"1": {}}},
+        {"results": {"1": True}},
+        {"results": {"1": {"success": "perhaps"}}},
+        {"results": {"1": DONE, "2": DONE}},
+        {"success": 1, "variants": [], "notices": []},
+    ],
+)
+async def test_an_unknown_reply_to_an_order_is_an_error(shop, vendor, body):
+    vendor.says(body)
+
+    with pytest.raises(UnexpectedAnswer):
+        await shop.ask("update_order", "1", status="paid")
+    with pytest.raises(UnexpectedAnswer):
+        await shop.ask("create_order")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": 1, "product_id": "77"},
+        {"success": True, "id": 77},
+        {"product": {"id": "77", "title": "Mug"}},
+        {"id": 77, "title": "Mug"},
+    ],
+)
+async def test_create_product_understands_three_shapes(shop, vendor, body):
+    vendor.says(body)
+
+    assert await shop.ask("create_product", title="Mug", price=Decimal("249.50"), stock=3, visible=True) == "77"
+    assert (vendor.seen[0].method, vendor.seen[0].path) == ("POST", "/v1/products")
+    assert vendor.seen[0].json() == {"title": "Mug", "price": 249.5, "stock": 3, "visible": 1}
+
+
+@pytest.mark.parametrize("body", [{}, [], "ok", {"success": 1}, {"product": "77"}, {"product": []}, {"id": "a b"}])
+async def test_a_new_product_without_an_id_is_an_error(shop, vendor, body):
+    vendor.says(body)
+
+    with pytest.raises(UnexpectedAnswer):
+        await shop.ask("create_product", title="Mug")
+
+
+async def test_update_product_sends_a_list(shop, vendor):
+    vendor.says({"success": 1, "errors": [], "variants": []})
+
+    await shop.ask("update_product", 77, stock=0, visible=False)
+    await shop.ask("update_products", [{"sku": "A", "stock": Decimal(4)}, {"variant_id": 5, "qty": 1}])
+
+    assert vendor.seen[0].json() == [{"stock": 0, "visible": 0, "product_id": "77"}]
+    assert vendor.seen[1].json() == [{"sku": "A", "stock": 4}, {"variant_id": "5", "qty": 1}]
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [({"success": 0, "errors": ["No such product"]}, ("No such product",)), ({"success": 1, "errors": "Odd"}, ("Odd",)),
+     ({"success": False}, ())],
+)  # fmt: skip
+async def test_a_refused_product_names_the_product(shop, vendor, body, errors):
+    vendor.says(body)
+
+    with pytest.raises(WriteRejected, match="77") as caught:
+        await shop.ask("update_product", "77", stock=1)
+
+    assert caught.value.rejected == (Rejection("77", errors),)
+
+
+async def test_an_unknown_reply_to_a_product_is_an_error(shop, vendor):
+    vendor.says({"variants": []})
+
+    with pytest.raises(UnexpectedAnswer):
+        await shop.ask("update_product", "77", stock=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "there"),
+    [(200, {"success": 1}, True), (204, b"", True), (404, {"code": 404, "error": ""}, False)],
+)
+async def test_delete_says_whether_it_was_there(shop, vendor, status, body, there):
+    vendor.says(body, status)
+
+    assert await shop.ask("delete_product", 77) is there
+    assert (vendor.seen[0].method, vendor.seen[0].query) == ("DELETE", {"product_id": "77"})
+
+
+async def test_a_refused_delete_is_an_error(shop, vendor):
+    vendor.says({"success": 0, "errors": ["In an order"]})
+
+    with pytest.raises(WriteRejected, match="77: In an order"):
+        await shop.ask("delete_product", 77)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "field"),
+    [
+        ("create_orders", [[]], "[]"),
+        ("create_order", [{"order_id": "5"}], "order_id"),
+        ("create_orders", [[{}, {"notes": {"at": datetime(2026, 1, 1, tzinfo=UTC)}}]], "[1].notes.at"),
+        ("update_orders", [[{"order_id": 1}, {"status": "paid"}]], "[1].order_id"),
+        ("update_orders", [[{"order_id": 1}, {"order_id": "1"}]], "[1].order_id"),
+        ("update_orders", [[{"order_id": 1, "status": "shipped"}]], "[0].status"),
+        ("update_order", ["1", {"status": True}], "status"),
+        ("update_order", ["1", {"products": [{"price": float("nan")}]}], "products[0].price"),
+        ("update_order", ["1", {"notes": "\ud800"}], "notes"),
+        ("update_product", ["1", {"qty": 5}], "qty"),
+        ("update_products", [[{"stock": 5}]], "[0].product_id"),
+        ("create_product", [{"qty": 5}], "qty"),
+    ],
+)
+async def test_what_cannot_be_written_is_refused_before_anything_is_sent(shop, vendor, name, args, field):
+    with pytest.raises(InvalidInput) as caught:
+        await shop.ask(name, *args)
+
+    assert caught.value.field == field
+    assert vendor.seen == []
