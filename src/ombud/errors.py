@@ -32,6 +32,10 @@ class Refused(OmbudError):
     """Understood, and refused: the rules of this installation forbid it."""
 
 
+class TooLarge(OmbudError):
+    """The request is larger than what is accepted here. Send less at once."""
+
+
 class StorageUnavailable(OmbudError):
     """The database cannot take the write now; nothing was stored. Try again."""
 

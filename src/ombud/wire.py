@@ -17,6 +17,8 @@ EVENT_TYPES = {
     "product.update": "product",
     "product.delete": "product",
 }
+# The parameter that carries its id.
+PARAMETER_OF = {event_type: f"{kind}_id" for event_type, kind in EVENT_TYPES.items()}
 PARAMETERS = frozenset({"event_type", "order_id", "product_id"})
 
 # Ids of the real shop are decimal digits. Nothing in this set needs percent-encoding in a query (RFC 3986, 3.4).

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -14,13 +15,62 @@ from ombud.client.answer import Answer
 from ombud.client.errors import WriteRejected
 from ombud.client.secret import Secret
 
-NAMES = (
-    "order_id id status date_created date_paid total_amount customer paymethod products qty price variant variant_id "
-    "shipping_details product hasVariants visible weight categories images variants values name val count success "
-    "errors results create_1 1 2 product_id date_modified image category"
-).split()
-TELLING = ["", "0", "1", "-1", "12.50", "1,5", "1e5", "NaN", "\u0661", "1_0", "true", "2026-11-02 09:14:05",
-           "2026-13-40 00:00:00", "0000-00-00", "9999-12-31 23:59:59", "0001-01-01", "2026-11-02T09:14:05+01:00"]  # fmt: skip
+NAMES = [
+    "order_id",
+    "id",
+    "status",
+    "date_created",
+    "date_paid",
+    "total_amount",
+    "customer",
+    "paymethod",
+    "products",
+    "qty",
+    "price",
+    "variant",
+    "variant_id",
+    "shipping_details",
+    "product",
+    "hasVariants",
+    "visible",
+    "weight",
+    "categories",
+    "images",
+    "variants",
+    "values",
+    "name",
+    "val",
+    "count",
+    "success",
+    "errors",
+    "results",
+    "create_1",
+    "1",
+    "2",
+    "product_id",
+    "date_modified",
+    "image",
+    "category",
+]
+TELLING = [
+    "",
+    "0",
+    "1",
+    "-1",
+    "12.50",
+    "1,5",
+    "1e5",
+    "NaN",
+    "\u0661",
+    "1_0",
+    "true",
+    "2026-11-02 09:14:05",
+    "2026-13-40 00:00:00",
+    "0000-00-00",
+    "9999-12-31 23:59:59",
+    "0001-01-01",
+    "2026-11-02T09:14:05+01:00",
+]
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8),
     st.sampled_from(TELLING), st.integers().map(lambda n: 10**40 + n),
@@ -34,26 +84,24 @@ OBJECTS = st.dictionaries(st.sampled_from(NAMES), JSON, min_size=1).map(lambda o
 
 
 def parses_or_says_so(parse: Callable[[Any], object], value: Any) -> None:
-    try:
+    with suppress(UnexpectedAnswer):
         hash(parse(value))
-    except UnexpectedAnswer:
-        pass
 
 
 @pytest.mark.parametrize("parse", [read_order, read_product, shapes.product_total])
 @given(value=JSON | OBJECTS)
-def test_any_json_parses_or_is_unexpected(parse, value):
+def test_any_json_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(parse, value)
 
 
 @pytest.mark.parametrize("parse", [shapes.order_list, shapes.product_list])
 @given(value=JSON | OBJECTS | st.lists(OBJECTS, max_size=3) | OBJECTS.map(lambda o: {"product": o}))
-def test_any_list_parses_or_is_unexpected(parse, value):
+def test_any_list_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(lambda v: tuple(parse(v)), value)
 
 
 @given(value=JSON | OBJECTS, status=st.sampled_from([200, 201]))
-def test_any_reply_to_a_write_is_understood_refused_or_unexpected(value, status):
+def test_any_reply_to_a_write_is_understood_refused_or_unexpected(value: Any, status: Any) -> None:
     answer = Answer(status, {}, json.dumps(value).encode(), Secret("some key"))
     for parse in (
         lambda: replies.created_orders(answer, 1),
@@ -62,23 +110,19 @@ def test_any_reply_to_a_write_is_understood_refused_or_unexpected(value, status)
         lambda: replies.updated_products(answer, "1"),
         lambda: replies.deleted_product(answer, "1"),
     ):
-        try:
+        with suppress(UnexpectedAnswer, WriteRejected):
             parse()
-        except (UnexpectedAnswer, WriteRejected):
-            pass
 
 
 @given(body=st.binary(max_size=60))
-def test_any_bytes_are_json_or_unexpected(body):
-    try:
+def test_any_bytes_are_json_or_unexpected(body: Any) -> None:
+    with suppress(UnexpectedAnswer):
         Answer(200, {}, body, Secret("some key")).json()
-    except UnexpectedAnswer:
-        pass
 
 
 @given(amount=st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9))
 @settings(max_examples=200)
-def test_money_is_exact_as_text_and_as_a_number(amount):
+def test_money_is_exact_as_text_and_as_a_number(amount: Any) -> None:
     assert values.amount(str(amount), "price") == amount
     assert values.amount(json.loads(json.dumps(float(amount))), "price") == amount
 
@@ -86,12 +130,12 @@ def test_money_is_exact_as_text_and_as_a_number(amount):
 @pytest.mark.parametrize(
     "wrong", ["abc", "1,5", "1e5", "NaN", "Infinity", "\u0661", "1_0", "--1", True, [], {}, "9" * 31]
 )
-def test_a_price_that_is_no_number_is_not_quietly_none(wrong):
+def test_a_price_that_is_no_number_is_not_quietly_none(wrong: Any) -> None:
     with pytest.raises(UnexpectedAnswer, match=r"order\.total_amount"):
         read_order({"order_id": "1", "total_amount": wrong})
 
 
-def test_half_a_piece_is_no_quantity():
+def test_half_a_piece_is_no_quantity() -> None:
     assert values.quantity("2.00", "qty") == 2
     with pytest.raises(UnexpectedAnswer):
         values.quantity("2.5", "qty")
@@ -100,26 +144,26 @@ def test_half_a_piece_is_no_quantity():
 @pytest.mark.parametrize(
     "wrong", ["yesterday", "2026-11-02 25:00:00", "1767351600", 1767351600, "9999-01-01", {}, True]
 )
-def test_a_date_that_is_no_date_is_not_quietly_none(wrong):
+def test_a_date_that_is_no_date_is_not_quietly_none(wrong: Any) -> None:
     with pytest.raises(UnexpectedAnswer, match=r"order\.date_paid"):
         read_order({"order_id": "1", "date_paid": wrong})
 
 
-def test_the_hour_that_comes_twice_is_read_as_the_first():
+def test_the_hour_that_comes_twice_is_read_as_the_first() -> None:
     found = read_order({"order_id": "1", "date_paid": "2026-10-25 02:30:00"}).date_paid
 
     assert found is not None
     assert found.isoformat() == "2026-10-25T02:30:00+02:00"
 
 
-def test_what_was_read_can_be_written_and_read_again():
+def test_what_was_read_can_be_written_and_read_again() -> None:
     order = read_order({"order_id": 1, "total_amount": 148.95, "products": [{"id": 1, "qty": "2"}]})
 
     assert read_order(json.loads(json.dumps(order.raw))) == order
     assert order.total_amount == Decimal("148.95")
 
 
-def test_the_repr_of_an_order_keeps_the_customer_to_itself():
+def test_the_repr_of_an_order_keeps_the_customer_to_itself() -> None:
     order = read_order({"order_id": "1", "notes": "ring twice", "customer": {"email": "anna@example.test"}})
 
     assert "anna" not in repr(order)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ DONE = {"success": True, "errors": []}
 REFUSED = {"success": False, "errors": ["No such status", {"code": 7}]}
 
 
-async def test_create_order_gives_the_new_id(shop, vendor):
+async def test_create_order_gives_the_new_id(shop: Any, vendor: Any) -> None:
     vendor.says({"results": {"create_1": {"success": True, "order_id": 90018, "errors": []}}})
 
     new = await shop.ask("create_order", {"tags": ["a"]}, customer={"email": "a@example.test", "login_create": False})
@@ -25,7 +26,7 @@ async def test_create_order_gives_the_new_id(shop, vendor):
     ]
 
 
-async def test_create_orders_keeps_the_order_of_the_request(shop, vendor):
+async def test_create_orders_keeps_the_order_of_the_request(shop: Any, vendor: Any) -> None:
     results = {f"create_{n}": {"success": "true", "order_id": str(n)} for n in range(12, 0, -1)}
     vendor.says({"results": results})
 
@@ -34,7 +35,7 @@ async def test_create_orders_keeps_the_order_of_the_request(shop, vendor):
     assert new == tuple(str(n) for n in range(1, 13))
 
 
-async def test_a_refused_draft_says_which_and_what_was_written(shop, vendor):
+async def test_a_refused_draft_says_which_and_what_was_written(shop: Any, vendor: Any) -> None:
     vendor.says({"results": {"create_1": {**DONE, "order_id": "7"}, "create_2": REFUSED}})
 
     with pytest.raises(WriteRejected) as caught:
@@ -44,7 +45,7 @@ async def test_a_refused_draft_says_which_and_what_was_written(shop, vendor):
     assert caught.value.written == ("7",)
 
 
-async def test_update_order_sends_words(shop, vendor):
+async def test_update_order_sends_words(shop: Any, vendor: Any) -> None:
     vendor.says({"results": {"90017": DONE}})
 
     await shop.ask("update_order", 90017, status=OrderStatus.PAID, skip_webhook=True)
@@ -59,7 +60,7 @@ async def test_update_order_sends_words(shop, vendor):
     ]
 
 
-async def test_a_refused_change_names_the_order_and_the_errors(shop, vendor):
+async def test_a_refused_change_names_the_order_and_the_errors(shop: Any, vendor: Any) -> None:
     vendor.says({"results": {"1": DONE, "2": REFUSED}})
 
     with pytest.raises(WriteRejected, match="2: No such status") as caught:
@@ -84,7 +85,7 @@ async def test_a_refused_change_names_the_order_and_the_errors(shop, vendor):
         {"success": 1, "variants": [], "notices": []},
     ],
 )
-async def test_an_unknown_reply_to_an_order_is_an_error(shop, vendor, body):
+async def test_an_unknown_reply_to_an_order_is_an_error(shop: Any, vendor: Any, body: Any) -> None:
     vendor.says(body)
 
     with pytest.raises(UnexpectedAnswer):
@@ -102,7 +103,7 @@ async def test_an_unknown_reply_to_an_order_is_an_error(shop, vendor, body):
         {"id": 77, "title": "Mug"},
     ],
 )
-async def test_create_product_understands_three_shapes(shop, vendor, body):
+async def test_create_product_understands_three_shapes(shop: Any, vendor: Any, body: Any) -> None:
     vendor.says(body)
 
     assert await shop.ask("create_product", title="Mug", price=Decimal("249.50"), stock=3, visible=True) == "77"
@@ -111,14 +112,14 @@ async def test_create_product_understands_three_shapes(shop, vendor, body):
 
 
 @pytest.mark.parametrize("body", [{}, [], "ok", {"success": 1}, {"product": "77"}, {"product": []}, {"id": "a b"}])
-async def test_a_new_product_without_an_id_is_an_error(shop, vendor, body):
+async def test_a_new_product_without_an_id_is_an_error(shop: Any, vendor: Any, body: Any) -> None:
     vendor.says(body)
 
     with pytest.raises(UnexpectedAnswer):
         await shop.ask("create_product", title="Mug")
 
 
-async def test_update_product_sends_a_list(shop, vendor):
+async def test_update_product_sends_a_list(shop: Any, vendor: Any) -> None:
     vendor.says({"success": 1, "errors": [], "variants": []})
 
     await shop.ask("update_product", 77, stock=0, visible=False)
@@ -133,7 +134,7 @@ async def test_update_product_sends_a_list(shop, vendor):
     [({"success": 0, "errors": ["No such product"]}, ("No such product",)), ({"success": 1, "errors": "Odd"}, ("Odd",)),
      ({"success": False}, ())],
 )  # fmt: skip
-async def test_a_refused_product_names_the_product(shop, vendor, body, errors):
+async def test_a_refused_product_names_the_product(shop: Any, vendor: Any, body: Any, errors: Any) -> None:
     vendor.says(body)
 
     with pytest.raises(WriteRejected, match="77") as caught:
@@ -142,7 +143,7 @@ async def test_a_refused_product_names_the_product(shop, vendor, body, errors):
     assert caught.value.rejected == (Rejection("77", errors),)
 
 
-async def test_an_unknown_reply_to_a_product_is_an_error(shop, vendor):
+async def test_an_unknown_reply_to_a_product_is_an_error(shop: Any, vendor: Any) -> None:
     vendor.says({"variants": []})
 
     with pytest.raises(UnexpectedAnswer):
@@ -153,14 +154,14 @@ async def test_an_unknown_reply_to_a_product_is_an_error(shop, vendor):
     ("status", "body", "there"),
     [(200, {"success": 1}, True), (204, b"", True), (404, {"code": 404, "error": ""}, False)],
 )
-async def test_delete_says_whether_it_was_there(shop, vendor, status, body, there):
+async def test_delete_says_whether_it_was_there(shop: Any, vendor: Any, status: Any, body: Any, there: Any) -> None:
     vendor.says(body, status)
 
     assert await shop.ask("delete_product", 77) is there
     assert (vendor.seen[0].method, vendor.seen[0].query) == ("DELETE", {"product_id": "77"})
 
 
-async def test_a_refused_delete_is_an_error(shop, vendor):
+async def test_a_refused_delete_is_an_error(shop: Any, vendor: Any) -> None:
     vendor.says({"success": 0, "errors": ["In an order"]})
 
     with pytest.raises(WriteRejected, match="77: In an order"):
@@ -184,7 +185,9 @@ async def test_a_refused_delete_is_an_error(shop, vendor):
         ("create_product", [{"qty": 5}], "qty"),
     ],
 )
-async def test_what_cannot_be_written_is_refused_before_anything_is_sent(shop, vendor, name, args, field):
+async def test_what_cannot_be_written_is_refused_before_anything_is_sent(
+    shop: Any, vendor: Any, name: Any, args: Any, field: Any
+) -> None:
     with pytest.raises(InvalidInput) as caught:
         await shop.ask(name, *args)
 

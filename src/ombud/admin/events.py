@@ -1,0 +1,87 @@
+"""Events of the sender, with their deliveries and every attempt, as documents."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ombud.db.operation import Operation, Row
+from ombud.db.queries import read_queries
+from ombud.errors import NotFound
+from ombud.mailbox.ids import format_id
+from ombud.mailbox.model import Box, State
+from ombud.sender.url import redacted
+
+sql = read_queries("ombud.admin")
+
+Document = dict[str, Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(microseconds: int) -> str:
+    """Return a time as the API writes it: UTC, with microseconds."""
+    text = (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z")
+
+
+def list_events(before: int, rows: int) -> Operation[list[Document]]:
+    """Return events older than an id, newest first, each with its deliveries counted by state."""
+    found = yield sql["list_events"], {"box": Box.OUTBOX, "before": before, "rows": rows}
+    return [
+        _event(row) | {"deliveries": {state.name.lower(): row[state.name.lower()] for state in State}} for row in found
+    ]
+
+
+def get_event(event_id: int) -> Operation[Document]:
+    """Return one event with its deliveries and attempts; raises NotFound."""
+    rows = yield sql["get_event"], {"box": Box.OUTBOX, "id": event_id}
+    if not rows:
+        raise NotFound(f"There is no event {format_id('evt', event_id)}.")
+    key = {"shop_id": rows[0]["shop_id"], "event_id": event_id}
+    deliveries = yield sql["deliveries_of_event"], key
+    attempts = yield sql["attempts_of_event"], key
+    return _event(rows[0]) | {
+        "deliveries": [
+            _delivery(row, [attempt for attempt in attempts if attempt["lane_id"] == row["lane_id"]])
+            for row in deliveries
+        ]
+    }
+
+
+def delivery_id(event_id: int, lane_id: int) -> str:
+    """Return the public id of a delivery: event and lane, which is its primary key."""
+    return format_id("dlv", event_id) + format_id("", lane_id).removeprefix("_")
+
+
+def _event(row: Row) -> Document:
+    return {
+        "id": format_id("evt", row["id"]),
+        "shop_id": row["shop_id"],
+        "event_type": row["type"],
+        "subject": row["subject"],
+        "created_at": rfc3339(row["created_at"]),
+        "fan_out": row["fan_out"],
+    }
+
+
+def _delivery(row: Row, attempts: list[Row]) -> Document:
+    state = State(row["state"])
+    return {
+        "id": delivery_id(row["event_id"], row["lane_id"]),
+        "endpoint_id": format_id("ep", row["endpoint_id"]) if row["endpoint_id"] else None,
+        "url": redacted(row["url"]) if row["url"] else None,
+        "state": state.name.lower(),
+        "reason": row["reason"],
+        "next_attempt_at": rfc3339(row["due_at"]) if state is State.PENDING else None,
+        "attempts": [_attempt(attempt) for attempt in attempts],
+    }
+
+
+def _attempt(row: Row) -> Document:
+    return {
+        "at": rfc3339(row["at"]),
+        "status": row["status"],
+        "milliseconds": row["milliseconds"],
+        "outcome": row["outcome"],
+        "reason": row["reason"],
+        "late": bool(row["late"]),
+    }

@@ -1,0 +1,34 @@
+-- name: insert_key
+-- A new key, by its hash.
+insert into api_key(hash, name, created_at) values (:hash, :name, :now) on conflict (name) do nothing returning name;
+
+-- name: find_key
+-- Whose key this is.
+select name from api_key where hash = :hash;
+
+-- name: list_events
+-- A page of a box's events, newest first, with how many of their deliveries are in which state.
+select e.id, e.shop_id, e.type, e.subject, e.created_at, e.fan_out,
+  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 0) as pending,
+  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 1) as done,
+  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 2) as dead,
+  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 3) as skipped
+from event e where e.box = :box and e.id < :before
+order by e.id desc limit :rows;
+
+-- name: get_event
+-- One event of a box.
+select id, shop_id, type, subject, created_at, fan_out from event where box = :box and id = :id;
+
+-- name: deliveries_of_event
+-- Its deliveries, with the endpoints they are for.
+select d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts, d.generation, p.id as endpoint_id, p.url
+from delivery d left join endpoint p on p.lane_id = d.lane_id and p.shop_id in (d.shop_id, 0)
+where d.shop_id = :shop_id and d.event_id = :event_id
+order by d.lane_id;
+
+-- name: attempts_of_event
+-- Every try at them, in order.
+select lane_id, at, milliseconds, status, outcome, reason, late
+from attempt where shop_id = :shop_id and event_id = :event_id
+order by lane_id, id;

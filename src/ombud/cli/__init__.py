@@ -1,0 +1,1 @@
+"""Words for people, and the place where everything is wired together."""

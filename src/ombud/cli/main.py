@@ -1,0 +1,138 @@
+"""The `ombud` command. Each verb imports what it needs when it runs, so that `ombud --help` stays fast."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import ombud
+from ombud.cli.failures import exit_code_of, say_error
+from ombud.errors import OmbudError
+
+app = typer.Typer(
+    name="ombud",
+    help="Webhooks for online shops: send, receive, try, look.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+keys = typer.Typer(help="Bearer keys of the REST API.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+HOST = "127.0.0.1"
+PORT = 8700
+
+Database = Annotated[
+    str, typer.Option(help="sqlite:///FILE. Default: OMBUD_DATABASE_URL, else sqlite:///ombud.db.", show_default=False)
+]
+Data = Annotated[Path | None, typer.Option(help="The folder of a demo, instead of --database.", show_default=False)]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@app.command()
+def demo(
+    port: Annotated[
+        int, typer.Option(min=0, max=65533, help="Port of API and panel; the shop's is the next one. 0: free ones.")
+    ] = PORT,
+    data: Annotated[Path, typer.Option(help="The folder that keeps everything.")] = Path("ombud-demo"),
+    host: Host = HOST,
+    json: Json = False,
+) -> None:
+    """A pretend shop and the sender of its webhooks, in one process."""
+    from ombud.cli.demo import run_demo
+
+    sys.exit(run_demo(host, port, data, as_json=json))
+
+
+@app.command()
+def serve(database: Database = "", host: Host = HOST, port: Port = PORT, json: Json = False) -> None:
+    """The sender: REST API and delivery."""
+    from ombud.cli.serve import run_serve
+
+    sys.exit(run_serve(database, host, port, as_json=json))
+
+
+@app.command()
+def shop(
+    database: Database = "",
+    host: Host = HOST,
+    port: Port = PORT + 1,
+    new_key: Annotated[bool, typer.Option("--new-key", help="Replace the shop's API key.")] = False,
+    json: Json = False,
+) -> None:
+    """The pretend shop, in a sender's database: REST API v1 and pages."""
+    from ombud.cli.shop import run_shop
+
+    sys.exit(run_shop(database, host, port, new_key=new_key, as_json=json))
+
+
+@app.command()
+def trigger(
+    event: Annotated[str, typer.Argument(help="order.new, order.done, order.cancelled, product.add, …")],
+    to: Annotated[str, typer.Option(help="The endpoint's URL; - reads it from standard input.")],
+    order_id: Annotated[str, typer.Option(help="For an order event.", show_default=False)] = "",
+    product_id: Annotated[str, typer.Option(help="For a product event.", show_default=False)] = "",
+    json: Json = False,
+) -> None:
+    """Send one webhook exactly as on the wire, once.
+
+    Example: ombud trigger order.new --order-id 90017 --to http://localhost:3000/webhooks
+    """
+    from ombud.cli.trigger import run_trigger
+
+    sys.exit(run_trigger(event, {"order_id": order_id, "product_id": product_id}, to, as_json=json))
+
+
+@app.command()
+def events(
+    event_id: Annotated[str, typer.Argument(help="One event, with every attempt.", show_default=False)] = "",
+    database: Database = "",
+    data: Data = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    json: Json = False,
+) -> None:
+    """List the latest events of a sender, or show one."""
+    from ombud.cli.events import run_events
+
+    run_events(event_id, database, data, limit, as_json=json)
+
+
+@keys.command("add")
+def keys_add(
+    name: Annotated[str, typer.Argument(help="Who will use it.")],
+    database: Database = "",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Make a bearer key and show it, once."""
+    from ombud.cli.keys import run_keys_add
+
+    run_keys_add(name, database, data, as_json=json)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ombud {ombud.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Stands before every verb."""
+
+
+def main() -> None:
+    """Run the command; an error is one line on standard error, and its exit code says of which kind."""
+    try:
+        app()
+    except OmbudError as error:
+        say_error(str(error))
+        sys.exit(exit_code_of(error))
+    except ModuleNotFoundError as error:
+        say_error(f"This needs {error.name}, which is not installed. Run: pip install 'ombud[server]'")
+        sys.exit(2)

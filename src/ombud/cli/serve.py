@@ -1,0 +1,40 @@
+"""`ombud serve`: the sender with its REST API."""
+
+import json
+
+from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
+from ombud.cli.wiring import Performing, database_url, settings_of_environment
+from ombud.db.connect import open_database
+from ombud.db.migrate import migrate
+from ombud.sender.sender import Sender
+from ombud.web.app import SenderApp
+
+
+def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
+    """Serve until a signal; returns the exit code."""
+    log_to_stderr()
+    settings = settings_of_environment()
+    url = database_url(database, settings)
+    listening = bind(host, port)
+
+    async def start() -> Service:
+        opened = open_database(url)
+        migrate(opened, ["ombud.admin"])
+        sender = Sender(opened, settings)
+        performing = Performing(sender)
+        return Service(
+            sites=[Site(SenderApp(sender), listening)],
+            work=performing.run,
+            stop_work=performing.stop,
+            announce=lambda: _announce(url_of(listening), as_json=as_json),
+            close=sender.close,
+        )
+
+    return run(start)
+
+
+def _announce(base: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"api": f"{base}/v1", "panel": f"{base}/"}), flush=True)
+    else:
+        print(f"Ombud sends webhooks. API: {base}/v1 (make a key with: ombud keys add NAME)", flush=True)

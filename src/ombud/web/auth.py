@@ -1,0 +1,43 @@
+"""Who asks: bearer keys, looked up by hash."""
+
+import time
+from typing import Annotated
+
+from fastapi import Header
+from starlette.exceptions import HTTPException
+
+from ombud.admin.keys import find_key
+from ombud.db.sqlite import Database
+
+# Seconds that a good key is remembered: a revoked one stops working within this.
+REMEMBER_SECONDS = 1.0
+# Good keys remembered at once; there are few keys, and a bound all the same.
+REMEMBER_KEYS = 1_000
+
+
+class BearerKeys:
+    """Checks the Authorization header."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._good: dict[str, float] = {}
+
+    def is_good(self, authorization: str) -> bool:
+        """Tell whether a header names a key of this installation. Reads the database once a second and key."""
+        if self._good.get(authorization, 0.0) > time.monotonic():
+            return True
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not self._database.read(lambda: find_key(key.strip())):
+            return False
+        if len(self._good) >= REMEMBER_KEYS:
+            self._good.clear()
+        self._good[authorization] = time.monotonic() + REMEMBER_SECONDS
+        return True
+
+    def require(self, authorization: Annotated[str, Header(include_in_schema=False)] = "") -> None:
+        """Let a request pass that has a good key; for FastAPI's Depends."""
+        if not self.is_good(authorization):
+            raise HTTPException(401, UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+
+
+UNAUTHORIZED = "Send a key of this installation: Authorization: Bearer ombud_… (make one with: ombud keys add NAME)."

@@ -1,0 +1,120 @@
+"""POST /v1/events as plain ASGI: the hot path of a publisher."""
+
+import re
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ombud.errors import InvalidInput, OmbudError
+from ombud.mailbox.ids import format_id
+from ombud.sender.outbox import DEFAULT_SHOP_ID, Event, Published
+from ombud.sender.sender import Sender
+from ombud.web.auth import UNAUTHORIZED, BearerKeys
+from ombud.web.limits import read_body
+from ombud.web.problems import problem, problem_of
+from ombud.wire import EVENT_TYPES, PARAMETER_OF
+
+# Events in one request: they share one transaction, and everybody else's writes wait for it.
+EVENTS_PER_REQUEST = 1_000
+
+
+class EventBody(msgspec.Struct, forbid_unknown_fields=True):
+    """An event as a publisher writes it."""
+
+    event_type: str
+    order_id: str | int | None = None
+    product_id: str | int | None = None
+    event_key: str | None = None
+    shop_id: int = DEFAULT_SHOP_ID
+
+
+_decoder = msgspec.json.Decoder(EventBody | list[EventBody])
+
+
+class Intake:
+    """Takes events in: one, or an array that is stored all or nothing."""
+
+    def __init__(self, sender: Sender, keys: BearerKeys) -> None:
+        self._sender = sender
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one POST."""
+        response = await self._answer(scope, receive)
+        await response(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not self._keys.is_good(authorization.decode("latin-1")):
+            return problem(401, UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+        try:
+            bodies = decode(await read_body(receive))
+            events = events_of(bodies)
+            published = await self._sender.publish(events)
+        except OmbudError as error:
+            return problem_of(error)
+        documents = [_document(event, stored) for event, stored in zip(events, published, strict=True)]
+        answer: Any = {"events": documents} if isinstance(bodies, list) else documents[0]
+        return Response(msgspec.json.encode(answer), 201, media_type="application/json")
+
+
+def decode(body: bytes) -> EventBody | list[EventBody]:
+    """Read a body; raises InvalidInput naming the field, or the body when it is not JSON."""
+    try:
+        bodies: EventBody | list[EventBody] = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("body", f"The body is not JSON: {error}.") from None
+    if isinstance(bodies, list) and len(bodies) > EVENTS_PER_REQUEST:
+        raise InvalidInput("body", f"{len(bodies)} events at once; {EVENTS_PER_REQUEST} is the most.")
+    return bodies
+
+
+def events_of(bodies: EventBody | list[EventBody]) -> list[Event]:
+    """Make events; raises InvalidInput whose field says which one and what of it: `[3].order_id`."""
+    if isinstance(bodies, EventBody):
+        return [_event(bodies)]
+    events = []
+    for place, body in enumerate(bodies):
+        try:
+            events.append(_event(body))
+        except InvalidInput as error:
+            raise InvalidInput(f"[{place}].{error.field}", str(error)) from None
+    return events
+
+
+def _event(body: EventBody) -> Event:
+    wanted = PARAMETER_OF.get(body.event_type)
+    if wanted is None:
+        raise InvalidInput("event_type", f"{body.event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
+    ids = {"order_id": body.order_id, "product_id": body.product_id}
+    object_id = ids.pop(wanted)
+    [(other, stray)] = ids.items()
+    if object_id is None:
+        raise InvalidInput(wanted, f"{body.event_type} needs {wanted}.")
+    if stray is not None:
+        raise InvalidInput(other, f"{body.event_type} has no {other}.")
+    return Event(body.event_type, str(object_id), body.shop_id, body.event_key)
+
+
+def _invalid(message: str) -> InvalidInput:
+    """Turn msgspec's "Expected `str`, got `array` - at `$[3].event_type`" into the field and the rest."""
+    text, _, place = message.partition(" - at `$")
+    field = place.removesuffix("`").removeprefix(".")
+    if unknown := re.search(r"unknown field `(.*)`", text):
+        field = f"{field}.{unknown[1]}".removeprefix(".")
+    if missing := re.search(r"missing required field `(.*)`", text):
+        field = f"{field}.{missing[1]}".removeprefix(".")
+    return InvalidInput(field or "body", f"{text}.")
+
+
+def _document(event: Event, stored: Published) -> dict[str, Any]:
+    return {
+        "id": format_id("evt", stored.event_id),
+        "event_type": event.event_type,
+        "subject": event.subject,
+        "deliveries": stored.deliveries,
+    }

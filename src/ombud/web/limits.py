@@ -1,0 +1,52 @@
+"""How much a request may bring."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ombud.errors import TooLarge
+from ombud.web.problems import problem_of
+
+# Bytes of a body: 1,000 events with the longest ids and keys fit in half of it.
+BODY_BYTES = 1024 * 1024
+
+
+async def read_body(receive: Receive, limit: int = BODY_BYTES) -> bytes:
+    """Read the body of a request; raises TooLarge as soon as it is, however it was announced."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"The body has more than {limit} bytes. Send less at once.")
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+class LimitBody:
+    """ASGI middleware: reads the whole body, bounded, before the app sees the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 413 to what is too large, pass the rest on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body: bytes | None = await read_body(receive)
+        except TooLarge as error:
+            await problem_of(error)(scope, receive, send)
+            return
+
+        async def replay() -> Message:
+            nonlocal body
+            if body is None:
+                return await receive()
+            message: Message = {"type": "http.request", "body": body, "more_body": False}
+            body = None
+            return message
+
+        await self._app(scope, replay, send)

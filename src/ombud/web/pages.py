@@ -1,0 +1,25 @@
+"""Cursor pages: `?limit=` and `?cursor=`, newest first."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from ombud.mailbox.ids import ID_LIMIT, parse_id
+
+# Rows of one page: what a person scans, and what a script may ask for.
+PAGE_ROWS = 50
+MOST_PAGE_ROWS = 500
+
+Limit = Annotated[int, Query(ge=1, le=MOST_PAGE_ROWS, description="Rows of a page.")]
+Cursor = Annotated[str, Query(description="`next_cursor` of the page before.")]
+
+
+def before_cursor(prefix: str, cursor: str) -> int:
+    """Return the id below which a page begins; raises InvalidInput for a cursor that is none."""
+    return parse_id(prefix, cursor, "cursor") if cursor else ID_LIMIT - 1
+
+
+def page(documents: Sequence[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """Return a page as a document: its rows, and where the next one begins or null."""
+    return {"data": documents, "next_cursor": documents[-1]["id"] if len(documents) == limit else None}

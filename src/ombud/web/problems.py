@@ -1,0 +1,73 @@
+"""Errors as problem+json (RFC 9457), with the field named the way the caller wrote it."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ombud.errors import Conflict, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable, TooLarge
+
+# Seconds after which a refused write is worth another try.
+RETRY_AFTER_SECONDS = 1
+
+_STATUS: Mapping[type[OmbudError], int] = {
+    InvalidInput: 422,
+    Refused: 422,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    StorageUnavailable: 503,
+}
+
+
+def problem(
+    status: int, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a problem document as a response."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if field is not None:
+        body["field"] = field
+    return Response(msgspec.json.encode(body), status, dict(headers or {}), "application/problem+json")
+
+
+def problem_of(error: OmbudError) -> Response:
+    """Return the problem document of an error."""
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, StorageUnavailable) else {}
+    return problem(status, str(error), field=getattr(error, "field", None), headers=headers)
+
+
+def field_path(location: Sequence[str | int]) -> str:
+    """Return a place in a document as people write it: `[3].order_id`."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".")
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Have an app answer every error with a problem document."""
+
+    @app.exception_handler(OmbudError)
+    async def _ombud(_: Request, error: OmbudError) -> Response:
+        return problem_of(error)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, error.detail, headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place, *location = first["loc"]
+        if first["type"] == "json_invalid":
+            return problem(400, f"The body is not JSON: {first['ctx']['error']}.")
+        return problem(422, f"{first['msg']}.", field=field_path(location) or str(place))
