@@ -39,3 +39,9 @@ def find_key(key: str) -> Operation[str | None]:
     """Return the name of a key, or None for a key that is not ours. The hash makes the look-up time tell nothing."""
     rows = yield sql["find_key"], {"hash": key_hash(key)}
     return rows[0]["name"] if rows else None
+
+
+def replace_key(name: str, key: str, now: int) -> Operation[None]:
+    """Make a name stand for this key, whatever it stood for before."""
+    yield sql["delete_key"], {"name": name}
+    yield from add_key(name, key, now)

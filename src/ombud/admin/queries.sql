@@ -2,6 +2,10 @@
 -- A new key, by its hash.
 insert into api_key(hash, name, created_at) values (:hash, :name, :now) on conflict (name) do nothing returning name;
 
+-- name: delete_key
+-- Whoever used this name's key is out.
+delete from api_key where name = :name;
+
 -- name: find_key
 -- Whose key this is.
 select name from api_key where hash = :hash;

@@ -14,9 +14,16 @@ FILE = "credentials.json"
 # Random bytes of the pretend shop's key.
 SHOP_KEY_BYTES = 24
 
+
+
+def new_shop_key() -> str:
+    """Return an API key for the pretend shop."""
+    return "shop_" + secrets.token_urlsafe(SHOP_KEY_BYTES)
+
+
 _MAKERS: dict[str, Callable[[], str]] = {
     "api_key": new_key,
-    "shop_key": lambda: "shop_" + secrets.token_urlsafe(SHOP_KEY_BYTES),
+    "shop_key": new_shop_key,
 }
 
 

@@ -3,7 +3,7 @@
 import json
 
 from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
-from ombud.cli.wiring import Performing, database_url, settings_of_environment
+from ombud.cli.wiring import database_url, performing, settings_of_environment
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
 from ombud.sender.sender import Sender
@@ -21,11 +21,11 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
         opened = open_database(url)
         migrate(opened, ["ombud.admin"])
         sender = Sender(opened, settings)
-        performing = Performing(sender)
+        work = performing(sender)
         return Service(
             sites=[Site(SenderApp(sender), listening)],
-            work=performing.run,
-            stop_work=performing.stop,
+            work=work.run,
+            stop_work=work.stop,
             announce=lambda: _announce(url_of(listening), as_json=as_json),
             close=sender.close,
         )

@@ -41,21 +41,21 @@ def open_existing(url: str) -> Database:
     return open_database(url)
 
 
-class Performing:
-    """A sender's deliveries in this process, or elsewhere when the settings say so."""
+class Standby:
+    """No work in this process: it only serves."""
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
+    def __init__(self) -> None:
         self._stopped = asyncio.Event()
 
     async def run(self) -> None:
-        """Deliver until `stop`."""
-        if self._sender.settings.perform == "here":
-            await self._sender.run()
-        else:
-            await self._stopped.wait()
+        """Wait for `stop`."""
+        await self._stopped.wait()
 
     def stop(self) -> None:
         """End `run`."""
         self._stopped.set()
-        self._sender.stop()
+
+
+def performing(sender: Sender) -> Sender | Standby:
+    """Return what works beside the web servers: the sender, unless the settings leave that to another process."""
+    return sender if sender.settings.perform == "here" else Standby()

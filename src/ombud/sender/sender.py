@@ -36,6 +36,7 @@ class Sender:
         self.endpoints = Endpoints(self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds)
         self._performer: Performer | None = None
+        self._stopped = False
 
     async def publish(self, events: Sequence[Event]) -> list[Published]:
         """Store events durably, all or nothing; they are delivered from then on, here or by another process.
@@ -69,6 +70,8 @@ class Sender:
 
     async def run(self) -> None:
         """Deliver, when this process is the elected one, until `stop`."""
+        if self._stopped:
+            return
         self._performer = Performer(self.outbox.mailbox, self.writer, self.deliverer.perform)
         try:
             await self._performer.run()
@@ -76,7 +79,8 @@ class Sender:
             self._performer = None
 
     def stop(self) -> None:
-        """End `run`. Call it on its event loop."""
+        """End `run`, also one that has not begun. Call it on its event loop."""
+        self._stopped = True
         if self._performer is not None:
             self._performer.stop()
 

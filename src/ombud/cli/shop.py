@@ -1,0 +1,47 @@
+"""`ombud shop`: the pretend shop, in a sender's database."""
+
+import json
+
+from ombud.cli.credentials import new_shop_key
+from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
+from ombud.cli.wiring import Standby, database_url, settings_of_environment
+from ombud.db.connect import open_database
+from ombud.sender.sender import Sender
+from ombud.shop import Shop, create_app
+
+
+def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: bool) -> int:
+    """Serve the shop until a signal; another process delivers its events. Returns the exit code."""
+    log_to_stderr()
+    settings = settings_of_environment()
+    url = database_url(database, settings)
+    listening = bind(host, port)
+
+    async def start() -> Service:
+        sender = Sender(open_database(url), settings)
+        shop = Shop(sender)
+        key = settings.api_key
+        if key is None and (new_key or not await shop.has_key()):
+            key = new_shop_key()
+        if key is not None:
+            await shop.set_key(key)
+        await shop.seed()
+        standby = Standby()
+        return Service(
+            sites=[Site(create_app(shop), listening)],
+            work=standby.run,
+            stop_work=standby.stop,
+            announce=lambda: _announce(url_of(listening), None if settings.api_key else key, as_json=as_json),
+            close=sender.close,
+        )
+
+    return run(start)
+
+
+def _announce(base: str, new_key: str | None, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"shop": f"{base}/", "shop_api": f"{base}/v1", "shop_key": new_key}), flush=True)
+        return
+    print(f"The pretend shop. Pages: {base}/  REST API: {base}/v1", flush=True)
+    if new_key:
+        print(f"Its API key, shown once: {new_key}", flush=True)

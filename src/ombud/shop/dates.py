@@ -1,0 +1,36 @@
+"""The API's dates: `YYYY-MM-DD HH:MM:SS` in Europe/Stockholm, without a zone. Inside, UTC microseconds."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from ombud.client.values import shop_zone
+from ombud.errors import InvalidInput
+
+MICROSECONDS = 1_000_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Seconds since 1970, until the year 5138.
+_TIMESTAMP = re.compile(r"[0-9]{1,11}", re.ASCII)
+_DATE = re.compile(r"(19[7-9]|20[0-9])[0-9]-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2})?", re.ASCII)
+
+
+def date_text(at: int) -> str:
+    """Return UTC microseconds as the API writes them."""
+    moment = _EPOCH + timedelta(microseconds=at)
+    return moment.astimezone(shop_zone()).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def read_date(field: str, text: str) -> int:
+    """Return the UTC microseconds of a UNIX timestamp (the documented form of filters) or of a date as the API writes it.
+
+    Raises InvalidInput naming the field.
+    """
+    if _TIMESTAMP.fullmatch(text):
+        return int(text) * MICROSECONDS
+    if _DATE.fullmatch(text):
+        try:
+            moment = datetime.fromisoformat(text).replace(tzinfo=shop_zone())
+        except ValueError as error:
+            raise InvalidInput(field, f"There is no such date: {error}.") from error
+        return round((moment - _EPOCH).total_seconds()) * MICROSECONDS
+    raise InvalidInput(field, "It is a UNIX timestamp in seconds, or a date like 2026-11-02 09:14:05.")

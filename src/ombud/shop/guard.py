@@ -1,0 +1,88 @@
+"""Who may use the pages while people cannot log in: browsers on this machine, and only from the pages themselves."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# What a page of another site cannot have as its own host, even by pointing its name at this machine.
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class GuardedPages:
+    """Pages behind the rules of this module, and with the headers that keep browsers to them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it with a sentence."""
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(PAGE_HEADERS)
+            await send(message)
+
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await (_refusal(scope) or self._app)(scope, receive, send_guarded)
+
+
+def _refusal(scope: Scope) -> ASGIApp | None:
+    headers = Headers(scope=scope)
+    if not is_loopback(headers.get("host", "")):
+        return PlainTextResponse("The pages of this shop open on this machine alone: use http://127.0.0.1.\n", 421)
+    if scope["method"] not in ("GET", "HEAD") and not comes_from_own_page(headers):
+        return PlainTextResponse("This form was not sent by a page of this shop; open the shop and try again.\n", 403)
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a Host header names this machine by its loopback address; any port."""
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname in LOOPBACK_HOSTS and parts.netloc == host and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def comes_from_another_site(headers: Mapping[str, str]) -> bool:
+    """Return whether a browser says so. Programs say nothing."""
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
+def comes_from_own_page(headers: Mapping[str, str]) -> bool:
+    """Return whether a form was sent by a page of this same host and port.
+
+    Origin decides; a browser that leaves it out says it by Sec-Fetch-Site, an old one by Referer.
+    """
+    host = headers.get("host", "")
+    origin = headers.get("origin")
+    if origin is not None:
+        return _is_at(origin, host)
+    if "sec-fetch-site" in headers:
+        return not comes_from_another_site(headers)
+    return _is_at(headers.get("referer", ""), host)
+
+
+def _is_at(url: str, host: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower() != ""

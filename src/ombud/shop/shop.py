@@ -1,0 +1,118 @@
+"""A pretend shop: orders and products in a sender's database, and the events that their changes publish."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ombud.db.operation import Make
+from ombud.db.writer import Writer
+from ombud.errors import NotFound
+from ombud.sender.outbox import DEFAULT_SHOP_ID, Outbox
+from ombud.shop import keys, seed
+from ombud.shop.batch import Result
+from ombud.shop.catalogue import Catalogue, Product, Target
+from ombud.shop.order_document import Order
+from ombud.shop.order_input import OrderChange, OrderEdit
+from ombud.shop.orders import OrderFilter, Orders
+from ombud.shop.product_input import ProductEdit
+from ombud.shop.products import ProductFilter, Products
+
+T = TypeVar("T")
+
+
+class Shop:
+    """One shop. A change and its event are one transaction; reads run in a thread and never hold up the loop.
+
+    `writer` and `outbox` are the sender's, on one database migrated with `ombud.mailbox`, `ombud.sender` and
+    `ombud.shop`. `ring` is called on the event loop after each commit that may have published; `clock` gives UTC
+    microseconds. Every method raises StorageUnavailable when the database cannot answer.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        outbox: Outbox,
+        ring: Callable[[], None],
+        *,
+        shop_id: int = DEFAULT_SHOP_ID,
+        clock: Callable[[], int],
+        stock_changes_emit_update: bool = False,
+    ) -> None:
+        """`stock_changes_emit_update`: a sale or a return also publishes product.update."""
+        self.shop_id = shop_id
+        catalogue = Catalogue(shop_id)
+        self.products = Products(catalogue, outbox, clock, stock_changes_emit_update=stock_changes_emit_update)
+        self.orders = Orders(self.products, outbox, clock)
+        self._writer = writer
+        self._ring = ring
+
+    async def set_key(self, key: str) -> None:
+        """Let this key into the API, and no other. Raises InvalidInput."""
+        await self._writer.write(lambda: keys.set_key(self.shop_id, key))
+
+    async def key_hash(self) -> str | None:
+        """Return the hash that `keys.opens` compares with; None while the shop has no key."""
+        return await self._read(lambda: keys.read_key_hash(self.shop_id))
+
+    async def seed(self) -> bool:
+        """Store three products and one unpaid order if the shop has nothing; returns whether it did."""
+        return await self._write(lambda: seed.seed(self.orders, self.products))
+
+    async def create_orders(self, drafts: Sequence[OrderEdit], places: Sequence[str]) -> list[Result[int]]:
+        """Store new orders, unpaid; returns for each its id, or why it was refused."""
+        return await self._write(lambda: self.orders.create(drafts, places))
+
+    async def place_and_pay(self, draft: OrderEdit) -> int:
+        """Store a new order and pay it at once; returns its id. Raises InvalidInput."""
+        return await self._write(lambda: self.orders.place_and_pay(draft))
+
+    async def change_orders(self, changes: Sequence[OrderChange]) -> list[Result[None]]:
+        """Change orders; says for each whether it was done, or why it was refused."""
+        return await self._write(lambda: self.orders.change(changes))
+
+    async def list_orders(self, wanted: OrderFilter) -> list[Order]:
+        """Return a page of the orders that pass the filters."""
+        return await self._read(lambda: self.orders.list(wanted))
+
+    async def get_order(self, order_id: int) -> Order:
+        """Return an order; raises NotFound."""
+        return await self._read(lambda: self.orders.get(order_id))
+
+    async def add_products(self, edits: Sequence[ProductEdit]) -> list[int]:
+        """Store new products, all or nothing; returns their ids. Raises InvalidInput."""
+        return await self._write(lambda: self.products.add(edits))
+
+    async def change_products(self, edits: Sequence[ProductEdit]) -> list[Result[list[str]]]:
+        """Change products; returns for each the ids of its new variants, or why it was refused."""
+        return await self._write(lambda: self.products.change(edits))
+
+    async def delete_products(self, targets: Sequence[Target]) -> None:
+        """Delete products for ever, all or none. Raises NotFound."""
+        await self._write(lambda: self.products.delete(targets))
+
+    async def list_products(self, wanted: ProductFilter) -> list[Product]:
+        """Return a page of products, newest first."""
+        return await self._read(lambda: self.products.list(wanted))
+
+    async def get_product(self, product_id: int) -> Product:
+        """Return a product; raises NotFound."""
+        return await self._read(lambda: self.products.catalogue.get(product_id))
+
+    async def product_with_sku(self, sku: str) -> Product:
+        """Return the oldest product with this sku, on itself or on a variant; raises NotFound."""
+        found = await self._read(lambda: self.products.catalogue.with_sku(sku))
+        if not found:
+            raise NotFound(f"There is no product with the sku {sku!r}.")
+        return found[0]
+
+    async def count_products(self) -> int:
+        """Return how many products there are."""
+        return await self._read(self.products.count)
+
+    async def _write(self, make: Make[T]) -> T:
+        result = await self._writer.write(make)
+        self._ring()
+        return result
+
+    async def _read(self, make: Make[T]) -> T:
+        return await asyncio.to_thread(self._writer.database.read, make)
