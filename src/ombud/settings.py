@@ -83,6 +83,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_API_KEY": ("api_key", _text),
     "QUICKBUTIK_API_KEY": ("api_key", _text),
 }
+NAMES = frozenset(_PARSERS)
 _SECRETS = frozenset({"OMBUD_DATABASE_URL", "OMBUD_TOKEN", "OMBUD_API_KEY", "QUICKBUTIK_API_KEY"})
 
 

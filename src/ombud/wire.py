@@ -34,19 +34,24 @@ def event_url(url: str, event_type: str, subject: str) -> str:
     """Return the URL that delivers an event: the endpoint's own, byte for byte, and our two parameters behind it."""
     kind, _, object_id = subject.partition("/")
     parameters = f"event_type={event_type}&{kind}_id={object_id}"
-    if "?" not in url:
+    _, mark, query = url.partition("?")
+    if not mark:
         return f"{url}?{parameters}"
-    return f"{url}{parameters}" if url.endswith(("?", "&")) else f"{url}&{parameters}"
+    # A later ? is part of a value and joins nothing.
+    return f"{url}{parameters}" if query == "" or query.endswith("&") else f"{url}&{parameters}"
 
 
 def reserved_parameter(query: str) -> str | None:
     """Return the first parameter of a query that a receiver could take for one of ours, or None.
 
-    Names are compared as receivers decode them: percent-encoded, split at `;` too, and by PHP, where `order.id`,
-    `order id` and `order_id[]` all arrive as `order_id` (https://www.php.net/manual/en/language.variables.external.php).
+    Names are compared as receivers decode them: percent-encoded, split at `;` too, cut at a NUL or a bracket, and by
+    PHP, where `order.id`, `order id` and `order[id` all arrive as `order_id`
+    (https://www.php.net/manual/en/language.variables.external.php). Express reads `[order_id]` as `order_id`.
     """
     for pair in re.split("[&;]", query):
         name = unquote_plus(pair.partition("=")[0])
-        if re.sub("[. ]", "_", name.partition("[")[0].lstrip()).lower() in PARAMETERS:
+        bare = name.partition("\0")[0].strip().lstrip("[").lower()
+        as_array = re.split(r"[\[\]]", bare)[0]
+        if any(re.sub(r"[. \[]", "_", reading) in PARAMETERS for reading in (bare, as_array)):
             return name
     return None

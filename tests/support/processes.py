@@ -6,10 +6,12 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parent.parent.parent
 # Seconds: generous on a busy machine; a test that waits this long has failed.
 PATIENCE_SECONDS = 30.0
 
@@ -44,12 +46,14 @@ class Ombuds:
     """Starts `ombud` processes and ends what is left of them."""
 
     running: list[Ombud] = field(default_factory=list)
+    program: Sequence[str] = ("-m", "ombud")
 
     def start(self, *arguments: str, **environment: str) -> Ombud:
         """Start a serving verb with --json and wait for its line."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "ombud", *arguments, "--json"],
+            [sys.executable, *self.program, *arguments, "--json"],
             stdout=subprocess.PIPE,
+            cwd=ROOT,
             env=clean_environment(**environment),
         )
         line = _first_line(process)

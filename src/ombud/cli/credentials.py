@@ -15,7 +15,6 @@ FILE = "credentials.json"
 SHOP_KEY_BYTES = 24
 
 
-
 def new_shop_key() -> str:
     """Return an API key for the pretend shop."""
     return "shop_" + secrets.token_urlsafe(SHOP_KEY_BYTES)

@@ -8,13 +8,14 @@ from typing import Any
 from ombud.admin.keys import replace_key
 from ombud.cli.credentials import keep_credentials
 from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
+from ombud.cli.shop import open_shop
 from ombud.cli.wiring import SENDER_FILE, performing, settings_of_environment, sqlite_url
 from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
-from ombud.shop import Shop, create_app
+from ombud.shop import create_app
 from ombud.web.app import SenderApp
 
 # A person is watching: failures repeat at once, and endpoints on this very machine are what they try.
@@ -42,7 +43,7 @@ def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
 
     async def start() -> Service:
         sender = _open_sender(data, settings, credentials["api_key"])
-        shop = Shop(sender)
+        shop = open_shop(sender)
         await shop.set_key(credentials["shop_key"])
         await shop.seed()
         work = performing(sender)

@@ -134,5 +134,7 @@ def main() -> None:
         say_error(str(error))
         sys.exit(exit_code_of(error))
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ombud"):
+            raise
         say_error(f"This needs {error.name}, which is not installed. Run: pip install 'ombud[server]'")
         sys.exit(2)

@@ -5,7 +5,9 @@ import json
 from ombud.cli.credentials import new_shop_key
 from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
 from ombud.cli.wiring import Standby, database_url, settings_of_environment
+from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
+from ombud.db.migrate import migrate
 from ombud.sender.sender import Sender
 from ombud.shop import Shop, create_app
 
@@ -19,9 +21,9 @@ def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: boo
 
     async def start() -> Service:
         sender = Sender(open_database(url), settings)
-        shop = Shop(sender)
+        shop = open_shop(sender)
         key = settings.api_key
-        if key is None and (new_key or not await shop.has_key()):
+        if key is None and (new_key or await shop.key_hash() is None):
             key = new_shop_key()
         if key is not None:
             await shop.set_key(key)
@@ -36,6 +38,12 @@ def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: boo
         )
 
     return run(start)
+
+
+def open_shop(sender: Sender) -> Shop:
+    """Return the pretend shop in a sender's database."""
+    migrate(sender.database, ["ombud.shop"])
+    return Shop(sender.writer, sender.outbox, sender.ring, clock=now_microseconds)
 
 
 def _announce(base: str, new_key: str | None, *, as_json: bool) -> None:

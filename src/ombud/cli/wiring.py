@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ombud.db.connect import database_path, open_database
+from ombud.db.migrate import require_tables
 from ombud.db.sqlite import Database
 from ombud.errors import ConfigurationError
 from ombud.sender.sender import Sender
@@ -12,6 +13,7 @@ from ombud.settings import Settings, read_settings
 
 # The sender's and the shop's database in the folder of a demo.
 SENDER_FILE = "sender.db"
+SENDER_TABLES = ["ombud.mailbox", "ombud.sender"]
 
 
 def settings_of_environment(**defaults: object) -> Settings:
@@ -38,7 +40,9 @@ def open_existing(url: str) -> Database:
     path = database_path(url)
     if not path.is_file():
         raise ConfigurationError(f"There is no database {path}. Name it with --database sqlite:///FILE or --data DIR.")
-    return open_database(url)
+    database = open_database(url)
+    require_tables(database, SENDER_TABLES)
+    return database
 
 
 class Standby:

@@ -5,6 +5,7 @@ Each part of Ombud keeps its tables' files in its own `migrations` folder, so ve
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 
 from ombud.db.operation import Operation, Statement
@@ -49,16 +50,29 @@ def migrate(database: Database, packages: list[str]) -> None:
     Raises ConfigurationError when the database was written by a newer Ombud.
     """
     for package in packages:
-        migrations = migrations_of(package)
-        current = database.write(lambda package=package: _version(package))  # type: ignore[misc]
-        newest = migrations[-1].version
-        if current > newest:
+        for migration in migrations_of(package)[version_of(database, package) :]:
+            database.write(partial(_apply, package, migration))
+
+
+def require_tables(database: Database, packages: list[str]) -> None:
+    """Raise ConfigurationError unless the tables of these packages are there and of this Ombud's version."""
+    for package in packages:
+        if version_of(database, package) < migrations_of(package)[-1].version:
             raise ConfigurationError(
-                f"{database.path} has version {current} of the {package} tables; this Ombud knows up to {newest}."
-                " Start the newer Ombud that wrote it."
+                f"{database.path} does not hold the tables of {package} in this Ombud's version."
+                " Start `ombud serve` on it first."
             )
-        for migration in migrations[current:]:
-            database.write(lambda package=package, migration=migration: _apply(package, migration))  # type: ignore[misc]
+
+
+def version_of(database: Database, package: str) -> int:
+    """Return how many migrations of a package were applied; raises ConfigurationError when more than we have."""
+    current, newest = database.write(partial(_version, package)), migrations_of(package)[-1].version
+    if current > newest:
+        raise ConfigurationError(
+            f"{database.path} has version {current} of the {package} tables; this Ombud knows up to {newest}."
+            " Start the newer Ombud that wrote it."
+        )
+    return current
 
 
 def _version(package: str) -> Operation[int]:

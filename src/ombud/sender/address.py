@@ -14,7 +14,20 @@ Network = IPv4Network | IPv6Network
 # Where clouds hand out credentials: never reachable, whatever is allowed.
 METADATA = frozenset(
     ip_address(text)
-    for text in ("169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
+    for text in (
+        "169.254.169.254",  # AWS, Google, Azure, OpenStack and most others
+        "169.254.170.2",  # AWS: containers
+        "169.254.170.23",  # AWS: pods
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",  # Google
+        "168.63.129.16",  # Azure
+        "100.100.100.200",  # Alibaba
+        "192.0.0.192",  # Oracle
+        "fd00:c1::a9fe:a9fe",
+        "169.254.42.42",  # Scaleway
+        "fd00:42::42",
+    )
 )
 
 _BLOCKED_V4 = [
@@ -59,12 +72,14 @@ def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
 
     `allowed` lifts the rule for its ranges, except where credentials are handed out.
     """
-    faces = [address, *embedded_addresses(address)]
+    # A zone (%eth0) does not make it another address.
+    itself = IPv6Address(int(address)) if isinstance(address, IPv6Address) else address
+    faces = [itself, *embedded_addresses(itself)]
     if any(face in METADATA for face in faces):
         return f"{address} is an address where a cloud hands out credentials; it is never used."
     if any(address in network for network in allowed if network.version == address.version):
         return None
-    if all(_is_public(face) for face in faces):
+    if getattr(address, "scope_id", None) is None and all(_is_public(face) for face in faces):
         return None
     return f"{address} is a private, local or reserved address, not one on the internet."
 
@@ -78,12 +93,15 @@ def embedded_addresses(address: Address) -> list[IPv4Address]:
     if address in _TEREDO:
         found.append(IPv4Address(~bits & 0xFFFFFFFF))
     if address in _LOCAL_NAT64:
-        # RFC 6052, 2.2: with a /48 prefix the address stands in bits 48-63 and 72-87, around a byte of zeros.
+        # RFC 6052, 2.2: behind a prefix of 48, 56, 64 or 96 bits, with a byte of zeros in bits 64-71. Which of them a
+        # network uses cannot be seen.
         found.append(IPv4Address((bits >> 64 & 0xFFFF) << 16 | (bits >> 40 & 0xFFFF)))
+        found.append(IPv4Address((bits >> 64 & 0xFF) << 24 | (bits >> 32 & 0xFFFFFF)))
+        found += [IPv4Address(bits >> shift & 0xFFFFFFFF) for shift in (24, 0)]
     return found
 
 
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _BLOCKED_V4)
-    return address.scope_id is None and address in _GLOBAL_V6 and not any(address in net for net in _BLOCKED_V6)
+    return address in _GLOBAL_V6 and not any(address in net for net in _BLOCKED_V6)

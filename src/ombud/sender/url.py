@@ -20,7 +20,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#\[\]:@]+)(?::(?P<port>[0-9]{1,5}))?(?P<rest>[/?].*)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # What RFC 3986 allows in a path and a query, percent-encoding included.
 _REST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*")
@@ -75,11 +75,11 @@ def parse_url(text: str, field: str = "url") -> EndpointUrl:
 
 def redacted(text: str) -> str:
     """Return a URL for people who need not know its secrets: scheme and host; path and query may hold a token."""
-    match = _URL.fullmatch(text)
-    if not match:
+    try:
+        url = parse_url(text)
+    except InvalidInput:
         return "…"
-    port = f":{match['port']}" if match["port"] else ""
-    return f"{match['scheme']}://{match['host']}{port}/" + ("…" if match["rest"] not in {None, "/"} else "")
+    return f"{url.scheme}://{url.authority}/" + ("…" if url.target != "/" else "")
 
 
 def _why_not_a_url(text: str) -> str:

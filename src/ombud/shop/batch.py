@@ -1,5 +1,6 @@
 """Several things in one request: one that cannot be done is said beside the others, which still go through."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,6 +21,15 @@ class Result(Generic[T]):
     def errors(self) -> list[str]:
         """The error in words, with the field it is about; empty for a success."""
         return [] if self.error is None else [words(self.error)]
+
+
+def each(operations: Iterable[Operation[T]]) -> Operation[list[T]]:
+    """Run operations one after the other; returns what they return."""
+    results: list[T] = []
+    for operation in operations:
+        result = yield from operation
+        results.append(result)
+    return results
 
 
 def attempt(operation: Operation[T]) -> Operation[Result[T]]:

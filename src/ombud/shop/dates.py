@@ -21,7 +21,7 @@ def date_text(at: int) -> str:
 
 
 def read_date(field: str, text: str) -> int:
-    """Return the UTC microseconds of a UNIX timestamp (the documented form of filters) or of a date as the API writes it.
+    """Return the UTC microseconds of a UNIX timestamp or of a date as the API writes it. Clients filter by the former.
 
     Raises InvalidInput naming the field.
     """

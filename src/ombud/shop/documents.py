@@ -45,7 +45,7 @@ def order_full(order: Order) -> dict[str, Any]:
 
 
 def product_short(product: Product) -> dict[str, Any]:
-    """Return a product as a list shows it. Which fields the vendor's short form has is not documented; these are ours."""
+    """Return a product as a list shows it. The fields of the vendor's short form are not documented; these are ours."""
     document = product.document
     return {
         "id": str(product.id),

@@ -1,4 +1,4 @@
-"""What people type into the pages' forms, as the same drafts and edits that the API makes. Fields keep the form's names."""
+"""What people type into the pages' forms, as the drafts and edits that the API makes. Errors name the form's fields."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,6 @@
 """Who may use the pages while people cannot log in: browsers on this machine, and only from the pages themselves."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -7,9 +8,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# What a page of another site cannot have as its own host, even by pointing its name at this machine.
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-
+# What a page of another site cannot have as its own host, even by pointing its name at this machine; with any port.
+_LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
@@ -54,11 +54,7 @@ def _refusal(scope: Scope) -> ASGIApp | None:
 
 def is_loopback(host: str) -> bool:
     """Return whether a Host header names this machine by its loopback address; any port."""
-    try:
-        parts = urlsplit(f"//{host}")
-        return parts.hostname in LOOPBACK_HOSTS and parts.netloc == host and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
+    return _LOOPBACK_HOST.fullmatch(host) is not None
 
 
 def comes_from_another_site(headers: Mapping[str, str]) -> bool:

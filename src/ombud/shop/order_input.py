@@ -1,7 +1,7 @@
 """What the API's POST and PUT of orders say, as drafts and changes.
 
-Fields that no read shows (metadata, payment.log, login_create, newsletter_subscribe, shipping_info, language, the e-mail
-confirmations, paymethod_activate) are taken and not kept.
+Fields that no read shows (metadata, payment.log, login_create, newsletter_subscribe, shipping_info, language,
+paymethod_activate, the e-mail confirmations) are taken and not kept.
 """
 
 from dataclasses import dataclass, field

@@ -5,7 +5,7 @@ sale (entering paid or done from unpaid or cancelled) takes its lines from the s
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
 from ombud.sender.outbox import Event, Outbox
-from ombud.shop.batch import Result, attempt
+from ombud.shop.batch import Result, attempt, each
 from ombud.shop.catalogue import search_pattern, search_text, write_document
 from ombud.shop.lines import Line, edit_lines, taken_by
 from ombud.shop.order_document import NEW_ORDER, Order, edited, read_order
@@ -53,11 +53,11 @@ class Orders:
         self._shop_id = products.catalogue.shop_id
 
     def create(self, drafts: Sequence[OrderEdit], places: Sequence[str] = ("",)) -> Operation[list[Result[int]]]:
-        """Store new orders, unpaid; returns for each its id, or why it was refused. `places`: where each was written."""
-        results = []
-        for draft, place in zip(drafts, places, strict=True):
-            results.append((yield from attempt(self._create(draft, place))))
-        return results
+        """Store new orders, unpaid; returns for each its id, or why it was refused.
+
+        `places`: where in the request each of them stands, for the errors.
+        """
+        return each(attempt(self._create(*draft)) for draft in zip(drafts, places, strict=True))
 
     def place_and_pay(self, draft: OrderEdit) -> Operation[int]:
         """Store a new order and pay it at once: `order.new`. Raises InvalidInput naming the field."""
@@ -67,10 +67,7 @@ class Orders:
 
     def change(self, changes: Sequence[OrderChange]) -> Operation[list[Result[None]]]:
         """Change orders; says for each whether it was done, or why it was refused."""
-        results = []
-        for change in changes:
-            results.append((yield from attempt(self._change(change))))
-        return results
+        return each(attempt(self._change(change)) for change in changes)
 
     def get(self, order_id: int) -> Operation[Order]:
         """Return an order; raises NotFound."""
@@ -79,7 +76,7 @@ class Orders:
             raise NotFound(f"There is no order {order_id}.")
         return read_order(rows[0])
 
-    def list(self, wanted: OrderFilter) -> Operation[list[Order]]:
+    def page(self, wanted: OrderFilter) -> Operation[list[Order]]:
         """Return a page of the orders that pass the filters."""
         newest_first = wanted.order_by == "order_id" and wanted.descending
         values = _bounds(wanted) | {
@@ -162,7 +159,7 @@ def _entered(order: Order, status: Status, now: int) -> Order:
     return replace(order, status=status, status_at=now, paid_at=None if status is Status.UNPAID else paid_at)
 
 
-def _bounds(wanted: OrderFilter) -> Mapping[str, Any]:
+def _bounds(wanted: OrderFilter) -> dict[str, Any]:
     """Write each filter as a range, so that one statement serves them all; -1 stands for "never paid"."""
     by_payment = wanted.paid_from is not None or wanted.paid_to is not None
     return {

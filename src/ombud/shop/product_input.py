@@ -108,7 +108,7 @@ def read_target(item: Fields) -> Target:
 
 
 def _read_edit(item: Fields, target: Target) -> ProductEdit:
-    changes = {key: item.text(key, longest) or "" for key, longest in _TEXTS.items() if key in item.raw}
+    changes: dict[str, Any] = {key: item.text(key, longest) or "" for key, longest in _TEXTS.items() if key in item.raw}
     changes |= _amounts(item, _AMOUNTS) | _flags(item, _FLAGS) | _counts(item, ("stock",))
     if "images" in item.raw:
         changes["images"] = _images(item)

@@ -1,4 +1,7 @@
-"""What can be done with products. Every real change publishes its event in the same transaction; no change, no event."""
+"""What can be done with products.
+
+Every real change publishes its event in the same transaction; no change, no event.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
 from ombud.sender.outbox import Event, Outbox
-from ombud.shop.batch import Result, attempt
+from ombud.shop.batch import Result, attempt, each
 from ombud.shop.catalogue import Catalogue, Found, Product, Target, read_product, search_pattern, total_stock
 from ombud.shop.product_input import NEW_PRODUCT, NEW_VARIANT, ProductEdit, VariantEdit
 from ombud.shop.reading import LONGEST_LIST
@@ -44,10 +47,7 @@ class Products:
 
         Raises InvalidInput naming the field.
         """
-        product_ids = []
-        for edit in edits:
-            product_ids.append((yield from self._add(edit)))
-        return product_ids
+        return each(self._add(edit) for edit in edits)
 
     def _add(self, edit: ProductEdit) -> Operation[int]:
         sku = edit.changes.get("sku", "")
@@ -63,10 +63,7 @@ class Products:
 
     def change(self, edits: Sequence[ProductEdit]) -> Operation[list[Result[list[str]]]]:
         """Change products; returns for each the ids of its new variants, or why it was refused."""
-        results = []
-        for edit in edits:
-            results.append((yield from attempt(self._change(edit))))
-        return results
+        return each(attempt(self._change(edit)) for edit in edits)
 
     def _change(self, edit: ProductEdit) -> Operation[list[str]]:
         found = yield from self.catalogue.find(edit.target)
@@ -107,7 +104,7 @@ class Products:
             if emit:
                 yield from self._publish("product.update", product_id)
 
-    def list(self, wanted: ProductFilter) -> Operation[list[Product]]:
+    def page(self, wanted: ProductFilter) -> Operation[list[Product]]:
         """Return a page of products, newest first."""
         values = {
             "shop_id": self.catalogue.shop_id,

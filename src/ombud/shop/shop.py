@@ -72,7 +72,7 @@ class Shop:
 
     async def list_orders(self, wanted: OrderFilter) -> list[Order]:
         """Return a page of the orders that pass the filters."""
-        return await self._read(lambda: self.orders.list(wanted))
+        return await self._read(lambda: self.orders.page(wanted))
 
     async def get_order(self, order_id: int) -> Order:
         """Return an order; raises NotFound."""
@@ -92,7 +92,7 @@ class Shop:
 
     async def list_products(self, wanted: ProductFilter) -> list[Product]:
         """Return a page of products, newest first."""
-        return await self._read(lambda: self.products.list(wanted))
+        return await self._read(lambda: self.products.page(wanted))
 
     async def get_product(self, product_id: int) -> Product:
         """Return a product; raises NotFound."""

@@ -27,6 +27,7 @@ class Status(IntEnum):
 
 
 WORDS = {status.word: status for status in Status}
+_WRITTEN = {**WORDS, **{str(int(status)): status for status in Status}}
 
 # By the status entered. `order.new` means paid: an unpaid order is a checkout that was begun, and tells nobody.
 EVENT_OF = {Status.PAID: "order.new", Status.DONE: "order.done", Status.CANCELLED: "order.cancelled"}
@@ -34,5 +35,4 @@ EVENT_OF = {Status.PAID: "order.new", Status.DONE: "order.done", Status.CANCELLE
 
 def find_status(text: str) -> Status | None:
     """Return the status of a word or of a number as the API shows it; None for anything else."""
-    numbers = {str(int(status)): status for status in Status}
-    return WORDS.get(text.strip().lower()) or numbers.get(text.strip())
+    return _WRITTEN.get(text.strip().lower())

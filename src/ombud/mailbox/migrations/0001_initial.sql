@@ -19,7 +19,7 @@ create table event(
 
 create index event_latest on event(box, id);
 
--- The unit of ownership: one endpoint, or a share of one destination's work.
+-- The unit of ownership: a destination, or a share of its work.
 -- `wake_at`: when someone must look: due work, or the end of a lease. `hold_until`: nobody looks earlier.
 create table lane(
   id             integer primary key,

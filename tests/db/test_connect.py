@@ -1,0 +1,48 @@
+"""From a database URL to a file."""
+
+from pathlib import Path
+
+import pytest
+
+from ombud.db.connect import database_path, open_database
+from ombud.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///ombud.db", "ombud.db"),
+        ("sqlite:///data/ombud.db", "data/ombud.db"),
+        ("sqlite:////var/lib/ombud/ombud.db", "/var/lib/ombud/ombud.db"),
+        ("sqlite:////srv/my%20shop/%C3%A5.db", "/srv/my shop/å.db"),
+        ("sqlite:///50%25.db", "50%.db"),
+    ],
+)
+def test_a_sqlite_url_names_a_file(url: str, path: str) -> None:
+    assert database_path(url) == Path(path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ombud.db",
+        "sqlite://ombud.db",
+        "sqlite:///",
+        "sqlite:////var/lib/",
+        "sqlite:///ombud.db?mode=memory",
+        "postgresql://ombud:hunter2@db/ombud",
+    ],
+)
+def test_any_other_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="sqlite:///ombud.db") as caught:
+        database_path(url)
+
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_opening_makes_the_file(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path}/new%20one.db").close()
+
+    assert (tmp_path / "new one.db").is_file()

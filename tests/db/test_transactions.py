@@ -1,0 +1,264 @@
+"""Writes that share a transaction, and readers beside them."""
+
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from ombud.db.operation import Operation, Row, Statement
+from ombud.db.sqlite import Database
+from ombud.errors import InvalidInput, OmbudError, StorageUnavailable
+from tests.db.children import Child, Connection
+from tests.db.sql import descriptors_on, each, one, seen
+
+INSERT = "insert into item values (:name)"
+NAMES = "select name from item order by name"
+
+
+def insert_two_then_fail() -> Operation[None]:
+    for name in ("x", "y"):
+        yield Statement("insert", INSERT), {"name": name}
+    raise InvalidInput("name", "never mind")
+
+
+def test_a_write_is_there_when_it_returns(database: Database, path: Path) -> None:
+    assert database.write(one(f"{INSERT} returning name, 7 as n", name="a")) == [{"name": "a", "n": 7}]
+
+    assert seen(path, NAMES) == ["a"]
+
+
+def test_a_list_of_values_runs_the_statement_for_each(database: Database, path: Path) -> None:
+    database.write(each(INSERT, [{"name": "a"}, {"name": "b"}]))
+    database.write(each(INSERT, []))
+
+    assert seen(path, NAMES) == ["a", "b"]
+
+
+def test_parameters_bind_by_name_and_a_missing_one_is_an_error(database: Database) -> None:
+    rows = database.read(one("select :b as first, :a as second, :b as third", a=1, b=2))
+    assert rows == [{"first": 2, "second": 1, "third": 2}]
+
+    with pytest.raises(KeyError, match="c"):
+        database.read(one("select :a, :c", a=1))
+
+
+def test_an_operation_that_fails_is_undone_alone(database: Database, path: Path) -> None:
+    first, failed, constraint, last = database.write_all(
+        [one(INSERT, name="a"), insert_two_then_fail, one(INSERT, name="a"), one(INSERT, name="b")]
+    )
+
+    assert (first, last) == ([], [])
+    assert isinstance(failed, InvalidInput)
+    assert "UNIQUE" in str(constraint)
+    assert seen(path, NAMES) == ["a", "b"]
+
+
+def test_a_single_write_raises_what_the_operation_raised(database: Database, path: Path) -> None:
+    with pytest.raises(InvalidInput, match="never mind"):
+        database.write(insert_two_then_fail)
+
+    assert seen(path, NAMES) == []
+
+
+def test_operations_of_a_group_see_each_other(database: Database) -> None:
+    *_, names = database.write_all([one(INSERT, name="a"), one(INSERT, name="b"), one(NAMES)])
+
+    assert names == [{"name": "a"}, {"name": "b"}]
+
+
+def test_an_interrupted_write_is_undone_and_frees_the_lock(database: Database, path: Path) -> None:
+    def interrupted() -> Operation[None]:
+        yield Statement("insert", INSERT), {"name": "x"}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        database.write(interrupted)
+
+    database.write(one(INSERT, name="a"))
+    assert seen(path, NAMES) == ["a"]
+
+
+def test_a_reader_sees_one_moment(database: Database) -> None:
+    def look_twice() -> Operation[tuple[list[Row], list[Row]]]:
+        before = yield Statement("names", NAMES), {}
+        database.write(one(INSERT, name="b"))
+        after = yield Statement("names", NAMES), {}
+        return before, after
+
+    database.write(one(INSERT, name="a"))
+
+    assert database.read(look_twice) == ([{"name": "a"}], [{"name": "a"}])
+    assert database.read(one(NAMES)) == [{"name": "a"}, {"name": "b"}]
+
+
+def test_a_reader_cannot_write(database: Database, path: Path) -> None:
+    with pytest.raises(OmbudError, match="readonly"):
+        database.read(one(INSERT, name="a"))
+
+    assert seen(path, NAMES) == []
+
+
+def test_a_reader_that_failed_is_good_for_the_next(database: Database) -> None:
+    with pytest.raises(InvalidInput):
+        database.read(_fail_after_reading)
+
+    database.write(one(INSERT, name="a"))
+    assert database.read(one(NAMES)) == [{"name": "a"}]
+
+
+def _fail_after_reading() -> Operation[None]:
+    yield Statement("names", NAMES), {}
+    raise InvalidInput("name", "never mind")
+
+
+def test_readers_in_turn_share_a_connection(database: Database, tmp_path: Path) -> None:
+    database.read(one(NAMES))
+    before = descriptors_on(tmp_path)
+
+    for _ in range(20):
+        database.read(one(NAMES))
+
+    assert descriptors_on(tmp_path) == before
+
+
+def test_threads_write_and_read_without_loss(database: Database, path: Path) -> None:
+    start = threading.Barrier(8)
+
+    def work(number: int) -> None:
+        start.wait()
+        for index in range(25):
+            database.write(one(INSERT, name=f"{number}.{index}"))
+            database.read(one("select count(*) from item"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert seen(path, "select count(*) from item") == [200]
+
+
+def test_a_closed_database_says_so(database: Database) -> None:
+    database.close()
+    database.close()
+
+    for use in (database.write, database.read):
+        with pytest.raises(StorageUnavailable, match="it was closed"):
+            use(one(NAMES))
+
+
+def test_a_reader_under_way_is_closed_with_the_database(database: Database, tmp_path: Path) -> None:
+    reading, closed = threading.Event(), threading.Event()
+
+    def slow() -> Operation[None]:
+        yield Statement("names", NAMES), {}
+        reading.set()
+        closed.wait(30)
+
+    thread = threading.Thread(target=database.read, args=(slow,))
+    thread.start()
+    assert reading.wait(30)
+    database.close()
+    closed.set()
+    thread.join()
+
+    assert descriptors_on(tmp_path) == []
+
+
+def test_processes_write_one_file_without_loss(path: Path) -> None:
+    opened = Database(path)
+    opened.write(one("create table counter(n integer)"))
+    opened.write(one("insert into counter values (0)"))
+    opened.close()
+
+    def count(line: Connection) -> None:
+        mine = Database(path)
+        line.send("ready")
+        line.recv()
+        for _ in range(200):
+            mine.write(one("update counter set n = n + 1"))
+        mine.close()
+
+    children = [Child(count) for _ in range(4)]
+    assert [child.hear() for child in children] == ["ready"] * 4
+    for child in children:
+        child.say()
+    assert [child.hear() for child in children] == [None] * 4
+    assert [child.end() for child in children] == [0] * 4
+
+    assert seen(path, "select n from counter") == [800]
+    assert seen(path, "pragma integrity_check") == ["ok"]
+
+
+def test_the_wait_for_another_process_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_slowly(line: Connection) -> None:
+        def slow() -> Operation[None]:
+            yield Statement("insert", INSERT), {"name": "theirs"}
+            line.send("writing")
+            line.recv()
+
+        mine = Database(path)
+        mine.write(one("create table item(name)"))
+        line.send("open")
+        line.recv()
+        mine.write(slow)
+        mine.close()
+
+    child = Child(write_slowly)
+    assert child.hear() == "open"
+    database = Database(path)
+    child.say()
+    assert child.hear() == "writing"
+    monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
+
+    with pytest.raises(StorageUnavailable, match=r"Another process has held .* for 0\.05 seconds; nothing was stored"):
+        database.write(one(INSERT, name="ours"))
+
+    # Readers do not wait for writers.
+    assert database.read(one(NAMES)) == []
+    child.say()
+    assert child.hear() is None
+    assert child.end() == 0
+    database.write(one(INSERT, name="ours, later"))
+    database.close()
+    assert seen(path, NAMES) == ["ours, later", "theirs"]
+
+
+def test_the_wait_for_a_strange_program_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell that writes to the file knows nothing of our lock file."""
+    monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
+    database = Database(path)
+    database.write(one("create table item(name)"))
+    shell = apsw.Connection(str(path))
+    shell.execute("begin immediate")
+
+    with pytest.raises(StorageUnavailable, match="database is locked"):
+        database.write(one(INSERT, name="ours"))
+
+    shell.execute("commit")
+    shell.close()
+    database.write(one(INSERT, name="ours, later"))
+    database.close()
+    assert seen(path, NAMES) == ["ours, later"]
+
+
+def test_threads_of_one_process_wait_no_longer(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
+    writing, done = threading.Event(), threading.Event()
+
+    def slow() -> Operation[None]:
+        yield Statement("insert", INSERT), {"name": "theirs"}
+        writing.set()
+        done.wait(30)
+
+    thread = threading.Thread(target=database.write, args=(slow,))
+    thread.start()
+    assert writing.wait(30)
+
+    with pytest.raises(StorageUnavailable):
+        database.write(one(INSERT, name="ours"))
+
+    done.set()
+    thread.join()
