@@ -8,11 +8,12 @@ nothing is to be done for it.
 import random
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ombud.db.operation import Operation, Row, Statement
 from ombud.db.queries import read_queries
-from ombud.mailbox.ids import NODES, IdSource
+from ombud.mailbox.ids import NODES, IdSource, format_id
 from ombud.mailbox.model import Box, Delivery, Done, Draft, Interrupted, Lane, Loaded, Result, State
 from ombud.mailbox.retry import Verdict, judge
 from ombud.settings import RETRY_SECONDS
@@ -37,25 +38,28 @@ def claim_node() -> Operation[int]:
     return int(rows[0]["last"]) % NODES
 
 
+@dataclass(frozen=True)
+class Policy:
+    """What differs between mailboxes.
+
+    `merging`: of the deliveries of one subject that nobody has started, the newest covers the others.
+    """
+
+    retry_seconds: Sequence[float] = RETRY_SECONDS
+    lease_seconds: float = LEASE_SECONDS
+    merging: bool = False
+
+
 class Mailbox:
     """The deliveries of one box, and the rules by which they move."""
 
-    def __init__(
-        self,
-        box: Box,
-        facts: Statement,
-        ids: IdSource,
-        clock: Clock,
-        *,
-        retry_seconds: Sequence[float] = RETRY_SECONDS,
-        lease_seconds: float = LEASE_SECONDS,
-    ) -> None:
+    def __init__(self, box: Box, facts: Statement, ids: IdSource, clock: Clock, policy: Policy = Policy()) -> None:
         self.box = box
         self.ids = ids
         self.clock = clock
         self._facts = facts
-        self._retry_seconds = retry_seconds
-        self._lease_microseconds = round(lease_seconds * 1_000_000)
+        self._policy = policy
+        self._lease_microseconds = round(policy.lease_seconds * 1_000_000)
 
     def add_lane(self, shop_id: int, destination_id: int, slot: int = 0) -> Operation[int]:
         """Make a lane for a destination; returns its id."""
@@ -134,13 +138,15 @@ class Mailbox:
             yield sql["skip_pending"], {"lane_id": lane.id, "reason": facts["closed"], "rows": SKIP_ROWS}
             return Loaded((), facts)
         rows = yield sql["load_due"], {"lane_id": lane.id, "now": self.clock(), "rows": LOAD_ROWS}
-        subjects = {delivery.subject for delivery in in_flight}
-        deliveries = []
+        busy = {delivery.subject for delivery in in_flight}
+        by_subject: dict[str, list[Delivery]] = {}
         for row in rows:
-            if row["subject"] not in subjects:
-                subjects.add(row["subject"])
-                deliveries.append(Delivery(**row))
-        return Loaded(deliveries, facts)
+            if row["subject"] not in busy:
+                by_subject.setdefault(row["subject"], []).append(Delivery(**row))
+        if self._policy.merging:
+            yield sql["cover_delivery"], [row for group in by_subject.values() for row in _covered(group)]
+            return Loaded([_newest(group) for group in by_subject.values()], facts)
+        return Loaded([group[0] for group in by_subject.values()], facts)
 
     def next_due(self, lane: Lane) -> Operation[int | None]:
         """Return when the lane's next delivery that waits for its time is due (UTC microseconds), or None."""
@@ -176,16 +182,12 @@ class Mailbox:
 
     def _judge(self, result: Result) -> Verdict:
         attempt = result.delivery.attempts + 1
-        return judge(result.outcome, attempt, self._retry_seconds, self.clock(), random.random())  # noqa: S311 - jitter
+        return judge(result.outcome, attempt, self._policy.retry_seconds, self.clock(), random.random())  # noqa: S311 - jitter
 
     def _attempt(self, result: Result, verdict: Verdict, *, late: bool) -> dict[str, Any]:
-        delivery = result.delivery
-        return {
-            "shop_id": delivery.shop_id,
-            "event_id": delivery.event_id,
-            "lane_id": delivery.lane_id,
+        return _key(result.delivery) | {
             "id": self.ids.next(),
-            "generation": delivery.generation,
+            "generation": result.delivery.generation,
             "at": result.at,
             "milliseconds": result.milliseconds,
             "status": result.outcome.status,
@@ -201,25 +203,36 @@ def _word(result: Result, verdict: Verdict) -> str:
     return "retry" if verdict.state is State.PENDING else verdict.state.name.lower()
 
 
+def _newest(group: Sequence[Delivery]) -> Delivery:
+    return max(group, key=lambda delivery: delivery.event_id)
+
+
+def _covered(group: Sequence[Delivery]) -> list[dict[str, Any]]:
+    """Return what settles the older deliveries of a subject: none has started, so the newest stands for them all."""
+    newest = _newest(group)
+    reason = f"covered by {format_id('evt', newest.event_id)}"
+    return [_key(delivery) | {"reason": reason} for delivery in group if delivery is not newest]
+
+
 def _also(results: Sequence[Result]) -> Operation[None]:
     for result in results:
-        if isinstance(result.outcome, Done):
-            yield from result.outcome.also
+        if isinstance(result.outcome, Done) and result.outcome.also is not None:
+            yield from result.outcome.also()
 
 
 def _settlement(result: Result, verdict: Verdict) -> dict[str, Any]:
-    delivery = result.delivery
-    return {
-        "shop_id": delivery.shop_id,
-        "event_id": delivery.event_id,
-        "lane_id": delivery.lane_id,
-        "attempts": delivery.attempts,
-        "generation": delivery.generation,
+    return _key(result.delivery) | {
+        "attempts": result.delivery.attempts,
+        "generation": result.delivery.generation,
         "state": verdict.state,
         "due_at": verdict.due_at,
         "reason": verdict.reason,
         "counts": int(verdict.counts),
     }
+
+
+def _key(delivery: Delivery) -> dict[str, Any]:
+    return {"shop_id": delivery.shop_id, "event_id": delivery.event_id, "lane_id": delivery.lane_id}
 
 
 def _lane(row: Row) -> Lane:

@@ -5,17 +5,18 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from ombud.db.operation import Step
+from ombud.db.operation import Make
 
 # "Never", as a time in microseconds.
 NEVER = 1 << 62
 
 
 class Box(IntEnum):
-    """Which use of the mailbox a lane belongs to; both may live in one database."""
+    """Which use of the mailbox a lane belongs to; several may live in one database, each with its own performer."""
 
     OUTBOX = 1
     INBOX = 2
+    CHANGES = 3
 
 
 class State(IntEnum):
@@ -75,16 +76,16 @@ class Lane:
 
 @dataclass(frozen=True)
 class Done:
-    """The try succeeded. `also` is more writing for the transaction that settles it."""
+    """The try succeeded. `also` makes more writing for the transaction that settles it."""
 
     status: int | None = None
     reason: str | None = None
-    also: Sequence[Step] = ()
+    also: Make[None] | None = None
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Try again, `after` seconds from now or when the schedule says."""
+    """Try again, `after` seconds from now, or when the schedule says."""
 
     reason: str
     after: float | None = None

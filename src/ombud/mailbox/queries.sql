@@ -79,6 +79,11 @@ where (shop_id, event_id, lane_id) in (
   select shop_id, event_id, lane_id from delivery where lane_id = :lane_id and state = 0 limit :rows
 );
 
+-- name: cover_delivery
+-- A newer delivery of the same subject stands for this one, which nobody has started.
+update delivery set state = 3, reason = :reason
+where shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id and state = 0;
+
 -- name: release_lane
 -- Give the lane back; whoever looks next does so when its earliest pending delivery is due.
 update lane set lease_token = null, crashes = 0, failures = :failures, window_size = :window,

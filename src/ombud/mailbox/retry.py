@@ -49,7 +49,7 @@ def judge(outcome: Outcome, attempt: int, schedule: Sequence[float], now: int, c
             delay = retry_delay(schedule, attempt, chance)
             if delay is None:
                 return Verdict(State.DEAD, now, f"{reason} (attempt {attempt} was the last)")
-            pause = min(max(delay, after or 0.0), LONGEST_PAUSE_SECONDS)
+            pause = min(delay if after is None else after, LONGEST_PAUSE_SECONDS)
             return Verdict(State.PENDING, now + round(pause * 1_000_000), reason)
 
 

@@ -8,7 +8,7 @@ from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import Conflict, InvalidInput
 from ombud.mailbox.ids import IdSource
-from ombud.mailbox.mailbox import Clock, Mailbox
+from ombud.mailbox.mailbox import Clock, Mailbox, Policy
 from ombud.mailbox.model import Box, Draft
 from ombud.settings import RETRY_SECONDS
 from ombud.wire import EVENT_TYPES, OBJECT_ID, subject_of
@@ -68,7 +68,7 @@ class Outbox:
 
     def __init__(self, ids: IdSource, clock: Clock, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
         facts = sql["destination_facts"]
-        self.mailbox = Mailbox(Box.OUTBOX, facts, ids, clock, retry_seconds=retry_seconds)
+        self.mailbox = Mailbox(Box.OUTBOX, facts, ids, clock, Policy(retry_seconds=retry_seconds))
 
     def publish(self, events: Sequence[Event]) -> Operation[list[Published]]:
         """Store events with their deliveries, all or nothing; returns one answer for each, in their order.

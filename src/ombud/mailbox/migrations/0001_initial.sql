@@ -33,7 +33,7 @@ create table lane(
   crashes        integer not null default 0,
   failures       integer not null default 0,
   window_size    integer not null default 1,
-  unique (box, destination_id, slot)
+  unique (box, shop_id, destination_id, slot)
 );
 
 create index lane_wake on lane(box, wake_at) where wake_at < 4611686018427387904;
