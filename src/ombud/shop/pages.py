@@ -62,10 +62,9 @@ def create_pages(shop: Shop) -> GuardedPages:
             Route("/products/{product_id}", pages.edit_product, methods=["POST"]),
             Route("/products/{product_id}/delete", pages.delete_product, methods=["POST"]),
             Mount("/static", StaticFiles(packages=[("ombud.shop", "static")])),
-        ]
+        ],
+        exception_handlers=dict.fromkeys((OmbudError, HTTPException, ClientDisconnect), pages.say),
     )
-    for kind in (OmbudError, HTTPException, ClientDisconnect):
-        app.add_exception_handler(kind, pages.say)
     return GuardedPages(app)
 
 

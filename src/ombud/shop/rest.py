@@ -64,11 +64,15 @@ def create_api(shop: Shop, *, products_as_array: bool = False) -> Starlette:
         for path, verbs in resources.items()
         for slash in ("", "/")
     ]
-    app = Starlette(routes=routes, exception_handlers={})
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            OmbudError: _refuse,
+            HTTPException: _refuse_request,
+            ClientDisconnect: _nobody_waits,
+        },
+    )
     app.router.redirect_slashes = False
-    app.add_exception_handler(OmbudError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_request)
-    app.add_exception_handler(ClientDisconnect, _nobody_waits)
     return app
 
 
