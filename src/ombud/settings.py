@@ -31,6 +31,7 @@ class Settings:
     perform: str = "here"
     confirm: str = "api"
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
+    absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
     token: str | None = None
     api_key: str | None = None

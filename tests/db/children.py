@@ -3,20 +3,24 @@
 import multiprocessing
 import os
 import signal
+import traceback
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeAlias
+
+# A child's end of the line to its test.
+Line: TypeAlias = Connection
 
 _FORK = multiprocessing.get_context("fork")
 # Seconds after which a child that says nothing is taken for hung.
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 20.0
 
 
 class Child:
     """A forked child. Its work gets a line to the test: `recv` waits for the test, `send` tells it something."""
 
-    def __init__(self, work: Callable[["Connection"], Any]) -> None:
+    def __init__(self, work: Callable[[Line], Any]) -> None:
         self._here, there = _FORK.Pipe()
         self._process = _FORK.Process(target=_run, args=(work, there), daemon=True)
         with warnings.catch_warnings():
@@ -31,7 +35,9 @@ class Child:
     def hear(self) -> Any:
         """Return what the child sends next, or what its work returned in the end."""
         assert self._here.poll(PATIENCE_SECONDS), "the child says nothing"
-        return self._here.recv()
+        said = self._here.recv()
+        assert not isinstance(said, _Failed), said
+        return said
 
     def end(self) -> int:
         """Wait for its end; returns the exit code."""
@@ -47,8 +53,16 @@ class Child:
         assert self.end() == -signal.SIGKILL
 
 
-def _run(work: Callable[[Connection], Any], line: Connection) -> None:
-    line.send(work(line))
+class _Failed(str):
+    __slots__ = ()
+
+
+def _run(work: Callable[[Line], Any], line: Line) -> None:
+    try:
+        answer = work(line)
+    except BaseException:  # noqa: BLE001 - whatever it is, the test shows it
+        answer = _Failed(traceback.format_exc())
+    line.send(answer)
 
 
 def in_child(work: Callable[[], Any]) -> Any:

@@ -1,6 +1,5 @@
 """What tests of the database say often: one statement as an operation, and a look from outside."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,9 @@ def seen(path: Path, sql: str) -> list[Any]:
 def descriptors_on(folder: Path) -> list[str]:
     """Return the files of a folder that this process has open."""
     names = []
-    for number in os.listdir("/proc/self/fd"):
+    for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(f"/proc/self/fd/{number}")
+            target = str(descriptor.readlink())
         except FileNotFoundError:
             continue  # the descriptor that listed the others
         if target.startswith(f"{folder}/"):

@@ -35,7 +35,7 @@ def test_a_sqlite_url_names_a_file(url: str, path: str) -> None:
     ],
 )
 def test_any_other_url_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="sqlite:///ombud.db") as caught:
+    with pytest.raises(ConfigurationError, match=r"sqlite:///ombud\.db") as caught:
         database_path(url)
 
     assert "hunter2" not in str(caught.value)

@@ -6,6 +6,7 @@ connection across a fork" in https://www.sqlite.org/howtocorrupt.html.
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from ombud.db.operation import Operation, Statement
 from ombud.db.sqlite import Database
 from ombud.db.writer import Writer
 from ombud.errors import ConfigurationError, StorageUnavailable
-from tests.db.children import Child, Connection, in_child
+from tests.db.children import Child, Line, in_child
 from tests.db.sql import one, seen
 
 INSERT = "insert into item values (:name)"
@@ -35,7 +36,7 @@ def test_a_child_cannot_use_its_parents_database(database: Database, path: Path)
 
     database.read(one("select 1"))
 
-    assert in_child(try_both) == [f"{path} was opened before a fork; open it again in this process."] * 2
+    assert in_child(try_both) == [f"{path} was opened before a fork; open it after the fork instead."] * 2
     assert seen(path, "select name from item") == []
 
 
@@ -121,19 +122,17 @@ def test_a_child_may_not_open_what_its_parent_has_open(database: Database, path:
 
 
 def test_a_grandchild_may_not_either(database: Database, path: Path) -> None:
-    def open_again() -> bool:
-        with pytest.raises(ConfigurationError):
+    def fork_again() -> int:
+        grandchild = os.fork()
+        if grandchild:
+            return os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1])
+        try:
             Database(path)
-        return True
+        except ConfigurationError:
+            os._exit(7)
+        os._exit(1)
 
-    assert in_child(lambda: in_child_of_a_child(open_again)) is True
-
-
-def in_child_of_a_child(work: object) -> object:
-    import multiprocessing
-
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-    return in_child(work)  # type: ignore[arg-type]
+    assert in_child(fork_again) == 7
 
 
 def test_a_child_opens_what_its_parent_has_closed(database: Database, path: Path) -> None:
@@ -164,13 +163,15 @@ def test_a_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     lock = FileLock(tmp_path / "lock")
     assert lock.try_acquire()
 
-    def live_on(line: Connection) -> str:
+    def live_on(line: Line) -> str:
+        line.send("alive")
         line.recv()
         with pytest.raises(StorageUnavailable) as caught:
             lock.try_acquire()
         return str(caught.value)
 
     child = Child(live_on)
+    assert child.hear() == "alive"
     other = FileLock(tmp_path / "lock")
     assert not other.try_acquire(), "the fork must not free it either"
     lock.close()

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import apsw
@@ -12,7 +11,7 @@ import pytest
 from ombud.db.locks import FileLock
 from ombud.db.sqlite import Database, check_sqlite_version
 from ombud.errors import ConfigurationError, StorageUnavailable
-from tests.db.children import Child
+from tests.db.children import Child, Line
 from tests.db.sql import descriptors_on, one, seen
 
 
@@ -45,7 +44,7 @@ def test_a_power_cut_takes_nothing_that_was_answered(database: Database) -> None
 def test_a_place_without_shared_memory_is_refused(path: Path, default_vfs: Callable[[str], None]) -> None:
     default_vfs("unix-dotfile")
 
-    with pytest.raises(ConfigurationError, match="in journal mode delete, .* cannot survive a power cut"):
+    with pytest.raises(ConfigurationError, match=r"in journal mode delete, .* cannot survive a power cut"):
         Database(path)
 
 
@@ -154,7 +153,7 @@ def test_a_file_that_somebody_is_writing_to_for_long_is_unavailable(
     Database(path).close()
     monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
 
-    def hold_the_lock(line: Connection) -> None:
+    def hold_the_lock(line: Line) -> None:
         FileLock(path.with_name("ombud.db.write")).acquire(5)
         line.send("held")
         line.recv()

@@ -9,7 +9,7 @@ import pytest
 from ombud.db.operation import Operation, Row, Statement
 from ombud.db.sqlite import Database
 from ombud.errors import InvalidInput, OmbudError, StorageUnavailable
-from tests.db.children import Child, Connection
+from tests.db.children import Child, Line
 from tests.db.sql import descriptors_on, each, one, seen
 
 INSERT = "insert into item values (:name)"
@@ -173,7 +173,7 @@ def test_processes_write_one_file_without_loss(path: Path) -> None:
     opened.write(one("insert into counter values (0)"))
     opened.close()
 
-    def count(line: Connection) -> None:
+    def count(line: Line) -> None:
         mine = Database(path)
         line.send("ready")
         line.recv()
@@ -193,7 +193,7 @@ def test_processes_write_one_file_without_loss(path: Path) -> None:
 
 
 def test_the_wait_for_another_process_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_slowly(line: Connection) -> None:
+    def write_slowly(line: Line) -> None:
         def slow() -> Operation[None]:
             yield Statement("insert", INSERT), {"name": "theirs"}
             line.send("writing")

@@ -76,10 +76,10 @@ HOSTS = st.one_of(NAMES, DOTTED, st.ip_addresses(v=4).map(str), st.ip_addresses(
 def as_ascii(host: str | None) -> str:
     """Another parser's host in the spelling that DNS sees."""
     assert host
-    name = host.removesuffix(".").lower()
-    if ":" in name:
-        return str(ip_address(name))
-    return name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    if ":" in host:
+        return str(ip_address(host))
+    name = host.lower() if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
+    return name.removesuffix(".")
 
 
 def agree(url: str) -> None:

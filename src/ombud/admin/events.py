@@ -72,11 +72,12 @@ def _delivery(row: Row, attempts: list[Row]) -> Document:
         "state": state.name.lower(),
         "reason": row["reason"],
         "next_attempt_at": rfc3339(row["due_at"]) if state is State.PENDING else None,
-        "attempts": [_attempt(attempt) for attempt in attempts],
+        "attempts": [attempt_document(attempt) for attempt in attempts],
     }
 
 
-def _attempt(row: Row) -> Document:
+def attempt_document(row: Row) -> Document:
+    """Return a try as a document."""
     return {
         "at": rfc3339(row["at"]),
         "status": row["status"],

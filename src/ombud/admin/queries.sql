@@ -36,3 +36,41 @@ order by d.lane_id;
 select lane_id, at, milliseconds, status, outcome, reason, late
 from attempt where shop_id = :shop_id and event_id = :event_id
 order by lane_id, id;
+
+-- name: list_arrivals
+-- A page of webhooks that arrived, newest first; the reader's delivery is absent for what cannot be read.
+select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason
+from event e join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.box = :box and e.id < :before
+order by e.id desc limit :rows;
+
+-- name: list_arrivals_of_subject
+-- The same for one subject; `box > 1` is the condition of the index.
+select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason
+from event e join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.box > 1 and e.box = :box and e.subject = :subject and e.id < :before
+order by e.id desc limit :rows;
+
+-- name: get_arrival
+-- One webhook that arrived.
+select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason
+from event e join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.box = :box and e.id = :id;
+
+-- name: reading_after
+-- The first look at a subject that began after the arrival was stored: the one that covers it.
+select id, started_at, milliseconds, status from reading
+where shop_id = :shop_id and subject = :subject and id > :event_id
+order by id limit 1;
+
+-- name: runs_of_reading
+-- What handlers were told because of a look.
+select e.id, e.shop_id, e.type, h.name as handler, d.lane_id, d.state, d.reason
+from event e join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
+join lane l on l.id = d.lane_id join handler h on h.id = l.destination_id
+where e.box > 1 and e.box = :box and e.subject = :subject and e.shop_id = :shop_id
+  and json_extract(e.data, '$.reading') = :reading_id
+order by e.id;

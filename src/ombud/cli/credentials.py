@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ombud.admin.keys import new_key
 from ombud.errors import ConfigurationError
+from ombud.receiver.shops import new_token
 
 FILE = "credentials.json"
 # Random bytes of the pretend shop's key.
@@ -23,6 +24,7 @@ def new_shop_key() -> str:
 _MAKERS: dict[str, Callable[[], str]] = {
     "api_key": new_key,
     "shop_key": new_shop_key,
+    "hook_token": new_token,
 }
 
 

@@ -1,27 +1,44 @@
-"""`ombud demo`: everything in one process, on SQLite, ready to be tried."""
+"""`ombud demo`: shop, sender, receiver and a sample app in one process, on SQLite, ready to be tried."""
 
+import asyncio
 import json
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from ombud.admin.keys import replace_key
 from ombud.cli.credentials import keep_credentials
+from ombud.cli.demo_app import create_demo_inbox
 from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
 from ombud.cli.shop import open_shop
-from ombud.cli.wiring import SENDER_FILE, performing, settings_of_environment, sqlite_url
+from ombud.cli.wiring import SENDER_FILE, settings_of_environment, sqlite_url
 from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
+from ombud.db.sqlite import Database
+from ombud.mailbox.ids import ID_LIMIT
+from ombud.receiver.embedded import LocalRunner
+from ombud.receiver.inbox import Inbox
+from ombud.sender.endpoints import EndpointEdit
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.shop import create_app
 from ombud.web.app import SenderApp
+from ombud.web.receiver_app import ReceiverApp
+
+RECEIVER_FILE = "receiver.db"
+# By this the endpoint of the demo's own receiver is known at the next start, whatever its port is then.
+OWN_ENDPOINT = "The demo's own receiver"
 
 # A person is watching: failures repeat at once, and endpoints on this very machine are what they try.
 DEMO_DEFAULTS: dict[str, Any] = {
     "retry_seconds": (0.2, 0.5, 1.0),
     "allow_networks": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+    "absence_gap_seconds": 0.2,
+    "reads_per_second": 1_000.0,
 }
 
 
@@ -29,40 +46,99 @@ def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
     """Run the demo until a signal; returns the exit code."""
     log_to_stderr()
     settings = settings_of_environment(**DEMO_DEFAULTS)
-    ports = [bind(host, port and port + offset) for offset in range(2)]
+    ports = [bind(host, port and port + offset) for offset in range(3)]
     credentials = keep_credentials(data)
-    panel, shop_site = (url_of(bound) for bound in ports)
-    card = {
-        "panel": f"{panel}/",
-        "api": f"{panel}/v1",
-        "api_key": credentials["api_key"],
-        "shop_api": f"{shop_site}/v1",
-        "shop_key": credentials["shop_key"],
-        "data": str(data.absolute()),
-    }
+    card = _card([url_of(bound) for bound in ports], credentials, data)
 
     async def start() -> Service:
-        sender = _open_sender(data, settings, credentials["api_key"])
-        shop = open_shop(sender)
-        await shop.set_key(credentials["shop_key"])
-        await shop.seed()
-        work = performing(sender)
+        demo = Demo(data, settings, credentials, card)
+        await demo.prepare()
+        apps: list[ASGIApp] = [SenderApp(demo.sender), create_app(demo.shop), ReceiverApp(demo.inbox)]
         return Service(
-            sites=[Site(SenderApp(sender), ports[0]), Site(create_app(shop), ports[1])],
-            work=work.run,
-            stop_work=work.stop,
+            sites=[Site(app, bound) for app, bound in zip(apps, ports, strict=True)],
+            work=demo.run,
+            stop_work=demo.stop,
             announce=lambda: print(json.dumps(card) if as_json else _welcome(card), flush=True),
-            close=sender.close,
+            close=demo.close,
         )
 
     return run(start)
 
 
-def _open_sender(data: Path, settings: Settings, api_key: str) -> Sender:
-    database = open_database(sqlite_url(data / SENDER_FILE))
+class Demo:
+    """The three parts, each as it would be on a machine of its own."""
+
+    def __init__(self, data: Path, settings: Settings, credentials: dict[str, str], card: dict[str, str]) -> None:
+        self._card = card
+        self._credentials = credentials
+        self.sender = Sender(_open(data / SENDER_FILE, credentials["api_key"]), settings)
+        self.shop = open_shop(self.sender)
+        self.inbox = _open_inbox(data, settings, credentials, card)
+
+    async def prepare(self) -> None:
+        """Give the shop its key and its first goods, and the sender the receiver's address."""
+        await self.shop.set_key(self._credentials["shop_key"])
+        await self.shop.seed()
+        url, endpoints = self._card["receiver"], self.sender.endpoints
+        known = self.sender.database.read(lambda: endpoints.list(ID_LIMIT - 1, 500))
+        own = [endpoint for endpoint in known if endpoint.edit.description == OWN_ENDPOINT]
+        if not own:
+            await self.sender.writer.write(lambda: endpoints.add(EndpointEdit(url, description=OWN_ENDPOINT)))
+        elif own[0].edit.url != url:
+            await self.sender.writer.write(lambda: endpoints.change(own[0].id, url=url))
+
+    async def run(self) -> None:
+        """Deliver, read and call until `stop`."""
+        handlers = self.inbox.handlers
+        facts = [handler.facts for handler in handlers.values()]
+        await asyncio.gather(self.sender.run(), self.inbox.receiver.run(facts, LocalRunner(handlers)))
+
+    def stop(self) -> None:
+        """End `run`."""
+        self.sender.stop()
+        self.inbox.receiver.stop()
+
+    def close(self) -> None:
+        """Commit what waits and close both databases."""
+        self.sender.close()
+        self.inbox.receiver.close()
+
+
+def _open(path: Path, api_key: str) -> Database:
+    database = open_database(sqlite_url(path))
     migrate(database, ["ombud.admin"])
     database.write(lambda: replace_key("demo", api_key, now_microseconds()))
-    return Sender(database, settings)
+    return database
+
+
+def _open_inbox(data: Path, settings: Settings, credentials: dict[str, str], card: dict[str, str]) -> Inbox:
+    _open(data / RECEIVER_FILE, credentials["api_key"]).close()
+    inbox = create_demo_inbox(
+        replace(
+            settings,
+            database_url=sqlite_url(data / RECEIVER_FILE),
+            token=credentials["hook_token"],
+            api_key=credentials["shop_key"],
+            api_url=card["shop_api"],
+        ),
+        data,
+    )
+    inbox.leave_work()
+    return inbox
+
+
+def _card(sites: list[str], credentials: dict[str, str], data: Path) -> dict[str, str]:
+    panel, shop, receiver = sites
+    return {
+        "panel": f"{panel}/",
+        "api": f"{panel}/v1",
+        "api_key": credentials["api_key"],
+        "shop_api": f"{shop}/v1",
+        "shop_key": credentials["shop_key"],
+        "receiver": f"{receiver}/hooks/{credentials['hook_token']}",
+        "receiver_api": f"{receiver}/v1",
+        "data": str(data.absolute()),
+    }
 
 
 def _welcome(card: dict[str, str]) -> str:
@@ -70,10 +146,10 @@ def _welcome(card: dict[str, str]) -> str:
     return f"""Ombud's demo runs.
 
   The shop      {shop}/
-  REST API      {card["api"]}   key: {card["api_key"]}
-  Everything    {card["data"]}
+  REST APIs     {card["api"]} and {card["receiver_api"]}   key: {card["api_key"]}
+  Everything    {card["data"]}   (handled.jsonl: what the sample app was called with)
 
-Add your endpoint, then pay an order in the shop and watch it arrive:
+Pay an order in the shop and watch it arrive. To have it arrive at your own endpoint too:
 
   curl {card["api"]}/endpoints -H 'Authorization: Bearer {card["api_key"]}' \\
     -H 'Content-Type: application/json' -d '{{"url": "http://localhost:3000/webhooks"}}'

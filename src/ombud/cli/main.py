@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Bearer keys of the REST API.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+shops = typer.Typer(help="The shops of an inbox.", no_args_is_help=True)
+app.add_typer(shops, name="shops")
 
 HOST = "127.0.0.1"
 PORT = 8700
@@ -53,6 +55,31 @@ def serve(database: Database = "", host: Host = HOST, port: Port = PORT, json: J
     from ombud.cli.serve import run_serve
 
     sys.exit(run_serve(database, host, port, as_json=json))
+
+
+Target = Annotated[str, typer.Argument(metavar="APP:INBOX", help="The module and its inbox, as in app:inbox.")]
+
+
+@app.command()
+def receive(
+    target: Target,
+    host: Host = HOST,
+    port: Port = PORT + 2,
+    no_work: Annotated[bool, typer.Option("--no-work", help="Only take webhooks in; `ombud work` performs.")] = False,
+    json: Json = False,
+) -> None:
+    """The receiver: hooks, API and work."""
+    from ombud.cli.receive import run_receive
+
+    sys.exit(run_receive(target, host, port, work=not no_work, as_json=json))
+
+
+@app.command()
+def work(target: Target, json: Json = False) -> None:
+    """The receiver's work alone: read, and call handlers, each in a child process."""
+    from ombud.cli.receive import run_work
+
+    sys.exit(run_work(target, as_json=json))
 
 
 @app.command()
@@ -111,6 +138,22 @@ def keys_add(
     from ombud.cli.keys import run_keys_add
 
     run_keys_add(name, database, data, as_json=json)
+
+
+@shops.command("add")
+def shops_add(
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the shop's API key. Default: the environment's key.", show_default=False),
+    ] = None,
+    database: Database = "",
+    json: Json = False,
+) -> None:
+    """Add a shop and show its hook's token, once."""
+    from ombud.cli.shops import run_shops_add
+
+    run_shops_add(name, api_key_file, database, as_json=json)
 
 
 def _version(wanted: bool) -> None:

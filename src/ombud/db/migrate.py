@@ -41,7 +41,11 @@ def migrations_of(package: str) -> list[Migration]:
         for file in files(package).joinpath("migrations").iterdir()
         if (match := _FILE.match(file.name))
     ]
-    return sorted(found, key=lambda migration: migration.version)
+    found.sort(key=lambda migration: migration.version)
+    # Two files with one number: the second would never be applied, and nobody would hear of it.
+    if not found or [migration.version for migration in found] != list(range(1, len(found) + 1)):
+        raise ValueError(f"{package}: migrations are numbered 0001, 0002 and so on, each number once")
+    return found
 
 
 def migrate(database: Database, packages: list[str]) -> None:

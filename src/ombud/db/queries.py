@@ -7,7 +7,9 @@ from importlib.resources import files
 
 from ombud.db.operation import Statement
 
-_NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+# What somebody means as a name splits the file; it must then be one, or its statement would join the one before.
+_MARK = re.compile(r"^(--\s*name:.*)$", re.MULTILINE)
+_NAME = re.compile(r"-- name: ([a-z][a-z0-9_]*)")
 
 
 class Queries:
@@ -16,11 +18,17 @@ class Queries:
     def __init__(self, source: str, text: str) -> None:
         self._source = source
         self._statements: dict[str, Statement] = {}
-        _, *parts = _NAME.split(text)
-        for name, body in zip(parts[::2], parts[1::2], strict=True):
+        _, *parts = _MARK.split(text)
+        for mark, body in zip(parts[::2], parts[1::2], strict=True):
+            match = _NAME.fullmatch(mark)
+            if not match:
+                raise ValueError(f"{source}: {mark!r} is not a name")
+            name, statement = match[1], _without_comments(body)
             if name in self._statements:
                 raise ValueError(f"{source}: two queries are named {name}")
-            self._statements[name] = Statement(name, _without_comments(body))
+            if not statement:
+                raise ValueError(f"{source}: {name} has no statement")
+            self._statements[name] = Statement(name, statement)
 
     def __getitem__(self, name: str) -> Statement:
         """Return the statement of that name."""

@@ -26,20 +26,27 @@ OLDEST_SQLITE = (3, 51, 3)
 WRITE_WAIT_SECONDS = 5.0
 
 _FULL = 2
+# After these what is in the file is in doubt.
+_DAMAGE = (apsw.CorruptError, apsw.IOError, apsw.NotADBError)
 # What says "not now" instead of "never".
 _UNAVAILABLE = (
+    *_DAMAGE,
     apsw.BusyError,
     apsw.CantOpenError,
     apsw.FullError,
-    apsw.IOError,
     apsw.LockedError,
+    apsw.NoMemError,
+    apsw.ProtocolError,
     apsw.ReadOnlyError,
 )
 
-_connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
-# A forked child must neither use nor close its parent's connections; it keeps them here for ever.
-_inherited: list[apsw.Connection] = []
-os.register_at_fork(after_in_child=lambda: _inherited.extend(_connections))
+# The open connections of this process, each with its file: device and number.
+_connections: weakref.WeakKeyDictionary[apsw.Connection, tuple[int, int]] = weakref.WeakKeyDictionary()
+# A forked child must neither use nor close its parent's connections; it keeps them here for ever. Nor may it open their
+# files: SQLite keeps a process's locks in its memory, so the child would believe that it holds its parent's, and write
+# into a log that others delete (https://www.sqlite.org/howtocorrupt.html, "across a fork").
+_inherited: dict[apsw.Connection, tuple[int, int]] = {}
+os.register_at_fork(after_in_child=lambda: _inherited.update(_connections))
 
 
 def check_sqlite_version(version: str = "") -> None:
@@ -54,9 +61,10 @@ def check_sqlite_version(version: str = "") -> None:
 
 
 class Database:
-    """A SQLite file opened by this process. Thread-safe; after a fork the child opens its own."""
+    """A SQLite file opened by this process. Thread-safe. Open it after a fork, not before: a child cannot use it."""
 
     def __init__(self, path: Path) -> None:
+        """Open the file, or make it; raises ConfigurationError, or StorageUnavailable when others keep it locked."""
         check_sqlite_version()
         self.path = path.absolute()
         self._pid = os.getpid()
@@ -66,13 +74,16 @@ class Database:
         self._idle_readers: list[_Connection] = []
         try:
             _make_private(self.path)
+            self._identity = _identity(self.path)
             self._process_lock = FileLock(beside(self.path, "write"))
-            self._process_lock.acquire(WRITE_WAIT_SECONDS)
             try:
-                self._writer = _Connection(_open_writer(self.path))
-            finally:
+                self._process_lock.acquire(WRITE_WAIT_SECONDS)
+                self._writer = _open_writer(self.path, self._identity)
                 self._process_lock.release()
-        except (OSError, apsw.Error) as error:
+            except BaseException:
+                self._process_lock.close()
+                raise
+        except (OSError, ValueError, apsw.Error) as error:
             raise ConfigurationError(
                 f"Cannot open {self.path}: {error}. Name a file in a folder that this user may write to."
             ) from error
@@ -100,23 +111,24 @@ class Database:
 
     def read(self, make: Make[T]) -> T:
         """Run an operation that only reads, in one snapshot, beside any writer."""
-        self._check_usable()
+        self.check_usable()
         with self._readers_lock:
             reader = self._idle_readers.pop() if self._idle_readers else None
-        reader = reader or self._open_reader()
-        try:
-            with _as_unavailable():
+        with _as_unavailable():
+            reader = reader or _open_reader(self.path, self._identity)
+            try:
                 reader.execute("begin")
                 try:
                     return reader.run(make())
                 finally:
                     reader.execute("rollback")
-        finally:
-            with self._readers_lock:
-                self._idle_readers.append(reader)
+            finally:
+                self._put_back(reader)
 
     def close(self) -> None:
-        """Close every connection of this process."""
+        """Close every connection of this process; in a forked child there is none."""
+        if self._pid != os.getpid():
+            return
         with self._write_lock, self._readers_lock:
             for connection in [self._writer, *self._idle_readers]:
                 connection.close()
@@ -124,13 +136,20 @@ class Database:
             self._process_lock.close()
             self._failure = "it was closed"
 
+    def check_usable(self) -> None:
+        """Raise StorageUnavailable when this process can do nothing with it: closed, failed, or its parent's."""
+        if self._pid != os.getpid():
+            raise StorageUnavailable(f"{self.path} was opened before a fork; open it after the fork instead.")
+        if self._failure:
+            raise StorageUnavailable(f"{self.path} takes no more writes: {self._failure}.")
+
     @contextmanager
     def _transaction(self) -> Iterator["_Connection"]:
-        self._check_usable()
+        self.check_usable()
         if not self._write_lock.acquire(timeout=WRITE_WAIT_SECONDS):
             raise StorageUnavailable
         try:
-            self._check_usable()
+            self.check_usable()
             self._process_lock.acquire(WRITE_WAIT_SECONDS)
             try:
                 with _as_unavailable(), self._noting_failure(), self._writer.transaction():
@@ -144,36 +163,36 @@ class Database:
     def _noting_failure(self) -> Iterator[None]:
         try:
             yield
-        except apsw.IOError as error:
-            # After a failed fsync the kernel may have dropped pages: a later commit that succeeds proves nothing.
+        except _DAMAGE as error:
+            # After a failed fsync pages may be gone: a later commit that succeeds proves nothing.
             self._failure = f"the disk failed ({error}); restart to check the file"
             raise
 
-    def _check_usable(self) -> None:
-        if self._pid != os.getpid():
-            raise StorageUnavailable(f"{self.path} was opened before a fork; open it again in this process.")
-        if self._failure:
-            raise StorageUnavailable(f"{self.path} takes no more writes: {self._failure}.")
-
-    def _open_reader(self) -> "_Connection":
-        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
-        _connections.add(connection)
-        connection.set_busy_timeout(int(WRITE_WAIT_SECONDS * 1000))
-        connection.execute("pragma query_only = on")
-        return _Connection(connection)
+    def _put_back(self, reader: "_Connection") -> None:
+        with self._readers_lock:
+            if self._failure:
+                reader.close()
+            else:
+                self._idle_readers.append(reader)
 
 
 class _Connection:
     """Runs operations on one apsw connection."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
+    def __init__(self, path: Path, identity: tuple[int, int]) -> None:
+        self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        _connections[self._connection] = identity
+        self._connection.set_busy_timeout(int(WRITE_WAIT_SECONDS * 1000))
         self._columns: dict[Statement, tuple[str, ...]] = {}
 
     def execute(self, sql: str) -> None:
         self._connection.execute(sql)
 
+    def value_of(self, pragma: str) -> Any:
+        return self._connection.execute(f"pragma {pragma}").fetchall()[0][0]
+
     def close(self) -> None:
+        _connections.pop(self._connection, None)
         self._connection.close()
 
     @contextmanager
@@ -238,17 +257,33 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def _open_writer(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    _connections.add(connection)
-    connection.set_busy_timeout(int(WRITE_WAIT_SECONDS * 1000))
+def _identity(path: Path) -> tuple[int, int]:
+    """Return the device and number of a file that this process may open."""
+    file = path.stat()
+    identity = (file.st_dev, file.st_ino)
+    if identity in _inherited.values():
+        raise ConfigurationError(
+            f"{path} was open in the process that this one was forked from, and cannot be shared with it."
+            " Open it after the fork, or start this process by spawn."
+        )
+    return identity
+
+
+def _open_reader(path: Path, identity: tuple[int, int]) -> _Connection:
+    connection = _Connection(path, identity)
+    connection.execute("pragma query_only = on")
+    return connection
+
+
+def _open_writer(path: Path, identity: tuple[int, int]) -> _Connection:
+    connection = _Connection(path, identity)
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     connection.execute("pragma fullfsync = on")  # macOS: fsync alone leaves data in the drive's cache
     # Entering WAL mode can fail without an error, so what counts is what SQLite says afterwards.
-    mode = connection.execute("pragma journal_mode").fetchall()[0][0]
-    synchronous = connection.execute("pragma synchronous").fetchall()[0][0]
+    mode, synchronous = connection.value_of("journal_mode"), connection.value_of("synchronous")
     if (mode, synchronous) != ("wal", _FULL):
+        connection.close()
         raise ConfigurationError(
             f"{path} is in journal mode {mode}, synchronous {synchronous}, and cannot survive a power cut."
             " Put it on a local disk with a file system that supports shared memory."

@@ -15,16 +15,23 @@ ADDRESS_BYTES = 103
 
 
 class WakeListener:
-    """Calls back on the event loop for every datagram. For the elected performer alone: it takes the file over."""
+    """Calls back on the event loop for every datagram. For the elected performer alone: it takes the file over.
+
+    Raises OSError where no socket can be made: on a full disk, for example.
+    """
 
     def __init__(self, path: Path, callback: Callable[[], None]) -> None:
         self._path = path
         self._callback = callback
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        path.unlink(missing_ok=True)
-        with _short_name(path) as name:
-            self._socket.bind(name)
-        path.chmod(0o600)
+        self._socket = _open_socket()
+        try:
+            path.unlink(missing_ok=True)
+            with _short_name(path) as name:
+                self._socket.bind(name)
+            path.chmod(0o600)
+        except OSError:
+            self._socket.close()
+            raise
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._receive)
 
@@ -43,10 +50,13 @@ class WakeListener:
 
 def send_wake(path: Path) -> None:
     """Wake the performer that listens at this path, if any. Never waits, never fails."""
-    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    # Nobody listens, or its queue is full and it is awake already.
-    with sender, suppress(OSError), _short_name(path) as name:
+    # Nobody listens, its queue is full and it is awake already, or this process has no descriptor left.
+    with suppress(OSError), _open_socket() as sender, _short_name(path) as name:
         sender.sendto(b"!", name)
+
+
+def _open_socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
 
 @contextmanager

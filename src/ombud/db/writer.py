@@ -6,6 +6,7 @@ A thread commits; an event loop that waits for it never waits for the disk.
 import asyncio
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,6 +47,8 @@ class Writer:
         Raises StorageUnavailable when nothing was stored, or whatever the operation raised. Cancelling the caller does
         not undo a write that is under way.
         """
+        # A forked child has no thread that would ever answer.
+        self.database.check_usable()
         loop = asyncio.get_running_loop()
         waiting = _Waiting(make, loop, loop.create_future())
         with self._changed:
@@ -87,7 +90,7 @@ def _answer(batch: list[_Waiting], results: list[Any]) -> None:
         by_loop.setdefault(waiting.loop, []).append((waiting.answer, result))
     for loop, answers in by_loop.items():
         # A loop that has been closed has nobody left who waits.
-        if not loop.is_closed():
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(_resolve, answers)
 
 

@@ -1,6 +1,6 @@
 """The words of the mailbox as values. What an event is about and what a destination is, it does not know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -76,11 +76,12 @@ class Lane:
 
 @dataclass(frozen=True)
 class Done:
-    """The try succeeded. `also` makes more writing for the transaction that settles it."""
+    """The try succeeded. `also` makes more writing for the transaction that settles it; `then` is called after it."""
 
     status: int | None = None
     reason: str | None = None
     also: Make[None] | None = None
+    then: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Every process may append. The one that holds the lock works the lanes; the other
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from ombud.db.locks import FileLock
@@ -27,10 +28,14 @@ def wake_performer(database: Database, box: Box) -> None:
 class Performer:
     """Works the lanes of a mailbox as soon as, and as long as, this process is the elected one."""
 
-    def __init__(self, mailbox: Mailbox, writer: Writer, perform: Perform) -> None:
+    def __init__(
+        self, mailbox: Mailbox, writer: Writer, perform: Perform, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`prepare` is awaited once this process is elected, before anything is performed."""
         self._mailbox = mailbox
         self._writer = writer
         self._perform = perform
+        self._prepare = prepare
         self._worker: Worker | None = None
         self._stopping = asyncio.Event()
 
@@ -61,6 +66,8 @@ class Performer:
             self._worker.stop()
 
     async def _work(self) -> None:
+        if self._prepare is not None:
+            await self._prepare()
         self._worker = Worker(self._mailbox, self._writer, self._perform)
         listener = WakeListener(_wake_path(self._writer.database, self._mailbox.box), self._worker.wake)
         try:

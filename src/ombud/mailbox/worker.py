@@ -12,7 +12,7 @@ from typing import Any
 from ombud.db.writer import Writer
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.mailbox import LEASE_SECONDS, Mailbox
-from ombud.mailbox.model import Delivery, Fault, Interrupted, Lane, Loaded, Outcome, Result, Retry
+from ombud.mailbox.model import Delivery, Done, Fault, Interrupted, Lane, Loaded, Outcome, Result, Retry
 from ombud.mailbox.retry import window_after
 from ombud.mailbox.turn import HeldLane, Touch, TurnDone, give_back, take_turn
 
@@ -112,6 +112,7 @@ class Worker:
                 touch.held.extend_at = time.monotonic() + EXTEND_SECONDS
         self._take_over(done)
         self._start()
+        _call_then(touches)
 
     def _take_over(self, done: TurnDone) -> None:
         for held in done.lost:
@@ -184,6 +185,12 @@ class Worker:
         lanes = list(self._held)
         self._held.clear()
         await self._writer.write(lambda: give_back(self._mailbox, lanes))
+
+
+def _call_then(touches: list[Touch]) -> None:
+    for result in (result for touch in touches for result in touch.results):
+        if isinstance(result.outcome, Done) and result.outcome.then is not None:
+            result.outcome.then()
 
 
 def _hold(lane: Lane) -> HeldLane:

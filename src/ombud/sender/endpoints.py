@@ -1,6 +1,6 @@
 """Endpoints: where a shop's events go, and which of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from ombud.db.queries import read_queries
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox
-from ombud.sender.outbox import DEFAULT_SHOP_ID
+from ombud.sender.outbox import DEFAULT_SHOP_ID, HALF_CHARACTER
 from ombud.sender.url import check_endpoint_url
 from ombud.wire import EVENT_TYPES
 
@@ -41,6 +41,13 @@ class EndpointEdit:
                 raise InvalidInput(name, f"{event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
         if len(self.description) > LONGEST_DESCRIPTION:
             raise InvalidInput("description", f"It has at most {LONGEST_DESCRIPTION} characters.")
+        if HALF_CHARACTER.search(self.description):
+            raise InvalidInput("description", "It has half a character: a surrogate of UTF-16 alone.")
+
+    def accepted(self) -> "EndpointEdit":
+        """Return it as it is stored, every event type once and in order; raises InvalidInput."""
+        self.check()
+        return replace(self, event_types=_in_order(self.event_types))
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Endpoints:
 
         Raises InvalidInput, or Conflict when the shop has its fill.
         """
-        edit.check()
+        edit = edit.accepted()
         rows = yield sql["count_endpoints"], {"shop_id": shop_id}
         if rows[0]["endpoints"] >= ENDPOINTS_PER_SHOP:
             raise Conflict(f"This shop has {ENDPOINTS_PER_SHOP} endpoints, which is the most. Delete one first.")
@@ -93,8 +100,8 @@ class Endpoints:
     def change(self, endpoint_id: int, **changes: Any) -> Operation[Endpoint]:
         """Change some of the fields of EndpointEdit; the next load of its lane uses them. Raises InvalidInput."""
         old = yield from self.get(endpoint_id)
-        endpoint = replace(old, edit=replace(old.edit, **changes), updated_at=self._mailbox.clock())
-        endpoint.edit.check()
+        edit = replace(old.edit, **changes).accepted()
+        endpoint = replace(old, edit=edit, updated_at=self._mailbox.clock())
         yield sql["update_endpoint"], _values(endpoint)
         yield sql["delete_subscriptions"], {"endpoint_id": endpoint_id}
         yield from _subscribe(endpoint)
@@ -114,9 +121,13 @@ def _subscribe(endpoint: Endpoint) -> Operation[None]:
         sql["insert_subscription"],
         [
             {"shop_id": endpoint.shop_id, "event_type": event_type, "endpoint_id": endpoint.id}
-            for event_type in dict.fromkeys(endpoint.edit.event_types)
+            for event_type in endpoint.edit.event_types
         ],
     )
+
+
+def _in_order(chosen: Collection[str]) -> tuple[str, ...]:
+    return tuple(event_type for event_type in EVENT_TYPES if event_type in chosen)
 
 
 def _values(endpoint: Endpoint) -> dict[str, Any]:
@@ -131,10 +142,9 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _endpoint(row: Row) -> Endpoint:
-    chosen = set((row["event_types"] or "").split(","))
     edit = EndpointEdit(
         url=row["url"],
-        event_types=[event_type for event_type in EVENT_TYPES if event_type in chosen],
+        event_types=_in_order((row["event_types"] or "").split(",")),
         description=row["description"],
         enabled=bool(row["enabled"]),
     )

@@ -1,20 +1,50 @@
 """From a URL to the addresses that a delivery may connect to: resolved here, all of them judged, at every attempt."""
 
 import asyncio
+import queue
 import socket
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from ipaddress import ip_address
 
 from ombud.errors import NetworkError, Refused
 from ombud.sender.address import Address, Network, refusal
 from ombud.sender.url import EndpointUrl
 
-# Threads that may wait for the system's resolver at once. They are apart from every other pool, so that a name server
-# that hangs delays names alone.
-RESOLVER_THREADS = 16
+# Threads that may wait for the system's resolver at once: it takes up to half a minute with name servers that hang, and
+# they must delay no other name. As many as deliveries in flight; made when needed, and kept.
+RESOLVER_THREADS = 512
 
-_resolver = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="ombud-resolver")
+
+class _Resolver:
+    """Asks the system's resolver from threads of its own, which hold neither a name nor the exit of the process."""
+
+    def __init__(self) -> None:
+        self._wanted: queue.SimpleQueue[tuple[str, Future[list[str]]]] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads = 0
+
+    async def look_up(self, host: str) -> list[str]:
+        answer: Future[list[str]] = Future()
+        self._wanted.put((host, answer))
+        if not self._idle.acquire(blocking=False) and self._threads < RESOLVER_THREADS:
+            self._threads += 1
+            threading.Thread(target=self._answer, name="ombud-resolver", daemon=True).start()
+        return await asyncio.wrap_future(answer)
+
+    def _answer(self) -> None:
+        while True:
+            host, answer = self._wanted.get()
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(_look_up(host))
+                except Exception as error:  # noqa: BLE001 - whoever asked gets it
+                    answer.set_exception(error)
+            self._idle.release()
+
+
+_resolver = _Resolver()
 
 
 async def vet(url: EndpointUrl, allowed: Sequence[Network]) -> list[Address]:
@@ -35,9 +65,8 @@ async def _resolve(host: str) -> list[Address]:
         return [ip_address(host)]
     except ValueError:
         pass
-    loop = asyncio.get_running_loop()
     try:
-        answers = await loop.run_in_executor(_resolver, _look_up, host)
+        answers = await _resolver.look_up(host)
     except socket.gaierror as error:
         raise NetworkError(f"The name {host} could not be resolved ({error.strerror}).") from None
     except UnicodeError:

@@ -1,5 +1,6 @@
 """Publishing: an event and one delivery for each endpoint that wants it, in the caller's transaction."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ DEFAULT_SHOP_ID = 1
 LARGEST_SHOP_ID = (1 << 63) - 1
 # Characters: room for a UUID, a URL-safe hash or "order-90017-paid-3".
 LONGEST_EVENT_KEY = 255
+# A surrogate of UTF-16 alone: JSON can write it, no database can store it.
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 # An event's place in its batch, or its shop and key.
 Identity = int | tuple[int, str]
@@ -48,6 +51,8 @@ class Event:
             raise InvalidInput("shop_id", f"It is a whole number from 1 to {LARGEST_SHOP_ID}.")
         if self.event_key is not None and not 0 < len(self.event_key) <= LONGEST_EVENT_KEY:
             raise InvalidInput("event_key", f"It has 1 to {LONGEST_EVENT_KEY} characters.")
+        if self.event_key is not None and HALF_CHARACTER.search(self.event_key):
+            raise InvalidInput("event_key", "It has half a character: a surrogate of UTF-16 alone.")
 
     @property
     def subject(self) -> str:

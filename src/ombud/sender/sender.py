@@ -34,7 +34,7 @@ class Sender:
         self.writer = Writer(database)
         self.outbox = Outbox(IdSource(database.write(claim_node), clock), clock, settings.retry_seconds)
         self.endpoints = Endpoints(self.outbox.mailbox)
-        self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds)
+        self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
         self._performer: Performer | None = None
         self._stopped = False
 

@@ -25,6 +25,7 @@ BODY_BYTES = 64 * 1024
 CONNECT_SECONDS = 3.0
 
 _FIRST_FINAL_STATUS = 200
+_TOO_MANY_HEADERS = f"The answer has more than {HEADER_BYTES} bytes of headers."
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ async def _connect(url: EndpointUrl, addresses: Sequence[Address]) -> "_Exchange
         except ConnectionRefusedError:
             problem = f"Connection refused: nothing listens on port {url.port}."
         except OSError as error:
-            problem = f"No connection: {error.strerror or error}."
+            problem = f"No connection: {error.strerror or str(error) or 'it was closed at once'}."
     raise NetworkError(problem)
 
 
@@ -117,6 +118,7 @@ class _Exchange(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.WriteTransport | None = None
         self._received = 0
+        self._header_bytes = 0
         self._retry_after: str | None = None
 
     def close(self) -> None:
@@ -137,7 +139,7 @@ class _Exchange(asyncio.Protocol):
             self._finish("The answer is not HTTP.")
             return
         if self.answer is None and self._received > HEADER_BYTES:
-            self._finish(f"The answer has more than {HEADER_BYTES} bytes of headers.")
+            self._finish(_TOO_MANY_HEADERS)
         elif self._received > HEADER_BYTES + BODY_BYTES:
             self._finish()
 
@@ -147,18 +149,23 @@ class _Exchange(asyncio.Protocol):
     # The parser calls these. An answer of 1xx comes as a complete message of its own (RFC 9110, 15.2).
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value) + len(": \r\n")
         if name.lower() == b"retry-after":
             self._retry_after = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         # One read may hold two answers, and the second would overwrite the status: the first is the one we asked for.
-        status = self._parser.get_status_code()
-        if self.answer is not None:
+        if self.finished.done():
             return
-        if self._parser.get_http_version() not in {"1.0", "1.1"} or status == 101:  # noqa: PLR2004
+        status = self._parser.get_status_code()
+        if self._header_bytes > HEADER_BYTES:
+            self._finish(_TOO_MANY_HEADERS)
+        elif self._parser.get_http_version() not in {"1.0", "1.1"} or status == 101:  # noqa: PLR2004
             self._finish("The answer is not HTTP/1.1.")
         elif status >= _FIRST_FINAL_STATUS:
             self.answer = Answer(status, self._retry_after)
+        else:
+            self._retry_after = None
 
     def on_message_complete(self) -> None:
         if self.answer is not None:

@@ -35,10 +35,10 @@ def retry_after_seconds(text: str | None, now: datetime) -> float | None:
     if text is None:
         return None
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - now).total_seconds())

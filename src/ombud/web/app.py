@@ -1,20 +1,24 @@
 """The sender's web app: its hot path as plain ASGI, everything else by FastAPI."""
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import ombud
 from ombud.sender.sender import Sender
 from ombud.web.api import create_router
-from ombud.web.auth import BearerKeys
+from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.intake import EventBody, Intake
 from ombud.web.limits import LimitBody
-from ombud.web.problems import answer_with_problems
+from ombud.web.problems import answer_with_problems, problem
 
 INTAKE_PATH = "/v1/events"
+PUBLIC_PATHS = frozenset({"/openapi.json"})
 
 
 class SenderApp:
@@ -22,9 +26,9 @@ class SenderApp:
 
     def __init__(self, sender: Sender) -> None:
         keys = BearerKeys(sender.database)
-        self.api = create_api(sender, keys)
-        self._intake: ASGIApp = Intake(sender, keys)
-        self._rest: ASGIApp = LimitBody(self.api)
+        self.api = create_api(sender)
+        self._intake: ASGIApp = RequireKey(Intake(sender), keys)
+        self._rest: ASGIApp = RequireKey(LimitBody(self.api), keys, PUBLIC_PATHS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""
@@ -42,12 +46,26 @@ class Api(FastAPI):
         return self.openapi_schema
 
 
-def create_api(sender: Sender, keys: BearerKeys) -> FastAPI:
-    """Return the app that answers whatever is not hot."""
-    app = Api(title="Ombud", version=ombud.__version__, docs_url=None, redoc_url=None)
+def create_api(sender: Sender) -> FastAPI:
+    """Return the app that answers whatever is not hot. It asks nobody for a key: RequireKey stands before it."""
+    app = Api(title="Ombud", version=ombud.__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     answer_with_problems(app)
-    app.include_router(create_router(sender, keys))
+    router = create_router(sender)
+    app.include_router(router)
+
+    @app.exception_handler(HTTPStatus.METHOD_NOT_ALLOWED)
+    async def _not_allowed(request: Request, _: Exception) -> Response:
+        # Starlette names the methods of the first route of a path alone.
+        allowed = _methods_of(router, request.scope) | ({"POST"} if request.url.path == INTAKE_PATH else set())
+        detail = f"{request.url.path} has no {request.method}."
+        return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": ", ".join(sorted(allowed))})
+
     return app
+
+
+def _methods_of(router: APIRouter, scope: Scope) -> set[str]:
+    routes = [route for route in router.routes if route.matches(scope)[0] is not Match.NONE]
+    return {method for route in routes for method in getattr(route, "methods", None) or ()}
 
 
 def _with_intake(document: dict[str, Any]) -> dict[str, Any]:

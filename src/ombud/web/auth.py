@@ -5,14 +5,20 @@ from typing import Annotated
 
 from fastapi import Header
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ombud.admin.keys import find_key
 from ombud.db.sqlite import Database
+from ombud.errors import OmbudError
+from ombud.web.problems import problem, problem_of
 
 # Seconds that a good key is remembered: a revoked one stops working within this.
 REMEMBER_SECONDS = 1.0
 # Good keys remembered at once; there are few keys, and a bound all the same.
 REMEMBER_KEYS = 1_000
+
+_UNAUTHORIZED = "Send a key of this installation: Authorization: Bearer ombud_… (make one with: ombud keys add NAME)."
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class BearerKeys:
@@ -35,9 +41,29 @@ class BearerKeys:
         return True
 
     def require(self, authorization: Annotated[str, Header(include_in_schema=False)] = "") -> None:
-        """Let a request pass that has a good key; for FastAPI's Depends."""
+        """Let a request pass that has a good key; for FastAPI's Depends, which reads the body first."""
         if not self.is_good(authorization):
-            raise HTTPException(401, UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+            raise HTTPException(401, _UNAUTHORIZED, _CHALLENGE)
 
 
-UNAUTHORIZED = "Send a key of this installation: Authorization: Bearer ombud_… (make one with: ombud keys add NAME)."
+class RequireKey:
+    """ASGI middleware: turns strangers away before anything of their request is read, except at public paths."""
+
+    def __init__(self, app: ASGIApp, keys: BearerKeys, public: frozenset[str] = frozenset()) -> None:
+        self._app = app
+        self._keys = keys
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401, or pass the request on."""
+        if scope["type"] != "http" or scope["path"] in self._public:
+            await self._app(scope, receive, send)
+            return
+        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        answer: ASGIApp = self._app
+        try:
+            if not self._keys.is_good(authorization.decode("latin-1")):
+                answer = problem(401, _UNAUTHORIZED, headers=_CHALLENGE)
+        except OmbudError as error:
+            answer = problem_of(error)
+        await answer(scope, receive, send)

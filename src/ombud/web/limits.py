@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ombud.errors import TooLarge
+from ombud.errors import InvalidInput, OmbudError, TooLarge
 from ombud.web.problems import problem_of
 
 # Bytes of a body: 1,000 events with the longest ids and keys fit in half of it.
@@ -10,11 +10,16 @@ BODY_BYTES = 1024 * 1024
 
 
 async def read_body(receive: Receive, limit: int = BODY_BYTES) -> bytes:
-    """Read the body of a request; raises TooLarge as soon as it is, however it was announced."""
+    """Read the body of a request; raises TooLarge as soon as it is, however it was announced.
+
+    A body that was cut off is refused, too: what came of it may read as a whole, and the client will send it again.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput("body", "The connection ended before the body did.")
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
@@ -37,7 +42,7 @@ class LimitBody:
             return
         try:
             body: bytes | None = await read_body(receive)
-        except TooLarge as error:
+        except OmbudError as error:
             await problem_of(error)(scope, receive, send)
             return
 

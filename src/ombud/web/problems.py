@@ -1,5 +1,6 @@
 """Errors as problem+json (RFC 9457), with the field named the way the caller wrote it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ombud.errors import Conflict, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable, TooLarge
+
+log = logging.getLogger("ombud.web")
 
 # Seconds after which a refused write is worth another try.
 RETRY_AFTER_SECONDS = 1
@@ -43,8 +46,11 @@ def problem(
 def problem_of(error: OmbudError) -> Response:
     """Return the problem document of an error."""
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, StorageUnavailable) else {}
-    return problem(status, str(error), field=getattr(error, "field", None), headers=headers)
+    if isinstance(error, StorageUnavailable):
+        # Its words name files of this machine.
+        log.warning("answered %s: %s", status, error)
+        return problem(status, str(StorageUnavailable()), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return problem(status, str(error), field=getattr(error, "field", None))
 
 
 def field_path(location: Sequence[str | int]) -> str:
@@ -62,6 +68,9 @@ def answer_with_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # FastAPI's word for a body that it cannot parse.
+            return _not_json("it cannot be read")
         return problem(error.status_code, error.detail, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -69,5 +78,13 @@ def answer_with_problems(app: FastAPI) -> None:
         first = error.errors()[0]
         place, *location = first["loc"]
         if first["type"] == "json_invalid":
-            return problem(400, f"The body is not JSON: {first['ctx']['error']}.")
+            return _not_json(first["ctx"]["error"])
         return problem(422, f"{first['msg']}.", field=field_path(location) or str(place))
+
+    @app.exception_handler(Exception)
+    async def _unforeseen(_: Request, __: Exception) -> Response:
+        return problem(500, "Something went wrong here. It is in the log of the server.")
+
+
+def _not_json(why: str) -> Response:
+    return problem_of(InvalidInput("body", f"The body is not JSON: {why}."))

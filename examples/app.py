@@ -1,0 +1,17 @@
+"""A receiver in ten lines. Run it: ombud receive examples.app:inbox"""
+
+from ombud import Change, Context, Inbox, Order, Product
+
+inbox = Inbox.from_env()
+
+
+@inbox.on("order.new")
+async def ship(order: Order, context: Context) -> None:
+    """Paid, confirmed by the shop's API, once per order."""
+    print(f"ship order {order.id}, {order.total_amount} {order.currency} (key {context.key})")
+
+
+@inbox.on("product.add", "product.update", "product.delete")
+async def sync(product: Product, change: Change) -> None:
+    """Once per real change."""
+    print(f"product {product.id} {product.title}: {'gone' if change.after is None else product.qty}")

@@ -1,0 +1,81 @@
+"""Arrivals of the receiver, with what reading them found and what handlers made of it, as documents."""
+
+from typing import Any
+
+from ombud.admin.events import Document, attempt_document, rfc3339
+from ombud.db.operation import Operation, Row
+from ombud.db.queries import read_queries
+from ombud.errors import NotFound
+from ombud.mailbox.ids import format_id
+from ombud.mailbox.model import Box, State
+
+sql = read_queries("ombud.admin")
+
+
+def list_arrivals(before: int, rows: int, subject: str | None = None) -> Operation[list[Document]]:
+    """Return arrivals older than an id, newest first; of one subject only when it is given."""
+    name = "list_arrivals" if subject is None else "list_arrivals_of_subject"
+    found = yield sql[name], {"box": Box.INBOX, "before": before, "rows": rows, "subject": subject}
+    documents = []
+    for row in found:
+        documents.append((yield from _arrival(row)))
+    return documents
+
+
+def get_arrival(event_id: int) -> Operation[Document]:
+    """Return one arrival; raises NotFound."""
+    rows = yield sql["get_arrival"], {"box": Box.INBOX, "id": event_id}
+    if not rows:
+        raise NotFound(f"There is no arrival {format_id('evt', event_id)}.")
+    return (yield from _arrival(rows[0]))
+
+
+def _arrival(row: Row) -> Operation[Document]:
+    key = {"shop_id": row["shop_id"], "event_id": row["id"]}
+    readings = yield sql["reading_after"], key | {"subject": row["subject"]}
+    attempts = yield sql["attempts_of_event"], key
+    runs: list[Document] = []
+    for reading in readings:
+        runs = yield from _runs(row["shop_id"], row["subject"], reading["id"])
+    return {
+        "id": format_id("evt", row["id"]),
+        "shop": row["shop"],
+        "event_type": row["type"],
+        "subject": row["subject"] or None,
+        "received_at": rfc3339(row["created_at"]),
+        "note": row["data"],
+        "state": "stored" if row["state"] is None else State(row["state"]).name.lower(),
+        "reason": row["reason"],
+        "read": _reading(readings[0]) if readings else None,
+        "attempts": [attempt_document(attempt) for attempt in attempts],
+        "runs": runs,
+    }
+
+
+def _runs(shop_id: int, subject: str, reading_id: int) -> Operation[list[Document]]:
+    values = {"box": Box.CHANGES, "shop_id": shop_id, "subject": subject, "reading_id": reading_id}
+    rows = yield sql["runs_of_reading"], values
+    documents = []
+    for row in rows:
+        tries = yield sql["attempts_of_event"], {"shop_id": shop_id, "event_id": row["id"]}
+        documents.append(_run(row, tries))
+    return documents
+
+
+def _reading(row: Row) -> dict[str, Any]:
+    return {
+        "id": format_id("rd", row["id"]),
+        "started_at": rfc3339(row["started_at"]),
+        "status": row["status"],
+        "milliseconds": row["milliseconds"],
+    }
+
+
+def _run(row: Row, attempts: list[Row]) -> dict[str, Any]:
+    return {
+        "handler": row["handler"],
+        "event_type": row["type"],
+        "state": State(row["state"]).name.lower(),
+        "reason": row["reason"],
+        "attempts": [attempt_document(attempt) for attempt in attempts if attempt["lane_id"] == row["lane_id"]],
+    }

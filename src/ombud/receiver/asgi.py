@@ -1,0 +1,79 @@
+"""The ack path under ASGI: the event loop never waits for the disk."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from ombud.errors import StorageUnavailable
+from ombud.receiver.hook import NOT_STORED, OK, Reply
+
+if TYPE_CHECKING:
+    from ombud.receiver.inbox import Inbox
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+log = logging.getLogger("ombud.receiver")
+
+
+class AsgiHook:
+    """An ASGI app: the last segment of the path is the token."""
+
+    def __init__(self, inbox: "Inbox") -> None:
+        self._inbox = inbox
+        self._told_of_lazy_start = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or follow the server's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            self._start_lazily()
+            reply = await self._answer(scope)
+            headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            body = b"" if scope["method"] == "HEAD" else reply.text.encode()
+            await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope) -> Reply:
+        try:
+            hook = self._inbox.hook
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            judged = hook.judge(scope["method"], scope["path"], scope["query_string"], headers)
+            if isinstance(judged, Reply):
+                return judged
+            await self._inbox.receiver.writer.write(lambda: hook.append(judged))
+        except StorageUnavailable as error:
+            log.warning("an arrival was not stored: %s", error)
+            return NOT_STORED
+        self._inbox.receiver.ring()
+        return OK
+
+    def _start_lazily(self) -> None:
+        """A mounted app gets no lifespan from its host: work would wait for nobody, so begin now, and say so."""
+        if self._inbox.started or self._told_of_lazy_start:
+            return
+        self._told_of_lazy_start = True
+        log.warning(
+            "the inbox starts with its first webhook, so what waited since the last stop has waited until now."
+            " Start it with the app: lifespan=inbox.lifespan, or run `ombud work`."
+        )
+        self._inbox.start_embedded()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await asyncio.to_thread(self._inbox.start_embedded)
+                except Exception as error:  # noqa: BLE001 - the protocol wants every failure as a message
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._inbox.stop_embedded()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

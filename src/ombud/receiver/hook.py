@@ -1,0 +1,128 @@
+"""The ack path: token, parse, append, commit, 200; in this order and nothing else. Storage in doubt is 503.
+
+It knows no handler and needs no API key, and works with an event loop and without.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from ombud.db.operation import Operation
+from ombud.errors import StorageUnavailable
+from ombud.mailbox.model import Draft
+from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
+from ombud.receiver.receiver import Receiver
+from ombud.receiver.shops import find_shop_of_token
+
+# Arrivals of one shop in a minute that are about nothing we know: more are not stored, or the disk is the target.
+JUNK_PER_MINUTE = 600
+# Seconds after which a refused arrival is worth another try.
+RETRY_AFTER_SECONDS = 1
+# Seconds that a good token is remembered: a replaced one stops working within this.
+REMEMBER_SECONDS = 1.0
+REMEMBER_TOKENS = 10_000
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to a hook: a status and a sentence."""
+
+    status: int
+    text: str
+    retry_after: int | None = None
+
+    @property
+    def line(self) -> str:
+        """Status and phrase: `200 OK`."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """What goes with it: no cache may answer in our place."""
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(self.text.encode()))),
+            ("Cache-Control", "no-store"),
+        ]
+        if self.retry_after is not None:
+            headers.append(("Retry-After", str(self.retry_after)))
+        return headers
+
+
+@dataclass(frozen=True)
+class Known:
+    """The shop that a token names."""
+
+    shop_id: int
+    reader_lane_id: int
+
+
+OK = Reply(200, "OK")
+UNKNOWN_TOKEN = Reply(404, "Not found.")
+ONLY_GET = Reply(405, "A webhook is a GET.")
+FROM_A_BROWSER = Reply(400, "This address takes webhooks; a browser has nothing to look for here. Nothing was stored.")
+TOO_LONG = Reply(414, f"The query has more than {LONGEST_QUERY} bytes; nothing was stored.")
+TOO_MUCH_JUNK = Reply(429, "Too many requests that are no webhooks; nothing was stored.", retry_after=60)
+NOT_STORED = Reply(503, "Nothing was stored. Send it again.", retry_after=RETRY_AFTER_SECONDS)
+
+
+class Hook:
+    """Judges one request, and says what to store for it."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._tokens: dict[str, tuple[Known, float]] = {}
+        self._junk: dict[int, tuple[int, int]] = {}
+
+    def judge(self, method: str, path: str, query: bytes, headers: Mapping[str, str]) -> Reply | Draft:
+        """Return the answer when nothing is to be stored, else what is. Header names in lower case."""
+        try:
+            shop = self._shop(path.rstrip("/").rpartition("/")[2])
+        except StorageUnavailable:
+            return NOT_STORED
+        if shop is None:
+            return UNKNOWN_TOKEN
+        if refused := _refusal(method, query, headers):
+            return refused
+        arrival = read_query(query)
+        if not arrival.readable and self._too_much_junk(shop.shop_id):
+            return TOO_MUCH_JUNK
+        return _draft(arrival, shop)
+
+    def append(self, draft: Draft) -> Operation[list[int]]:
+        """Store an arrival; 200 may be said once this is committed."""
+        return self._receiver.arrivals.append([draft])
+
+    def _shop(self, token: str) -> Known | None:
+        known, until = self._tokens.get(token, (None, 0.0))
+        if known is not None and until > time.monotonic():
+            return known
+        found = self._receiver.database.read(lambda: find_shop_of_token(token))
+        if found is None:
+            return None
+        if len(self._tokens) >= REMEMBER_TOKENS:
+            self._tokens.clear()
+        known = Known(*found)
+        self._tokens[token] = (known, time.monotonic() + REMEMBER_SECONDS)
+        return known
+
+    def _too_much_junk(self, shop_id: int) -> bool:
+        minute = int(time.monotonic() // 60)
+        since, count = self._junk.get(shop_id, (minute, 0))
+        count = count + 1 if since == minute else 1
+        self._junk[shop_id] = (minute, count)
+        return count > JUNK_PER_MINUTE
+
+
+def _refusal(method: str, query: bytes, headers: Mapping[str, str]) -> Reply | None:
+    if method != "GET":
+        return ONLY_GET
+    if "prefetch" in headers.get("sec-purpose", "") or headers.get("sec-fetch-mode") == "navigate":
+        return FROM_A_BROWSER
+    return TOO_LONG if len(query) > LONGEST_QUERY else None
+
+
+def _draft(arrival: Arrival, shop: Known) -> Draft:
+    lanes = [shop.reader_lane_id] if arrival.readable else []
+    return Draft(shop.shop_id, arrival.event_type, arrival.subject, lanes, arrival.note)

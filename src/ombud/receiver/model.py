@@ -1,0 +1,75 @@
+"""What a handler may ask for by type, and what travels to it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ombud.client import Order, Product
+
+# Hexadecimal digits of an effect key.
+KEY_DIGITS = 32
+
+
+class OrderId(str):
+    """The id of the order that an event is about."""
+
+    __slots__ = ()
+
+
+class ProductId(str):
+    """The id of the product that an event is about."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What happened, as confirmed: the event type, and the id of its order or product."""
+
+    event_type: str
+    object_id: str
+    shop: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """The object before and after, as this handler last knew it. `before` is None at first, `after` when it is gone."""
+
+    before: Order | Product | None
+    after: Order | Product | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """About this run. `key` is the same at every repetition of it: hand it to other systems, so that they can tell."""
+
+    key: str
+    handler: str
+    shop: str
+    attempt: int
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Call:
+    """A run of a handler as plain data, so that it can travel to another process."""
+
+    handler: str
+    event_type: str
+    subject: str
+    shop: str
+    key: str
+    attempt: int
+    source: str
+    received_at: int  # UTC microseconds
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+def effect_key(shop_id: int, handler: str, event_type: str, subject: str, epoch: int) -> str:
+    """Return the key of one real change for one handler: stable over retries, another for the next transition."""
+    text = "|".join([str(shop_id), handler, event_type, subject, str(epoch)])
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

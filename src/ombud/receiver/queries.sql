@@ -1,0 +1,137 @@
+-- Shops -----------------------------------------------------------------------------------------------------------
+
+-- name: insert_shop
+-- A shop, with the lane of its reader.
+insert into inbox_shop(id, name, token_hash, api_key_file, reader_lane_id, created_at)
+values (:id, :name, :token_hash, :api_key_file, :reader_lane_id, :now);
+
+-- name: shop_named
+-- For the one shop of the environment, and against two of a name.
+select id, name, token_hash, api_key_file, reader_lane_id, baseline_at from inbox_shop where name = :name;
+
+-- name: set_token
+-- A new token; the old one stays valid beside it.
+update inbox_shop set previous_token_hash = token_hash, token_hash = :token_hash where id = :id;
+
+-- name: shop_of_token
+-- Which shop a hook's token names.
+select id, reader_lane_id from inbox_shop where token_hash = :token_hash
+union all
+select id, reader_lane_id from inbox_shop where previous_token_hash = :token_hash;
+
+-- name: shop_by_id
+-- A shop's name.
+select name from inbox_shop where id = :id;
+
+-- name: list_shops
+-- Every shop.
+select id, name, api_key_file, reader_lane_id, baseline_at from inbox_shop order by id;
+
+-- name: set_baseline
+-- What existed before is known from here on.
+update inbox_shop set baseline_at = :now where id = :id;
+
+-- name: reader_facts
+-- Behind a reader's lane: its shop.
+select s.id as shop_id, s.name, s.api_key_file, null as closed
+from lane l join inbox_shop s on s.reader_lane_id = l.id
+where l.id = :lane_id;
+
+-- Handlers --------------------------------------------------------------------------------------------------------
+
+-- name: find_handler
+-- A handler by its name.
+select id, active from handler where name = :name;
+
+-- name: insert_handler
+-- A handler that was never here before.
+insert into handler(id, name, active, created_at) values (:id, :name, 1, :now);
+
+-- name: activate_handlers
+-- Which handlers the running app has; the others are told nothing new.
+update handler set active = (name in (select value from json_each(:names)));
+
+-- name: hold_lanes
+-- Nobody works the lanes of handlers that the app does not have; what waits there stays.
+update lane set hold_until = 4611686018427387904, wake_at = 4611686018427387904
+where box = :box and lease_token is null
+  and destination_id in (select id from handler where name not in (select value from json_each(:names)));
+
+-- name: free_lanes
+-- Handlers that are back are worked again.
+update lane set hold_until = 0, wake_at = :now
+where box = :box and hold_until > 0 and lease_token is null
+  and destination_id in (select id from handler where name in (select value from json_each(:names)));
+
+-- name: handler_lane
+-- The lane of a handler for one shop.
+select id from lane where box = :box and shop_id = :shop_id and destination_id = :handler_id and slot = 0;
+
+-- name: handler_facts
+-- Behind a handler's lane: its name.
+select h.id as handler_id, h.name, null as closed
+from lane l join handler h on h.id = l.destination_id
+where l.id = :lane_id;
+
+-- What is known ----------------------------------------------------------------------------------------------------
+
+-- name: insert_reading
+-- A look at the shop's API that answered.
+insert into reading(shop_id, id, event_id, subject, started_at, milliseconds, status, version)
+values (:shop_id, :id, :event_id, :subject, :started_at, :milliseconds, :status, :version);
+
+-- name: insert_document
+-- Content that may be there already.
+insert into document(shop_id, version, body, created_at) values (:shop_id, :version, :body, :now)
+on conflict (shop_id, version) do nothing;
+
+-- name: get_document
+-- The content of a version.
+select body from document where shop_id = :shop_id and version = :version;
+
+-- name: get_mirror
+-- What is known of a subject.
+select version, incarnation, baseline, absent_at from mirror where shop_id = :shop_id and subject = :subject;
+
+-- name: put_mirror
+-- What a look has found.
+insert into mirror(shop_id, subject, version, incarnation, absent_at, reading_id)
+values (:shop_id, :subject, :version, :incarnation, null, :reading_id)
+on conflict (shop_id, subject) do update set version = excluded.version, incarnation = excluded.incarnation,
+  baseline = 0, absent_at = null, reading_id = excluded.reading_id;
+
+-- name: put_baseline
+-- What existed when the inbox was set up; a look that came first knows better.
+insert into mirror(shop_id, subject, version, incarnation, baseline) values (:shop_id, :subject, :version, 1, 1)
+on conflict (shop_id, subject) do nothing;
+
+-- name: suspect_absent
+-- Missed for the first time; a second look must prove it.
+update mirror set absent_at = coalesce(absent_at, :now) where shop_id = :shop_id and subject = :subject;
+
+-- name: get_ledger
+-- What a handler was told.
+select epoch, holds, version, applied_version from ledger
+where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and event_type = :event_type;
+
+-- name: put_ledger
+-- What a handler is told now.
+insert into ledger(shop_id, handler_id, subject, event_type, epoch, holds, version)
+values (:shop_id, :handler_id, :subject, :event_type, :epoch, :holds, :version)
+on conflict (shop_id, handler_id, subject, event_type)
+do update set epoch = excluded.epoch, holds = excluded.holds, version = excluded.version;
+
+-- name: put_applied
+-- What a handler has finished with.
+update ledger set applied_version = :version, applied_at = :now
+where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and event_type = :event_type;
+
+-- name: applied_version
+-- What a handler last finished with, of whatever event type.
+select applied_version from ledger
+where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and applied_at is not null
+order by applied_at desc limit 1;
+
+-- name: active_handlers
+-- Who may be told.
+select id, name from handler where active = 1 order by id;

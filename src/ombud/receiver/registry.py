@@ -1,0 +1,26 @@
+"""The handlers of the running app, under their names: the ledger is kept by them."""
+
+import json
+from collections.abc import Sequence
+
+from ombud.db.operation import Operation
+from ombud.db.queries import read_queries
+from ombud.mailbox.mailbox import Mailbox
+from ombud.receiver.handlers import HandlerFacts
+
+sql = read_queries("ombud.receiver")
+
+
+def register_handlers(changes: Mailbox, handlers: Sequence[HandlerFacts]) -> Operation[None]:
+    """Know these handlers, and tell no others anything. What waits for others waits until they are back."""
+    for handler in handlers:
+        rows = yield sql["find_handler"], {"name": handler.name}
+        if not rows:
+            yield (
+                sql["insert_handler"],
+                {"id": changes.ids.next(), "name": handler.name, "now": changes.clock()},
+            )
+    names = json.dumps([handler.name for handler in handlers])
+    yield sql["activate_handlers"], {"names": names}
+    yield sql["hold_lanes"], {"box": changes.box, "names": names}
+    yield sql["free_lanes"], {"box": changes.box, "names": names, "now": changes.clock()}

@@ -1,0 +1,98 @@
+"""The shops of an inbox: each has a token in its hook's URL, a lane for its reader, and its API key elsewhere."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from ombud.db.operation import Operation, Row
+from ombud.db.queries import read_queries
+from ombud.errors import Conflict, InvalidInput
+from ombud.mailbox.mailbox import Mailbox
+
+sql = read_queries("ombud.receiver")
+
+# The one shop of an installation that names its token in the environment.
+DEFAULT_NAME = "shop"
+# Random bytes of a token: whoever knows it can make us read our own shop, and nothing more.
+TOKEN_BYTES = 24
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
+_TOKEN = re.compile(r"[0-9A-Za-z_.~-]{8,200}")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop whose webhooks arrive here. `api_key_file` is null when the environment has the key."""
+
+    id: int
+    name: str
+    api_key_file: str | None
+    reader_lane_id: int
+    baseline_at: int | None
+
+
+def new_token() -> str:
+    """Return a token that nobody can guess."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is stored of a token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def add_shop(arrivals: Mailbox, name: str, token: str, api_key_file: str | None) -> Operation[Shop]:
+    """Store a shop. Raises InvalidInput for its name, Conflict when it is taken."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("name", "A shop's name has 1 to 100 characters, none of them a control character.")
+    check_token(token)
+    rows = yield sql["shop_named"], {"name": name}
+    if rows:
+        raise Conflict(f"There is a shop named {name!r} already. Choose another name.")
+    shop_id = arrivals.ids.next()
+    lane_id = yield from arrivals.add_lane(shop_id, shop_id)
+    yield (
+        sql["insert_shop"],
+        {
+            "id": shop_id,
+            "name": name,
+            "token_hash": token_hash(token),
+            "api_key_file": api_key_file,
+            "reader_lane_id": lane_id,
+            "now": arrivals.clock(),
+        },
+    )
+    return Shop(shop_id, name, api_key_file, lane_id, None)
+
+
+def keep_default_shop(arrivals: Mailbox, token: str) -> Operation[Shop]:
+    """Return the shop of the environment's token, made at the first start; a new token replaces the old one."""
+    check_token(token)
+    rows = yield sql["shop_named"], {"name": DEFAULT_NAME}
+    if not rows:
+        return (yield from add_shop(arrivals, DEFAULT_NAME, token, None))
+    if rows[0]["token_hash"] != token_hash(token):
+        yield sql["set_token"], {"id": rows[0]["id"], "token_hash": token_hash(token)}
+    return _shop(rows[0])
+
+
+def list_shops() -> Operation[list[Shop]]:
+    """Return every shop."""
+    rows = yield sql["list_shops"], {}
+    return [_shop(row) for row in rows]
+
+
+def check_token(token: str) -> None:
+    """Raise InvalidInput for a token that could be guessed, or that a URL cannot carry as it is."""
+    if not _TOKEN.fullmatch(token):
+        raise InvalidInput("token", "A token has 8 to 200 of the characters 0-9 A-Z a-z _ . ~ -")
+
+
+def _shop(row: Row) -> Shop:
+    return Shop(row["id"], row["name"], row["api_key_file"], row["reader_lane_id"], row["baseline_at"])
+
+
+def find_shop_of_token(token: str) -> Operation[tuple[int, int] | None]:
+    """Return the shop of a token and its reader's lane. Looked up by hash, so that the time it takes tells nothing."""
+    rows = yield sql["shop_of_token"], {"token_hash": token_hash(token)}
+    return (rows[0]["id"], rows[0]["reader_lane_id"]) if rows else None

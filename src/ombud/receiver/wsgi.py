@@ -1,0 +1,42 @@
+"""The ack path under WSGI: right with no event loop and no thread of ours."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ombud.errors import StorageUnavailable
+from ombud.receiver.hook import NOT_STORED, OK, Reply
+
+if TYPE_CHECKING:
+    from ombud.receiver.inbox import Inbox
+
+StartResponse = Callable[..., Any]
+
+log = logging.getLogger("ombud.receiver")
+
+
+def answer_wsgi(inbox: "Inbox", environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """Answer one request (PEP 3333): the last segment of the path is the token."""
+    reply = _answer(inbox, environ)
+    start_response(reply.line, reply.headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [reply.text.encode()]
+
+
+def _answer(inbox: "Inbox", environ: dict[str, Any]) -> Reply:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    query = environ.get("QUERY_STRING", "").encode("latin-1", "backslashreplace")
+    try:
+        hook = inbox.hook
+        judged = hook.judge(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), query, headers)
+        if isinstance(judged, Reply):
+            return judged
+        inbox.receiver.database.write(lambda: hook.append(judged))
+    except StorageUnavailable as error:
+        log.warning("an arrival was not stored: %s", error)
+        return NOT_STORED
+    inbox.receiver.ring()
+    return OK

@@ -1,0 +1,138 @@
+"""What a try means: pure functions, so every rule is tried with every value."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, Skip, State
+from ombud.mailbox.retry import JITTER, LONGEST_PAUSE_SECONDS, WINDOW_CAP, judge, retry_delay, window_after
+from ombud.settings import RETRY_SECONDS
+
+NOW = 1_800_000_000_000_000
+
+schedules = st.lists(st.floats(0, 200_000), max_size=15)
+chances = st.floats(0, 1)
+attempts = st.integers(1, 20)
+faults = st.sampled_from(Fault)
+outcomes: st.SearchStrategy[Outcome] = st.one_of(
+    st.builds(Done),
+    st.builds(Retry, st.text(), st.none() | st.floats(), faults),
+    st.builds(Dead, st.text(), faults),
+    st.builds(Skip, st.text()),
+    st.just(Interrupted()),
+)
+
+
+def test_the_default_schedule_is_what_the_docstring_says() -> None:
+    delays = [retry_delay(RETRY_SECONDS, attempt, 0.0) for attempt in range(1, 13)]
+
+    assert delays == [5, 30, 300, 1_800, 7_200, 18_000, 36_000, 43_200, 43_200, 43_200, 43_200, None]
+    assert sum(delay for delay in delays if delay) < 72 * 3_600
+
+
+@given(schedules, attempts, chances)
+def test_jitter_adds_and_never_subtracts(schedule: list[float], attempt: int, chance: float) -> None:
+    delay = retry_delay(schedule, attempt, chance)
+
+    if attempt > len(schedule):
+        assert delay is None
+    else:
+        assert delay is not None
+        assert schedule[attempt - 1] <= delay <= schedule[attempt - 1] * (1 + JITTER)
+
+
+def test_jitter_spreads_what_failed_together() -> None:
+    assert retry_delay([100.0], 1, 0.0) == 100.0
+    assert retry_delay([100.0], 1, 1.0) == 120.0
+
+
+@given(schedules, attempts, chances, st.none() | st.floats())
+def test_a_retry_waits_for_the_schedule_or_for_what_was_asked(
+    schedule: list[float], attempt: int, chance: float, after: float | None
+) -> None:
+    verdict = judge(Retry("refused", after), attempt, schedule, NOW, chance)
+
+    if attempt > len(schedule):
+        assert verdict.state is State.DEAD
+        assert verdict.reason == f"refused (attempt {attempt} was the last)"
+        return
+    waits = (verdict.due_at - NOW) / 1_000_000
+    assert verdict.state is State.PENDING
+    assert verdict.counts
+    if after is not None and after >= 0:
+        assert waits == pytest.approx(min(after, LONGEST_PAUSE_SECONDS), abs=1e-6)
+    else:
+        assert schedule[attempt - 1] - 1e-6 <= waits <= schedule[attempt - 1] * (1 + JITTER) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("after", "waits"),
+    [
+        (None, 5.0),
+        (1.0, 1.0),
+        (0.0, 0.0),
+        (-3.0, 5.0),
+        (60.0, 60.0),
+        (86_400.0, 86_400.0),
+        (90_000.0, 86_400.0),
+        (math.inf, 86_400.0),
+        (-math.inf, 5.0),
+        (math.nan, 5.0),
+    ],
+)
+def test_up_to_a_day_may_be_asked_for_and_nonsense_is_not_heard(after: float | None, waits: float) -> None:
+    assert judge(Retry("busy", after), 1, RETRY_SECONDS, NOW, 0.0).due_at == NOW + waits * 1_000_000
+
+
+def test_a_schedule_may_be_slower_than_a_day() -> None:
+    assert judge(Retry("refused"), 1, [200_000.0], NOW, 0.0).due_at == NOW + 200_000 * 1_000_000
+
+
+@given(schedules, attempts, chances)
+def test_an_interruption_never_counts_and_is_due_at_once(schedule: list[float], attempt: int, chance: float) -> None:
+    verdict = judge(Interrupted(), attempt, schedule, NOW, chance)
+
+    assert (verdict.state, verdict.due_at, verdict.counts) == (State.PENDING, NOW, False)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [(Done(), State.DONE), (Dead("gone"), State.DEAD), (Skip("covered"), State.SKIPPED)]
+)
+def test_an_end_is_an_end(outcome: Done | Dead | Skip, state: State) -> None:
+    verdict = judge(outcome, 1, RETRY_SECONDS, NOW, 0.0)
+
+    assert (verdict.state, verdict.counts, verdict.reason) == (state, True, outcome.reason)
+
+
+@given(st.integers(1, WINDOW_CAP), outcomes)
+def test_a_window_stays_between_one_and_the_cap(window: int, outcome: Outcome) -> None:
+    assert 1 <= window_after(window, outcome) <= WINDOW_CAP
+
+
+@pytest.mark.parametrize(
+    ("outcome", "after"),
+    [
+        (Done(), 9),
+        (Skip("covered"), 9),
+        (Retry("404", fault=Fault.DELIVERY), 9),
+        (Dead("410", fault=Fault.DELIVERY), 9),
+        (Retry("500", fault=Fault.LANE), 4),
+        (Dead("gone", fault=Fault.LANE), 4),
+        (Interrupted(), 8),
+    ],
+)
+def test_success_widens_and_trouble_of_the_lane_halves(outcome: Outcome, after: int) -> None:
+    assert window_after(8, outcome) == after
+
+
+def test_a_healthy_lane_reaches_the_cap_and_a_sick_one_a_single_probe() -> None:
+    window = 1
+    for _ in range(100):
+        window = window_after(window, Done())
+    assert window == WINDOW_CAP
+
+    for _ in range(10):
+        window = window_after(window, Retry("500", fault=Fault.LANE))
+    assert window == 1

@@ -1,0 +1,263 @@
+"""Real endpoints on loopback, names with chosen addresses, and a sender on a real database."""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import uvloop
+
+from ombud.db.operation import Make, Statement
+from ombud.db.sqlite import Database
+from ombud.db.writer import Writer
+from ombud.sender.deliver import Deliverer
+from ombud.sender.endpoints import Endpoint, EndpointEdit
+from ombud.sender.sender import Sender
+from ombud.settings import Settings
+
+T = TypeVar("T")
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
+# Seconds: generous on a busy machine; a test that waits this long has failed.
+PATIENCE_SECONDS = 20.0
+
+# What a peer does with a connection: these bytes after a whole request, or whatever a function does.
+Script = bytes | Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run the tests of the transport on both event loops: commands use uvloop, embedded senders asyncio's own."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.stem.startswith("test_transport"):
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+class Peer:
+    """A foreign server on a real socket: counts connections, keeps requests, answers in turn; the last goes on."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.at: list[float] = []
+        self.scripts: deque[Script] = deque([OK])
+        self.port = 0
+        self.url = ""
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str = "127.0.0.1", **options: Any) -> "Peer":
+        self._server = await asyncio.start_server(self._accept, host, 0, **options)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/hooks"
+        return self
+
+    def says(self, *scripts: Script) -> None:
+        self.scripts = deque(scripts)
+
+    def answers(self, *statuses: int) -> None:
+        self.says(*(f"HTTP/1.1 {status} Told\r\nContent-Length: 0\r\n\r\n".encode() for status in statuses))
+
+    async def wait_for(self, requests: int) -> list[bytes]:
+        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
+            await self._changed.wait_for(lambda: len(self.requests) >= requests)
+        return self.requests
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        script = self.scripts.popleft() if len(self.scripts) > 1 else self.scripts[0]
+        try:
+            if isinstance(script, bytes):
+                await self._note(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(script)
+                await writer.drain()
+                writer.write_eof()
+                await reader.read()
+            else:
+                with suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                    await self._note(await reader.readuntil(b"\r\n\r\n"))
+                await script(reader, writer)
+        except OSError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def _note(self, request: bytes) -> None:
+        async with self._changed:
+            self.requests.append(request)
+            self.at.append(asyncio.get_running_loop().time())
+            self._changed.notify_all()
+
+
+@pytest.fixture
+async def new_peer() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """Start foreign servers."""
+    peers: list[Peer] = []
+
+    async def make(*scripts: Script, **options: Any) -> Peer:
+        peer = Peer()
+        if scripts:
+            peer.says(*scripts)
+        peers.append(peer)
+        return await peer.start(**options)
+
+    yield make
+    for peer in peers:
+        await peer.close()
+
+
+@pytest.fixture
+async def peer(new_peer: Callable[..., Awaitable[Peer]]) -> Peer:
+    """A foreign server."""
+    return await new_peer()
+
+
+class Names:
+    """Stands in for the system's resolver. Each look-up of a name gives its next answer; the last goes on."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, deque[Sequence[str] | Callable[[], Sequence[str]]]] = {}
+        self.asked: list[str] = []
+
+    def are(self, host: str, *answers: Sequence[str] | Callable[[], Sequence[str]]) -> None:
+        self.answers[host] = deque(answers)
+
+    def look_up(self, host: str, port: Any, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        self.asked.append(host)
+        if host not in self.answers:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        turns = self.answers[host]
+        answer = turns.popleft() if len(turns) > 1 else turns[0]
+        found = answer() if callable(answer) else answer
+        families = {4: socket.AF_INET, 6: socket.AF_INET6}
+        return [
+            (families[ip_address(text).version], socket.SOCK_STREAM, 6, "", (text, port or 0, 0, 0)) for text in found
+        ]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Choose what names resolve to; no other name resolves."""
+    made = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", made.look_up)
+    return made
+
+
+@pytest.fixture
+def deliverer() -> Callable[..., Deliverer]:
+    """Make what sends one request: loopback allowed, a short deadline."""
+    return lambda allowed=LOOPBACK, timeout_seconds=PATIENCE_SECONDS: Deliverer(allowed, timeout_seconds)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A database of its own."""
+    made = Database(tmp_path / "sender.db")
+    yield made
+    made.close()
+
+
+class NoticedWriter(Writer):
+    """Says when something was committed."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.committed = asyncio.Event()
+
+    async def write(self, make: Make[T]) -> T:
+        result = await super().write(make)
+        self.committed.set()
+        return result
+
+
+class Running:
+    """A sender that may be run, with short ways to look into its database."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.sender = sender
+        self.writer = NoticedWriter(sender.database)
+        sender.writer.close()
+        sender.writer = self.writer
+        self._work: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._work = asyncio.create_task(self.sender.run())
+
+    async def stop(self) -> None:
+        if self._work is not None:
+            self.sender.stop()
+            await self._work
+
+    async def add(self, url: str, shop_id: int = 1, **choices: Any) -> Endpoint:
+        edit = EndpointEdit(url, **choices)
+        return await self.sender.writer.write(lambda: self.sender.endpoints.add(edit, shop_id))
+
+    async def change(self, endpoint: Endpoint, **changes: Any) -> None:
+        await self.sender.writer.write(lambda: self.sender.endpoints.change(endpoint.id, **changes))
+        self.sender.ring()
+
+    def rows(self, text: str, **values: Any) -> list[dict[str, Any]]:
+        def read() -> Any:
+            return (yield Statement(text, text), values)
+
+        found: list[dict[str, Any]] = self.sender.database.read(read)
+        return found
+
+    async def until(self, text: str) -> list[dict[str, Any]]:
+        """Wait until a query has rows."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                self.writer.committed.clear()
+                if found := self.rows(text):
+                    return found
+                await self.writer.committed.wait()
+
+    async def settled(self) -> list[dict[str, Any]]:
+        """Wait until nothing is pending; returns every delivery, oldest first."""
+        await self.until("select 1 where not exists (select 1 from delivery where state = 0)")
+        return self.rows("select * from delivery order by event_id, lane_id")
+
+
+@pytest.fixture
+async def new_running(database: Database) -> AsyncIterator[Callable[..., Running]]:
+    """Make a sender with settings of its own."""
+    made: list[Running] = []
+
+    def make(**settings: Any) -> Running:
+        chosen: dict[str, Any] = {
+            "allow_networks": LOOPBACK,
+            "retry_seconds": (0.05, 0.05),
+            "timeout_seconds": PATIENCE_SECONDS,
+        }
+        made.append(Running(Sender(database, Settings(**(chosen | settings)))))
+        return made[-1]
+
+    yield make
+    for running in made:
+        await running.stop()
+        running.sender.writer.close()
+
+
+@pytest.fixture
+def running(new_running: Callable[..., Running]) -> Running:
+    """A sender that tries three times, soon after one another."""
+    return new_running()

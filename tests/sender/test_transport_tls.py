@@ -1,0 +1,127 @@
+"""TLS: the name that was asked for, a certificate that holds, nothing older than TLS 1.2."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import trustme
+
+from ombud.errors import NetworkError
+from ombud.sender import transport
+
+
+@pytest.fixture
+def authority(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+    """The only authority that this process trusts."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    transport._tls.cache_clear()
+    yield made
+    transport._tls.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def known(names: Any) -> None:
+    """Have the names of these tests lead to this machine."""
+    names.are("shop.example", ["127.0.0.1"])
+    names.are("other.example", ["127.0.0.1"])
+
+
+def server(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+async def test_a_certificate_that_holds(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    asked: list[Any] = []
+    context = server(authority.issue_cert("shop.example"))
+    context.sni_callback = lambda _, name, __: asked.append(name)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    peer = await new_peer(ssl=context)
+
+    answer = await deliverer().send(f"https://shop.example:{peer.port}/hooks")
+
+    assert answer.status == 200
+    assert asked == ["shop.example"]
+    assert peer.requests[0].startswith(f"GET /hooks HTTP/1.1\r\nHost: shop.example:{peer.port}\r\n".encode())
+
+
+async def test_a_certificate_for_an_address(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    peer = await new_peer(ssl=server(authority.issue_cert("127.0.0.1")))
+
+    assert (await deliverer().send(f"https://127.0.0.1:{peer.port}/")).status == 200
+
+
+async def test_a_certificate_for_another_host(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    peer = await new_peer(ssl=server(authority.issue_cert("shop.example", "127.0.0.1")))
+
+    with pytest.raises(NetworkError, match=r"The TLS certificate is not valid for other\.example: Hostname mismatch"):
+        await deliverer().send(f"https://other.example:{peer.port}/")
+    assert peer.requests == []
+
+
+async def test_a_certificate_that_signed_itself(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("shop.example").configure_cert(context)
+    peer = await new_peer(ssl=context)
+
+    with pytest.raises(NetworkError, match=r"not valid for shop\.example: (self-signed|unable to get local issuer)"):
+        await deliverer().send(f"https://shop.example:{peer.port}/")
+    assert peer.requests == []
+
+
+async def test_a_certificate_that_has_expired(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    peer = await new_peer(ssl=server(authority.issue_cert("shop.example", not_before=past, not_after=past)))
+
+    with pytest.raises(NetworkError, match=r"not valid for shop\.example: certificate has expired"):
+        await deliverer().send(f"https://shop.example:{peer.port}/")
+    assert peer.requests == []
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
+async def test_a_protocol_that_is_too_old(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    context = server(authority.issue_cert("shop.example"))
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    peer = await new_peer(ssl=context)
+
+    with pytest.raises(NetworkError, match=r"^(No connection|TLS failed): \w.*\.$"):
+        await deliverer().send(f"https://shop.example:{peer.port}/")
+    assert peer.requests == []
+
+
+async def test_an_endpoint_without_tls(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    async def protest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 No\r\n\r\n")
+        await reader.read()
+
+    peer = await new_peer(protest, limit=16)
+
+    with pytest.raises(NetworkError, match="TLS failed: "):
+        await deliverer().send(f"https://shop.example:{peer.port}/")
+
+
+async def test_an_endpoint_that_hangs_up_in_the_handshake(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    peer = await new_peer(hang_up, limit=16)
+
+    with pytest.raises(NetworkError, match=r"^(No connection|TLS failed): \w.*\.$"):
+        await deliverer().send(f"https://shop.example:{peer.port}/")
+
+
+async def test_an_endpoint_with_tls_that_is_asked_without(authority: trustme.CA, new_peer: Any, deliverer: Any) -> None:
+    peer = await new_peer(ssl=server(authority.issue_cert("shop.example")))
+
+    with pytest.raises(NetworkError, match=r"closed before an answer|not HTTP"):
+        await deliverer().send(f"http://shop.example:{peer.port}/")
+    assert peer.requests == []

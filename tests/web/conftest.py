@@ -1,0 +1,96 @@
+"""The sender's web app on a real database, spoken to by a real client."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from ombud.admin.keys import add_key, new_key
+from ombud.clock import now_microseconds
+from ombud.db.migrate import migrate
+from ombud.db.operation import Statement
+from ombud.db.sqlite import Database
+from ombud.sender.sender import Sender
+from ombud.settings import Settings
+from ombud.web.app import SenderApp
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A database of its own, with the tables of keys."""
+    made = Database(tmp_path / "sender.db")
+    migrate(made, ["ombud.admin"])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sender(database: Database) -> Iterator[Sender]:
+    """A sender that performs nothing; loopback is allowed, the rest of the inside is not."""
+    made = Sender(database, Settings(allow_networks=(ip_network("127.0.0.0/8"),), retry_seconds=(0.05,)))
+    yield made
+    made.writer.close()
+
+
+@pytest.fixture
+def key(database: Database) -> str:
+    """A key of this installation."""
+    made = new_key()
+    database.write(lambda: add_key("tests", made, now_microseconds()))
+    return made
+
+
+@pytest.fixture
+def app(sender: Sender) -> SenderApp:
+    """The web app."""
+    return SenderApp(sender)
+
+
+@pytest.fixture
+async def anybody(app: SenderApp) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a key."""
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://ombud.example") as client:
+        yield client
+
+
+@pytest.fixture
+async def client(anybody: httpx2.AsyncClient, key: str) -> httpx2.AsyncClient:
+    """A client with a key."""
+    anybody.headers["Authorization"] = f"Bearer {key}"
+    return anybody
+
+
+@pytest.fixture
+def rows(database: Database) -> Callable[..., list[Any]]:
+    """Look into the database."""
+
+    def query(text: str, **values: Any) -> list[Any]:
+        def read() -> Any:
+            return (yield Statement(text, text), values)
+
+        found: list[Any] = database.read(read)
+        return found
+
+    return query
+
+
+def check_problem(answer: httpx2.Response, status: int, field: str | None = None, words: str = "") -> None:
+    """Check that an answer is a problem document of RFC 9457, for this field."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    document = answer.json()
+    assert document.keys() - {"field"} == {"type", "title", "status", "detail"}
+    assert (document["type"], document["status"]) == ("about:blank", status)
+    assert document["title"]
+    assert words in document["detail"]
+    assert document.get("field") == field
+
+
+@pytest.fixture
+def is_problem() -> Callable[..., None]:
+    """Check an answer that is a problem."""
+    return check_problem

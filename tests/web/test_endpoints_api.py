@@ -1,0 +1,201 @@
+"""Endpoints over the API: made, read, changed, deleted, and refused with the field that is wrong."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import httpx2
+import pytest
+
+from ombud.sender.endpoints import ENDPOINTS_PER_SHOP
+from ombud.wire import EVENT_TYPES
+
+URL = "https://8.8.8.8/hooks?token=tok_4711"
+NEW = {"url": URL, "event_types": ["product.add", "order.new"], "description": "ERP å", "enabled": False, "shop_id": 7}
+FIELDS = {"id", "shop_id", "url", "event_types", "description", "enabled", "created_at", "updated_at"}
+
+
+async def add(client: httpx2.AsyncClient, **choices: Any) -> Any:
+    answer = await client.post("/v1/endpoints", json={"url": URL} | choices)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def test_an_endpoint_is_made_and_read(client: httpx2.AsyncClient) -> None:
+    made = await add(client, **NEW)
+
+    assert made.keys() == FIELDS
+    assert made["id"].startswith("ep_")
+    assert {name: made[name] for name in NEW} == NEW | {"event_types": ["order.new", "product.add"]}
+    assert (await client.get(f"/v1/endpoints/{made['id']}")).json() == made
+    assert (await client.get("/v1/endpoints")).json() == {"data": [made], "next_cursor": None}
+    for name in ("created_at", "updated_at"):
+        assert made[name].endswith("Z")
+        assert datetime.fromisoformat(made[name]).utcoffset() is not None
+
+
+async def test_only_the_url_is_needed(client: httpx2.AsyncClient) -> None:
+    made = await add(client)
+
+    assert (made["shop_id"], made["event_types"], made["description"], made["enabled"]) == (
+        1,
+        list(EVENT_TYPES),
+        "",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"url": "https://1.1.1.1/"},
+        {"event_types": ["order.done"]},
+        {"description": ""},
+        {"description": "x"},
+        {"enabled": True},
+        {"enabled": False},
+        {"url": "https://1.1.1.1/", "event_types": ["order.done"], "description": "x", "enabled": True},
+    ],
+)
+async def test_a_change_leaves_out_what_it_leaves_out(client: httpx2.AsyncClient, changes: dict[str, Any]) -> None:
+    made = await add(client, **NEW)
+
+    answer = await client.patch(f"/v1/endpoints/{made['id']}", json=changes)
+
+    assert answer.status_code == 200
+    assert answer.json() == made | changes | {"updated_at": answer.json()["updated_at"]}
+    assert answer.json()["updated_at"] >= made["updated_at"]
+    assert (await client.get(f"/v1/endpoints/{made['id']}")).json() == answer.json()
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("url", None), ("url", 1), ("url", ["https://8.8.8.8/"]), ("url", ""), ("url", "8.8.8.8"), ("url", "ftp://8.8.8.8/"),
+    ("url", "https://8.8.8.8/#a"), ("url", "https://a:b@8.8.8.8/"), ("url", "https://8.8.8.8/ "), ("url", "https://8.8.8.8/\t"),
+    ("url", "https://8.8.8.8/\r\nX: y"), ("url", "https://8.8.8.8\\@10.0.0.1/"), ("url", "https://8.8.8.8/?order_id=1"),
+    ("url", "https://8.8.8.8/?%6frder_id=1"), ("url", "https://8.8.8.8/?a;event_type"), ("url", "https://8.8.8.8/?[order_id]=1"),
+    ("url", "https://8.8.8.8/" + "a" * 2048), ("url", "http\u017f://8.8.8.8/"), ("url", "https://\ud800/"), ("url", "https://8.8.8.8:0/"),
+    ("url", "http://10.0.0.1/"), ("url", "http://[::1]/"), ("url", "http://169.254.169.254/latest/"), ("url", "http://0x7f.1/"),
+    ("url", "http://[::ffff:127.0.0.1]/"), ("url", "http://[64:ff9b::a9fe:a9fe]/"),
+    ("event_types", None), ("event_types", "order.new"), ("event_types", {}), ("event_types", []),
+    ("event_types[0]", [1]), ("event_types[0]", [None]), ("event_types[1]", ["order.new", "order.paid"]),
+    ("description", None), ("description", 1), ("description", "a" * 501), ("description", "\ud800"),
+    ("enabled", None), ("enabled", 1), ("enabled", "true"), ("enabled", []),
+    ("id", "ep_0000000000000"), ("created_at", "2026-01-01T00:00:00Z"), ("Url", "https://8.8.8.8/"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+async def test_a_wrong_field_is_named_and_nothing_is_changed(
+    client: httpx2.AsyncClient, is_problem: Any, field: str, value: Any
+) -> None:
+    made = await add(client)
+    name = field.partition("[")[0]
+
+    new, changes = (json.dumps(body | {name: value}) for body in ({"url": URL}, {"enabled": False}))
+    headers = {"Content-Type": "application/json"}
+    is_problem(await client.post("/v1/endpoints", content=new, headers=headers), 422, field)
+    is_problem(await client.patch(f"/v1/endpoints/{made['id']}", content=changes, headers=headers), 422, field)
+
+    assert (await client.get("/v1/endpoints")).json()["data"] == [made]
+
+
+@pytest.mark.parametrize("value", [None, -1, 2**63, 10**100, "1", 1.5, True, [1]])
+async def test_a_wrong_shop_is_named(client: httpx2.AsyncClient, is_problem: Any, value: Any) -> None:
+    is_problem(await client.post("/v1/endpoints", json={"url": URL, "shop_id": value}), 422, "shop_id")
+
+
+async def test_the_shop_of_an_endpoint_stays(client: httpx2.AsyncClient, is_problem: Any) -> None:
+    made = await add(client)
+
+    is_problem(await client.patch(f"/v1/endpoints/{made['id']}", json={"shop_id": 2}), 422, "shop_id")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'"x"', b"1", b"[" * 200_000, b"{", b"\xff", b"{'url': 1}", b"\x00"]
+)
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+async def test_what_is_no_endpoint_at_all(client: httpx2.AsyncClient, is_problem: Any, body: bytes, kind: str) -> None:
+    made = await add(client)
+    headers = {"Content-Type": kind}
+
+    for answer in (
+        await client.post("/v1/endpoints", content=body, headers=headers),
+        await client.patch(f"/v1/endpoints/{made['id']}", content=body, headers=headers),
+    ):
+        is_problem(answer, 422, "body")
+    assert (await client.get("/v1/endpoints")).json()["data"] == [made]
+
+
+async def test_an_endpoint_is_deleted_once(client: httpx2.AsyncClient, is_problem: Any, rows: Any) -> None:
+    made, kept = await add(client), await add(client)
+    path = f"/v1/endpoints/{made['id']}"
+
+    answer = await client.delete(path)
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    for method in ("GET", "PATCH", "DELETE"):
+        answer = await client.request(method, path, json={} if method == "PATCH" else None)
+        is_problem(answer, 404, words=f"There is no endpoint {made['id']}")
+    assert (await client.get("/v1/endpoints")).json()["data"] == [kept]
+    assert len(rows("select * from endpoint")) == 2
+
+
+async def test_an_endpoint_too_many(client: httpx2.AsyncClient, is_problem: Any) -> None:
+    for _ in range(ENDPOINTS_PER_SHOP):
+        await add(client)
+
+    is_problem(await client.post("/v1/endpoints", json={"url": URL}), 409, words="Delete one first")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "ep_",
+        "ep_0",
+        "evt_0000000000000",
+        "ep_000000000000o",
+        "EP_0000000000000",
+        "ep_zzzzzzzzzzzzz",
+        "%00",
+        "%ff",
+        "ep_0000000000000%20",
+    ],
+)
+async def test_what_is_no_id(client: httpx2.AsyncClient, is_problem: Any, text: str) -> None:
+    for method in ("GET", "PATCH", "DELETE"):
+        answer = await client.request(method, f"/v1/endpoints/{text}", json={} if method == "PATCH" else None)
+        is_problem(answer, 422, "endpoint_id", "is not an id of this kind")
+    is_problem(await client.get(f"/v1/events/{text.replace('evt', 'ep')}"), 422, "event_id")
+
+
+async def test_unknown_ids(client: httpx2.AsyncClient, is_problem: Any) -> None:
+    is_problem(await client.get("/v1/events/evt_0000000000000"), 404, words="There is no event evt_0000000000000")
+    is_problem(await client.get("/v1/endpoints/ep_7zzzzzzzzzzzz"), 404, words="There is no endpoint ep_7zzzzzzzzzzzz")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/events", {"GET", "POST"}),
+        ("/v1/events/evt_0000000000000", {"GET"}),
+        ("/v1/endpoints", {"GET", "POST"}),
+        ("/v1/endpoints/ep_0000000000000", {"GET", "PATCH", "DELETE"}),
+    ],
+)
+async def test_other_methods_are_not_allowed(
+    client: httpx2.AsyncClient, is_problem: Any, path: str, allowed: set[str]
+) -> None:
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FOO"} - allowed:
+        answer = await client.request(method, path)
+        is_problem(answer, 405)
+        assert {name.strip() for name in answer.headers["Allow"].split(",")} == allowed
+
+
+@pytest.mark.parametrize("path", ["/v1/events/", "/v1/endpoints/"])
+async def test_a_slash_too_many_is_not_there(client: httpx2.AsyncClient, is_problem: Any, path: str) -> None:
+    is_problem(await client.get(path), 404)
+    is_problem(await client.post(path, json={"event_type": "order.new", "order_id": 1}), 404)
