@@ -2,14 +2,19 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from ombud.cli.main import main
 from ombud.db import writer
+from ombud.db.operation import Operation
 from ombud.db.writer import Writer
+from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.model import Delivery, Done, Lane, Loaded, Result
 
 # Seconds that a commit comes too late: long enough for a kill to fall between.
 DELAY_SECONDS = 0.2
+# Seconds that a settle comes too late: longer than a process lives between two kills.
+SETTLE_SECONDS = 15.0
 
 
 def ack_before_commit() -> None:
@@ -24,7 +29,34 @@ def ack_before_commit() -> None:
     Writer._commit_until_closed = commit_until_closed  # type: ignore[method-assign]
 
 
-BUILDS: dict[str, Callable[[], None]] = {"ack_before_commit": ack_before_commit}
+def settle_without_commit() -> None:
+    """Hold what has been done in memory, and write it down only after a while."""
+    settled: set[tuple[int, int]] = set()
+    unwritten: list[tuple[float, int, Sequence[Result]]] = []
+    settle, load = Mailbox.settle, Mailbox.load
+
+    def settle_later(self: Mailbox, lane: Lane, results: Sequence[Result]) -> Operation[bool]:
+        done = [result for result in results if isinstance(result.outcome, Done)]
+        settled.update((lane.id, result.delivery.event_id) for result in done)
+        unwritten.append((time.monotonic() + SETTLE_SECONDS, lane.id, done))
+        return (yield from settle(self, lane, [result for result in results if result not in done]))
+
+    def load_the_rest(self: Mailbox, lane: Lane, in_flight: Collection[Delivery]) -> Operation[Loaded]:
+        ripe = [entry for entry in unwritten if entry[0] < time.monotonic() and entry[1] == lane.id]
+        for entry in ripe:
+            unwritten.remove(entry)
+            yield from settle(self, lane, entry[2])
+        loaded = yield from load(self, lane, in_flight)
+        return Loaded([one for one in loaded.deliveries if (lane.id, one.event_id) not in settled], loaded.facts)
+
+    Mailbox.settle = settle_later  # type: ignore[method-assign]
+    Mailbox.load = load_the_rest  # type: ignore[method-assign]
+
+
+BUILDS: dict[str, Callable[[], None]] = {
+    "ack_before_commit": ack_before_commit,
+    "settle_without_commit": settle_without_commit,
+}
 
 if __name__ == "__main__":
     BUILDS[sys.argv.pop(1)]()

@@ -1,6 +1,6 @@
 """Publishes events at a steady rate until its standard input closes; a refusal or a broken connection is not an ack.
 
-usage: publisher.py HISTORY RATE, then a line of JSON on standard input: {"api": URL, "api_key": KEY}.
+usage: publisher.py HISTORY RATE; standard input: a line of JSON {"api": URL, "api_key": KEY, "orders": [ID, …]}.
 The server is expected to come and go: each event is tried once.
 """
 
@@ -38,10 +38,10 @@ def main() -> None:
     stopped = threading.Event()
     threading.Thread(target=stop_at_end_of_input, args=(stopped,), daemon=True).start()
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT_SECONDS)
-    began, sent = time.monotonic(), 0
-    while not stopped.wait(max(0.0, began + sent / rate - time.monotonic())):
-        sent += 1
-        number = str(sent)
+    began = time.monotonic()
+    for sent, number in enumerate(card["orders"]):
+        if stopped.wait(max(0.0, began + sent / rate - time.monotonic())):
+            break
         history.write("attempt", number)
         try:
             acknowledged = publish(connection, card["api_key"], number)

@@ -1,4 +1,7 @@
-"""An endpoint that writes down every delivery before it answers 200. usage: sink.py HISTORY; prints its port."""
+"""An endpoint that writes down what it hears of before it answers 200. usage: sink.py HISTORY; prints its port.
+
+A delivery of the sender is `deliver`; what a handler tells it is `handle`.
+"""
 
 import asyncio
 import sys
@@ -18,7 +21,8 @@ async def main() -> None:
             writer.close()
             return
         query = parse_qs(request.split(b" ", 2)[1].decode().partition("?")[2])
-        history.write("deliver", query["order_id"][0])
+        what = "handle" if query["event_type"] == ["handled"] else "deliver"
+        history.write(what, query["order_id"][0])
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
         writer.close()
 

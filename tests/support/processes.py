@@ -48,10 +48,10 @@ class Ombuds:
     running: list[Ombud] = field(default_factory=list)
     program: Sequence[str] = ("-m", "ombud")
 
-    def start(self, *arguments: str, **environment: str) -> Ombud:
-        """Start a serving verb with --json and wait for its line."""
+    def start(self, *arguments: str, program: Sequence[str] = (), **environment: str) -> Ombud:
+        """Start a serving verb with --json and wait for its line; `program` stands in for this time only."""
         process = subprocess.Popen(
-            [sys.executable, *self.program, *arguments, "--json"],
+            [sys.executable, *(program or self.program), *arguments, "--json"],
             stdout=subprocess.PIPE,
             cwd=ROOT,
             env=clean_environment(**environment),

@@ -1,0 +1,189 @@
+"""The whole chain as processes: publisher → serve → receive → work → handler → sink, and a shop that confirms orders.
+
+The publisher, the shop and the sinks are never killed; the three in the middle are.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import apsw
+import httpx2
+
+from ombud.client import ShopClient
+from tests.faults.history import Findings, check, read
+from tests.support.processes import PATIENCE_SECONDS, ROOT, Commands, Ombud, Ombuds
+
+EVENTS_PER_SECOND = 200
+WINDOW_CAP = 64
+TOKEN = "a-token-for-this-test-only"
+# Orders in one request to the shop.
+BATCH = 200
+# Seconds after the last kill until everything that was accepted must be done.
+DRAIN_SECONDS = 60.0
+
+ROLES = ("serve", "receive", "work")
+
+
+@contextmanager
+def helper(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that writes a history and is never killed while the test runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"tests.faults.{module}", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@dataclass
+class Chain:
+    """The killed processes, and how to start each again. `broken` names a broken build for a role."""
+
+    ombuds: Ombuds
+    folder: Path
+    shop: Ombud
+    sink_url: str
+    broken: dict[str, str] = field(default_factory=dict)
+    running: dict[str, Ombud] = field(default_factory=dict)
+    ports: dict[str, str] = field(default_factory=dict)
+
+    def start(self, role: str) -> None:
+        """Start a role, on the port it had before."""
+        arguments = {
+            "serve": ["serve", "--database", self.database("sender"), "--port", self.ports.get(role, "0")],
+            "receive": ["receive", "tests.faults.handler_app:inbox", "--no-work", "--port", self.ports.get(role, "0")],
+            "work": ["work", "tests.faults.handler_app:inbox"],
+        }[role]
+        program = ("-m", "tests.faults.broken", self.broken[role]) if role in self.broken else ()
+        self.running[role] = ombud = self.ombuds.start(*arguments, program=program, **self._environment(role))
+        address = ombud.card.get("api") or ombud.card.get("receiver_api")
+        if address:
+            self.ports[role] = str(urlsplit(address).port)
+
+    def kill(self, roles: Sequence[str]) -> None:
+        """Kill roles at once, then start them again."""
+        for role in roles:
+            self.running[role].process.kill()
+        for role in roles:
+            self.running[role].kill()
+        for role in roles:
+            self.start(role)
+
+    def database(self, name: str) -> str:
+        return f"sqlite:///{self.folder}/{name}.db"
+
+    def pending(self) -> int:
+        """How much is not done yet, in both databases."""
+        return sum(_count_pending(self.folder / f"{name}.db") for name in ("sender", "receiver"))
+
+    def _environment(self, role: str) -> dict[str, str]:
+        if role == "serve":
+            return {"OMBUD_ALLOW_NETWORKS": "127.0.0.0/8", "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200)}
+        return {
+            "OMBUD_DATABASE_URL": self.database("receiver"),
+            "OMBUD_TOKEN": TOKEN,
+            "OMBUD_API_KEY": self.shop.card["shop_key"],
+            "OMBUD_API_URL": self.shop.card["shop_api"],
+            "OMBUD_READS_PER_SECOND": "2000",
+            "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200),
+            "SINK_URL": self.sink_url,
+        }
+
+
+def _count_pending(path: Path) -> int:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        return int(next(iter(connection.execute("select count(*) from delivery where state = 0")))[0])
+    finally:
+        connection.close()
+
+
+def paid_orders(shop: Ombud, count: int) -> list[str]:
+    """Have the shop hold paid orders that it told nobody about; returns their ids."""
+    ids: list[str] = []
+    with ShopClient(shop.card["shop_key"], base_url=shop.card["shop_api"]) as client:
+        product = next(iter(client.products()))
+        order = {"products": [{"product_id": product.id, "qty": 1}], "customer": {"email": "anna@example.test"}}
+        while len(ids) < count:
+            created = client.create_orders([order] * BATCH)
+            client.update_orders([{"order_id": one, "status": "paid", "skip_webhook": True} for one in created])
+            ids += created
+    return ids
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the histories say of the sender's deliveries, and of the handler's runs."""
+
+    deliveries: Findings
+    runs: Findings
+
+
+def campaign(ombuds: Ombuds, commands: Commands, kills: int, seed: int, broken: dict[str, str]) -> Result:
+    """Kill random roles, alone and all together, while events come in; judge once everything has drained."""
+    chance, folder = random.Random(seed), commands.folder
+    sent, arrived = folder / "publisher.history", folder / "sink.history"
+    database = f"sqlite:///{folder}/sender.db"
+    with ExitStack() as stack:
+        sink = stack.enter_context(helper("sink", str(arrived)))
+        publisher = stack.enter_context(helper("publisher", str(sent), str(EVENTS_PER_SECOND)))
+        assert sink.stdout is not None
+        assert publisher.stdin is not None
+        sink_url = f"http://127.0.0.1:{sink.stdout.readline().strip()}/"
+        key = commands.run("keys", "add", "test", "--database", database).out.strip()
+        shop = ombuds.start("shop", "--port", "0", "--database", f"sqlite:///{folder}/shop.db", program=("-m", "ombud"))
+        orders = paid_orders(shop, (kills + 5) * EVENTS_PER_SECOND * 2)
+        chain = Chain(ombuds, folder, shop, sink_url, broken)
+        for role in ROLES:
+            chain.start(role)
+        api = chain.running["serve"].card["api"]
+        hook = f"http://127.0.0.1:{chain.ports['receive']}/hooks/{TOKEN}"
+        with httpx2.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}) as client:
+            for url in (sink_url, hook):
+                assert client.post("/endpoints", json={"url": url}).status_code == 201
+        publisher.stdin.write(json.dumps({"api": api, "api_key": key, "orders": orders}) + "\n")
+        publisher.stdin.flush()
+        for _ in range(kills):
+            pause(chain.running["serve"], chance.uniform(0.05, 1.0))
+            chain.kill(chance.choice([*((role,) for role in ROLES), ROLES]))
+        publisher.stdin.close()  # which tells it to end
+        publisher.wait(PATIENCE_SECONDS)
+        drain(chain)
+        lines = read([sent, arrived])
+    result = Result(check(lines, "deliver"), check(lines, "handle"))
+    print(f"seed {seed}, {kills} kills; deliveries: {result.deliveries}; runs: {result.runs}")
+    return result
+
+
+def pause(ombud: Ombud, seconds: float) -> None:
+    """How long a process lives before the kill is the fault's own random variable."""
+    try:
+        code = ombud.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+    raise AssertionError(f"it ended by itself, with exit code {code}")
+
+
+def drain(chain: Chain) -> None:
+    """Wait until nothing is pending any more."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while waiting := chain.pending():
+        assert time.monotonic() < deadline, f"{waiting} deliveries are not done"
+        pause(chain.running["serve"], 0.1)
