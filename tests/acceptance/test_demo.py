@@ -3,7 +3,7 @@
 import stat
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def test_the_other_five_events_arrive(shop: ShopClient, api: httpx2.Client, endp
     subscribe(api, endpoint.url)
     done, cancelled = place(shop), place(shop)
     product = shop.create_product(title="Lamp", price="120.00", stock=3)
-    changes = [
+    changes: list[tuple[Callable[[], object], str]] = [
         (lambda: shop.update_order(done, status="done"), f"event_type=order.done&order_id={done}"),
         (lambda: shop.update_order(cancelled, status="cancelled"), f"event_type=order.cancelled&order_id={cancelled}"),
         (lambda: shop.update_product(product, price="110.00"), f"event_type=product.update&product_id={product}"),
@@ -102,8 +102,8 @@ def test_an_event_shows_its_delivery_and_attempts(shop: ShopClient, api: httpx2.
     endpoint.wait_for(2)
     event = next(event for event in api.get("/events").json()["data"] if event["subject"] == f"order/{order_id}")
     shown = _settled(api, event["id"])
-    [delivery] = shown["deliveries"]
-    assert (shown["event_type"], shown["fan_out"]) == ("order.new", 1)
+    assert (shown["event_type"], shown["fan_out"]) == ("order.new", 2)
+    [delivery] = [one for one in shown["deliveries"] if one["endpoint_id"] == endpoint_id]
     assert (delivery["endpoint_id"], delivery["state"], delivery["next_attempt_at"]) == (endpoint_id, "done", None)
     assert "secret" not in delivery["url"]
     failed, succeeded = delivery["attempts"]
@@ -169,5 +169,6 @@ def test_what_could_not_be_delivered_before_the_stop_is_delivered_after(
     assert endpoint.next().query == hung.query
     with api_client(second.card) as api:
         event = api.get("/events").json()["data"][0]
-        cut, repeated = _settled(api, event["id"])["deliveries"][0]["attempts"]
+        deliveries = _settled(api, event["id"])["deliveries"]
+        [(cut, repeated)] = [one["attempts"] for one in deliveries if len(one["attempts"]) > 1]
     assert (cut["outcome"], repeated["outcome"]) == ("interrupted", "done")
