@@ -4,7 +4,7 @@ import string
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ombud.errors import InvalidInput
@@ -181,6 +181,7 @@ TAILS = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(
     scheme=st.sampled_from(["http", "https", "HTTPS"]),
     host=HOSTS,
@@ -212,6 +213,7 @@ def test_whatever_url_is_accepted_survives_with_our_two_parameters_behind_it(
     assert urlsplit(sent).netloc == urlsplit(url).netloc
 
 
+@settings(deadline=None)
 @given(TAILS)
 def test_no_accepted_query_holds_one_of_our_names_as_this_language_reads_it(query: str) -> None:
     if reserved_parameter(query) is None:

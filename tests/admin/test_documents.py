@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ombud.admin.endpoints import endpoint_document
@@ -19,6 +19,7 @@ MICROSECONDS = st.integers(-62_135_596_800_000_000, 253_402_214_400_000_000)
 IDS = st.integers(0, ID_LIMIT - 1)
 
 
+@settings(deadline=None)
 @given(MICROSECONDS)
 def test_a_time_is_written_so_that_anybody_can_read_it(microseconds: int) -> None:
     text = rfc3339(microseconds)
@@ -33,6 +34,7 @@ def test_a_time_of_a_whole_second_has_its_microseconds() -> None:
     assert rfc3339(1_780_315_200_000_001) == "2026-06-01T12:00:00.000001Z"
 
 
+@settings(deadline=None)
 @given(st.tuples(IDS, IDS), st.tuples(IDS, IDS))
 def test_two_deliveries_have_two_ids(one: tuple[int, int], other: tuple[int, int]) -> None:
     assert (delivery_id(*one) == delivery_id(*other)) == (one == other)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from ombud.sender.address import embedded_addresses, refusal
@@ -326,6 +326,7 @@ ANY_V4 = BORDERS | st.integers(0, 2**32 - 1)
 
 
 @pytest.mark.parametrize("embed", EMBEDDINGS)
+@settings(deadline=None)
 @given(number=ANY_V4)
 @example(int(IPv4Address("169.254.169.254")))
 @example(int(IPv4Address("127.0.0.1")))
@@ -340,12 +341,14 @@ def test_an_address_stays_refused_however_it_is_embedded(embed: Callable[[int], 
         assert "credentials" in (refusal(outer, EVERYTHING) or "")
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6))
 def test_outside_of_2000_3_nothing_is_public(address: IPv6Address) -> None:
     assume(address not in IPv6Network("2000::/3"))
     assert refusal(address, []) is not None
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_what_the_standard_library_calls_private_is_refused(address: IPv4Address | IPv6Address) -> None:
     if not address.is_global or address.is_multicast:
@@ -375,6 +378,7 @@ def test_an_allowed_range_lifts_the_rule_for_itself_alone(allowed: str, lifted: 
         assert refusal(ip_address(text), networks) == refusal(ip_address(text), [])
 
 
+@settings(deadline=None)
 @given(network=st.ip_addresses(v=4), bits=st.integers(0, 32), address=ANY_V4)
 def test_an_allowed_range_changes_nothing_outside_of_it(network: IPv4Address, bits: int, address: int) -> None:
     allowed, judged = IPv4Network((network, bits), strict=False), IPv4Address(address)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import idna
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ombud.errors import InvalidInput
@@ -57,7 +57,11 @@ PIECES = st.sampled_from(
     ]
 )
 WILD = st.lists(PIECES | st.characters() | st.text(string.ascii_letters, max_size=3), max_size=12).map("".join)
+TARGETS = st.text(string.ascii_letters + string.digits + "-._~!$&'()*+,;=:@/?[]", max_size=12)
 URLS = st.one_of(
+    st.tuples(st.sampled_from(["example.com", "192.0.2.1:81", "[::1]", "å.example."]), st.sampled_from("/?"), TARGETS)
+    .map("".join)
+    .map("https://{}".format),
     WILD,
     WILD.map("http://{}".format),
     WILD.map("https://example.com{}".format),
@@ -103,13 +107,13 @@ def agree(url: str) -> None:
     assert other.scheme == ours.scheme
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 @given(URLS)
 def test_everybody_reads_a_confusing_url_as_we_do(url: str) -> None:
     agree(url)
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 @given(
     HOSTS, st.sampled_from(["", ":80", ":443", ":65535", ":00080", ":"]), st.sampled_from(["", "/", "?a", "/a@b:c?d/e"])
 )
@@ -117,24 +121,24 @@ def test_everybody_reads_a_host_as_we_do(host: str, port: str, rest: str) -> Non
     agree(f"http://{host}{port}{rest}")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(HOSTS)
 def test_an_accepted_host_comes_out_the_same_a_second_time(host: str) -> None:
     try:
         first = parse_url(f"https://{host}/a")
     except InvalidInput:
-        assume(False)
+        return
     assert first.host.isascii()
     assert parse_url(f"https://{first.authority}/a") == first
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(URLS)
 def test_an_accepted_url_becomes_one_request_of_four_lines(url: str) -> None:
     try:
         parts = check_endpoint_url(url)
     except InvalidInput:
-        assume(False)
+        return
     request = request_bytes(parts)
 
     lines = request.split(b"\r\n")
@@ -151,7 +155,7 @@ def test_an_accepted_url_becomes_one_request_of_four_lines(url: str) -> None:
     assert url.endswith(parts.target.removeprefix("/"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(URLS, st.sampled_from(["https://example.com/{}", "https://example.com?a={}", "https://{}@example.com/", "{}"]))
 def test_no_secret_part_of_any_url_is_shown(url: str, shape: str) -> None:
     secret = "tok0f1e2d3c"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ombud.mailbox.model import Done, Fault, Retry
@@ -81,6 +81,7 @@ def test_retry_after(text: str | None, seconds: float | None) -> None:
     assert retry_after_seconds(text, NOW) == seconds
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**40).map(str) | st.from_regex(r"[0-9]{1,5000}", fullmatch=True))
 @example("9" * 30_000)
 def test_a_huge_number_is_a_long_wait(text: str) -> None:
@@ -90,6 +91,7 @@ def test_a_huge_number_is_a_long_wait(text: str) -> None:
     assert seconds >= min(float(text), LONGEST_PAUSE_SECONDS)
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis wants it
 def test_a_date_waits_until_then(when: datetime) -> None:
     exact = when.replace(microsecond=0, tzinfo=UTC)
@@ -105,6 +107,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(PIECES | st.text(max_size=3), max_size=9).map(" ".join))
 @example("Mon, 01 Jan 2027 00:00:00 +99999999999999999999")
 def test_no_text_raises_or_gives_a_wait_below_zero(text: str) -> None:

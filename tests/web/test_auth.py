@@ -115,9 +115,7 @@ def revoke(database: Any) -> None:
     database.write(delete)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v2/events", "/v1/event", "/docs", "/redoc", "/v1/events/a/b", "/v1//events"]
-)
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/x", "/v1/event", "/v1/events/a/b", "/v1//events"])
 async def test_what_is_not_there_is_not_there(client: httpx2.AsyncClient, is_problem: Any, path: str) -> None:
     is_problem(await client.get(path), 404)
     is_problem(await client.post(path, json=BODY), 404)

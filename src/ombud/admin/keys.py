@@ -13,7 +13,7 @@ sql = read_queries("ombud.admin")
 PREFIX = "ombud_"
 # Random bytes of a key.
 KEY_BYTES = 32
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}")
 
 
 def new_key() -> str:
