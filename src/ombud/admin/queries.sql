@@ -74,3 +74,79 @@ join lane l on l.id = d.lane_id join handler h on h.id = l.destination_id
 where e.box > 1 and e.box = :box and e.subject = :subject and e.shop_id = :shop_id
   and json_extract(e.data, '$.reading') = :reading_id
 order by e.id;
+
+-- name: overview_events
+-- The newest events of a box.
+select id, shop_id, type, subject, created_at, fan_out from event where box = :box order by id desc limit :rows;
+
+-- name: overview_deliveries
+-- The deliveries of an event, with the endpoints behind their lanes; a bounded number of them.
+select d.shop_id, d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, p.id as endpoint_id, p.url
+from delivery d left join lane l on l.id = d.lane_id left join endpoint p on p.id = l.destination_id
+where d.shop_id = :shop_id and d.event_id = :event_id
+order by d.lane_id limit :rows;
+
+-- name: latest_attempts
+-- The last tries at a delivery, newest first.
+select lane_id, at, milliseconds, status, outcome, reason, late
+from attempt where shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id
+order by id desc limit :rows;
+
+-- name: newest_of_lanes
+-- Among the newest events, the last one for each lane.
+select d.lane_id, max(d.event_id) as event_id
+from (select shop_id, id from event where box = :box order by id desc limit :events) e
+join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
+group by d.lane_id;
+
+-- name: delivery_of_lane
+-- One delivery and its event.
+select d.shop_id, d.event_id, d.lane_id, d.state, d.reason, d.due_at,
+  d.attempts as tries, e.type, e.subject
+from event e join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
+where e.box = :box and e.id = :event_id and d.lane_id = :lane_id;
+
+-- name: oldest_due
+-- Since when work has waited in the lanes that must be looked at first. Held lanes wait on purpose.
+select min(l.due_at) as due_at from (
+  select (select min(d.due_at) from delivery d where d.lane_id = lane.id and d.state = 0 and d.rank = 0) as due_at
+  from lane where box = :box and wake_at < 4611686018427387904 and hold_until <= :now
+  order by wake_at limit :lanes
+) l;
+
+-- name: first_arrival
+-- The first webhook of this type about a subject from an id on; looked for among a bounded number of rows, some of which
+-- are changes. `box > 1` is the condition of the index.
+select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason, d.lane_id, d.due_at,
+  d.attempts as tries
+from (select * from event where box > 1 and subject = :subject and id >= :since order by id limit :rows) e
+join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.box = :box and e.type = :type
+order by e.id limit 1;
+
+-- name: overview_arrivals
+-- The newest webhooks that arrived.
+select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason, d.lane_id, d.due_at,
+  d.attempts as tries
+from event e join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.box = :box
+order by e.id desc limit :rows;
+
+-- name: overview_runs
+-- What handlers were told because of a look: written with it, so these are among the next rows of its subject.
+select e.id as event_id, e.shop_id, e.type, h.name as handler, d.lane_id, d.state, d.reason, d.due_at,
+  d.attempts as tries
+from (select * from event where box > 1 and subject = :subject and id > :reading_id order by id limit :rows) e
+join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
+join lane l on l.id = d.lane_id join handler h on h.id = l.destination_id
+where e.box = :box and e.shop_id = :shop_id and json_extract(e.data, '$.reading') = :reading_id
+order by e.id;
+
+-- name: overview_reading
+-- The look that covers an arrival. Found in the index of subjects alone: SQLite would rather walk every later look.
+select id, milliseconds, status from reading
+where shop_id = :shop_id and id = (
+  select min(id) from reading where shop_id = :shop_id and subject = :subject and id > :event_id
+);

@@ -26,7 +26,9 @@ from ombud.sender.endpoints import EndpointEdit
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.shop import create_app
+from ombud.shop.pages import place_and_pay
 from ombud.web.app import SenderApp
+from ombud.web.panel import TryIt
 from ombud.web.receiver_app import ReceiverApp
 
 RECEIVER_FILE = "receiver.db"
@@ -53,7 +55,9 @@ def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
     async def start() -> Service:
         demo = Demo(data, settings, credentials, card)
         await demo.prepare()
-        apps: list[ASGIApp] = [SenderApp(demo.sender), create_app(demo.shop), ReceiverApp(demo.inbox)]
+        try_it = TryIt(lambda: place_and_pay(demo.shop), url_of(ports[1]))
+        panel = SenderApp(demo.sender, demo.inbox.receiver.database, try_it)
+        apps: list[ASGIApp] = [panel, create_app(demo.shop), ReceiverApp(demo.inbox)]
         return Service(
             sites=[Site(app, bound) for app, bound in zip(apps, ports, strict=True)],
             work=demo.run,
@@ -145,11 +149,12 @@ def _welcome(card: dict[str, str]) -> str:
     shop = card["shop_api"].removesuffix("/v1")
     return f"""Ombud's demo runs.
 
+  The panel     {card["panel"]}
   The shop      {shop}/
   REST APIs     {card["api"]} and {card["receiver_api"]}   key: {card["api_key"]}
   Everything    {card["data"]}   (handled.jsonl: what the sample app was called with)
 
-Pay an order in the shop and watch it arrive. To have it arrive at your own endpoint too:
+Press the panel's button, or pay an order in the shop, and watch it arrive. To have it arrive at your own endpoint too:
 
   curl {card["api"]}/endpoints -H 'Authorization: Bearer {card["api_key"]}' \\
     -H 'Content-Type: application/json' -d '{{"url": "http://localhost:3000/webhooks"}}'

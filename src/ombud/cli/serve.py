@@ -37,4 +37,6 @@ def _announce(base: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"api": f"{base}/v1", "panel": f"{base}/"}), flush=True)
     else:
-        print(f"Ombud sends webhooks. API: {base}/v1 (make a key with: ombud keys add NAME)", flush=True)
+        print(
+            f"Ombud sends webhooks. Panel: {base}/  API: {base}/v1 (make a key with: ombud keys add NAME)", flush=True
+        )

@@ -16,7 +16,6 @@ from ombud.shop.bodies import BodyTooLarge, read_body
 from ombud.shop.catalogue import Target
 from ombud.shop.dates import date_text
 from ombud.shop.forms import Form, form_field, new_product, order_draft, product_edit, read_form
-from ombud.shop.guard import GuardedPages
 from ombud.shop.lines import variant_words
 from ombud.shop.order_input import OrderChange
 from ombud.shop.orders import OrderFilter
@@ -24,6 +23,7 @@ from ombud.shop.products import ProductFilter
 from ombud.shop.reading import read_id
 from ombud.shop.shop import Shop
 from ombud.shop.status import Status, find_status
+from ombud.web.local import LocalPages
 
 # Rows of each table on the overview; the API lists the rest.
 ROWS = 50
@@ -45,7 +45,7 @@ QUICK_BUYER = {"qty": "1", "name": "Anna Test", "email": "anna@example.test"}
 _STATUS: Mapping[type[Exception], int] = {InvalidInput: 422, NotFound: 404, BodyTooLarge: 413, StorageUnavailable: 503}
 
 
-def create_pages(shop: Shop) -> GuardedPages:
+def create_pages(shop: Shop) -> LocalPages:
     """Return the pages as an ASGI app for the root, open to browsers on this machine alone."""
     pages = _Pages(shop)
     app = Starlette(
@@ -65,7 +65,20 @@ def create_pages(shop: Shop) -> GuardedPages:
         ],
         exception_handlers=dict.fromkeys((OmbudError, HTTPException, ClientDisconnect), pages.say),
     )
-    return GuardedPages(app)
+    return LocalPages(app, "this shop")
+
+
+async def place_and_pay(shop: Shop, product: str | None = None) -> int:
+    """Place an order for one piece and pay it, as the button does; returns its id.
+
+    Unless a `product` is named, it is the oldest without variants on the overview. Raises InvalidInput, NotFound.
+    """
+    if product is None:
+        sold = [found for found in await shop.list_products(ProductFilter(limit=ROWS)) if not found.variants]
+        if not sold:
+            raise NotFound("The shop has no product to order. Add one in the shop, then try again.")
+        product = str(sold[-1].id)
+    return await shop.place_and_pay(order_draft({"product": product, **QUICK_BUYER}))
 
 
 class _Pages:
@@ -91,7 +104,7 @@ class _Pages:
 
     async def place_and_pay(self, request: Request) -> Response:
         form = await _form(request)
-        order_id = await self._shop.place_and_pay(order_draft({"product": form.get("product", ""), **QUICK_BUYER}))
+        order_id = await place_and_pay(self._shop, form.get("product", ""))
         return _to(f"/?placed={order_id}")
 
     async def order_form(self, request: Request) -> Response:

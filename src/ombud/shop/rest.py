@@ -18,12 +18,12 @@ from ombud.shop.bodies import BodyTooLarge, read_body
 from ombud.shop.catalogue import Product, Target
 from ombud.shop.documents import order_full, order_short, product_full, product_short
 from ombud.shop.filters import read_order_query, read_product_query
-from ombud.shop.guard import comes_from_another_site
 from ombud.shop.keys import opens
 from ombud.shop.order_input import read_order_change, read_order_draft
 from ombud.shop.product_input import read_new_product, read_product_edit
 from ombud.shop.reading import Fields, parse_json, read_items
 from ombud.shop.shop import Shop
+from ombud.web.local import comes_from_another_site
 
 # Seconds after which a caller may try again when the database is busy; its own patience is 5.
 RETRY_AFTER_SECONDS = 5

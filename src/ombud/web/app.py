@@ -10,11 +10,13 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import ombud
+from ombud.db.sqlite import Database
 from ombud.sender.sender import Sender
 from ombud.web.api import create_router
 from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.intake import EventBody, Intake
 from ombud.web.limits import LimitBody
+from ombud.web.panel import Sides, TryIt, create_panel, is_panel_path
 from ombud.web.problems import answer_with_problems, problem
 
 INTAKE_PATH = "/v1/events"
@@ -22,18 +24,26 @@ PUBLIC_PATHS = frozenset({"/openapi.json"})
 
 
 class SenderApp:
-    """Sends `POST /v1/events` to the intake and every other request to FastAPI."""
+    """Sends `POST /v1/events` to the intake, the panel's paths to the panel and every other request to FastAPI."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Sender, receiver: Database | None = None, try_it: TryIt | None = None) -> None:
+        """`receiver`: the panel shows this receiver's side as well."""
         keys = BearerKeys(sender.database)
         self.api = create_api(sender)
         self._intake: ASGIApp = RequireKey(Intake(sender), keys)
         self._rest: ASGIApp = RequireKey(LimitBody(self.api), keys, PUBLIC_PATHS)
+        self._panel: ASGIApp = create_panel(Sides(sender, receiver, try_it))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""
-        hot = scope["type"] == "http" and scope["path"] == INTAKE_PATH and scope["method"] == "POST"
-        await (self._intake if hot else self._rest)(scope, receive, send)
+        await self._app_for(scope)(scope, receive, send)
+
+    def _app_for(self, scope: Scope) -> ASGIApp:
+        if scope["type"] != "http":
+            return self._rest
+        if scope["path"] == INTAKE_PATH and scope["method"] == "POST":
+            return self._intake
+        return self._panel if is_panel_path(scope["path"]) else self._rest
 
 
 class Api(FastAPI):

@@ -1,10 +1,7 @@
 """Who asks: bearer keys, looked up by hash."""
 
 import time
-from typing import Annotated
 
-from fastapi import Header
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ombud.admin.keys import find_key
@@ -39,11 +36,6 @@ class BearerKeys:
             self._good.clear()
         self._good[authorization] = time.monotonic() + REMEMBER_SECONDS
         return True
-
-    def require(self, authorization: Annotated[str, Header(include_in_schema=False)] = "") -> None:
-        """Let a request pass that has a good key; for FastAPI's Depends, which reads the body first."""
-        if not self.is_good(authorization):
-            raise HTTPException(401, _UNAUTHORIZED, _CHALLENGE)
 
 
 class RequireKey:

@@ -15,6 +15,7 @@ from ombud.web.api import Id
 from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.limits import LimitBody
 from ombud.web.pages import PAGE_ROWS, Cursor, Limit, before_cursor, page
+from ombud.web.panel import Sides, create_panel, is_panel_path
 from ombud.web.problems import answer_with_problems
 
 HOOKS = "/hooks/"
@@ -25,18 +26,21 @@ Subject = Annotated[str | None, Query(description="Only arrivals about this: ord
 
 
 class ReceiverApp:
-    """Sends hooks to the inbox and every other request to FastAPI."""
+    """Sends hooks to the inbox, the panel's paths to the panel and every other request to FastAPI."""
 
     def __init__(self, inbox: Inbox) -> None:
         database = inbox.receiver.database
         self.api = create_api(database)
         self._hooks: ASGIApp = inbox.asgi
         self._rest: ASGIApp = RequireKey(LimitBody(self.api), BearerKeys(database), PUBLIC)
+        self._panel: ASGIApp = create_panel(Sides(receiver=database))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""
         if scope["type"] == "http" and scope["path"].startswith(HOOKS):
             await self._hooks(scope, receive, send)
+        elif scope["type"] == "http" and is_panel_path(scope["path"]):
+            await self._panel(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 

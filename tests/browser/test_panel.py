@@ -1,0 +1,151 @@
+"""The panel in a browser, against a real demo."""
+
+import re
+import time
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import PATIENCE, Watched
+from tests.support.processes import Ombud
+
+expect.set_options(timeout=PATIENCE)
+
+WIDTHS = (390, 1440)
+
+
+def place_and_pay(page: Page) -> Locator:
+    """Press the button; returns the line that its order will have."""
+    page.get_by_role("button", name="Place and pay an order").click()
+    notice = page.get_by_text("is placed and paid").inner_text()
+    order_id = notice.split()[1]
+    return page.locator("ol.story > li").filter(has_text=f"order.new order/{order_id}")
+
+
+def test_the_button_tells_the_whole_story_in_one_line(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site)
+    line = place_and_pay(page)
+    expect(line).to_have_count(1)
+    for part in (r"order\.new order/\d+", "GET 200", "arrived", "read 200", r"handler order\.new done", r"all in \d+"):
+        expect(line).to_contain_text(re.compile(part))
+    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+
+
+def test_the_page_refreshes_itself_and_keeps_what_a_person_holds(watched: Watched, demo: Ombud) -> None:
+    page = watched.page
+    page.goto(watched.site)
+    page.get_by_text("with curl").click()
+    page.get_by_role("link", name="Story").focus()
+    page.locator("ol.story > li").first.evaluate("line => { line.dataset.held = 'yes' }")
+    with httpx2.Client(base_url=demo.card["api"], headers={"Authorization": f"Bearer {demo.card['api_key']}"}) as api:
+        assert api.post("/events", json={"event_type": "order.new", "order_id": "424242"}).status_code == 201
+    line = page.locator("ol.story > li").filter(has_text="order/424242")
+    expect(line).to_contain_text("read 404")
+    expect(page.locator("ol.story > li").nth(1)).to_contain_text("product.add")
+    expect(page.locator("#curl")).to_be_visible()
+    expect(page.get_by_role("link", name="Story")).to_be_focused()
+    assert "panel/live" in watched.requests
+
+
+def test_curl_and_copy(watched: Watched, demo: Ombud) -> None:
+    page = watched.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=watched.site.rstrip("/"))
+    page.goto(watched.site)
+    page.get_by_text("with curl").click()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.count(f"{demo.card['shop_api']}/orders") == 2
+    assert "YOUR_SHOP_KEY" in copied
+    whole = page.content()
+    assert not any(demo.card[name] in whole for name in ("api_key", "shop_key"))
+    assert demo.card["receiver"].rpartition("/")[2] not in whole
+
+
+def test_it_is_a_plain_page_without_javascript(chromium: Browser, demo: Ombud) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(demo.card["panel"])
+    line = place_and_pay(page)
+    expect(page.locator("#connection")).to_be_hidden()
+    deadline = time.monotonic() + PATIENCE / 1000
+    while "handler order.new done" not in line.inner_text() and time.monotonic() < deadline:
+        page.reload()
+    expect(line).to_contain_text("handler order.new done")
+    context.close()
+
+
+def test_it_rests_while_nobody_looks(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    assert page.evaluate(NEXT_REQUEST_IS_PREVENTED) is True
+    page.evaluate("delete document.hidden")
+    assert page.evaluate(NEXT_REQUEST_IS_PREVENTED) is False
+    with page.expect_response("**/panel/live"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_can_be_read(watched: Watched, width: int, scheme: str) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(watched.site)
+    expect(place_and_pay(page)).to_contain_text("handler order.new done")
+    page.get_by_text("with curl").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(POOR_CONTRAST) == []
+    assert page.evaluate("document.documentElement.lang") == "en"
+    button = page.get_by_role("button", name="Place and pay an order")
+    page.keyboard.press("Tab")
+    while not button.evaluate("button => button === document.activeElement"):
+        page.keyboard.press("Tab")
+    assert button.evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
+
+
+def test_a_lost_connection_is_said(chromium: Browser, demo: Ombud) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(demo.card["panel"])
+    expect(page.locator("#connection")).to_have_text("Live")
+    demo.kill()
+    expect(page.locator("#connection")).to_contain_text("Connection lost: this is from")
+    expect(page.locator("ol.story > li")).to_have_count(3)
+    context.close()
+
+
+# Whether the page, about to ask for its refreshment, decides not to.
+NEXT_REQUEST_IS_PREVENTED = """() => new Promise(resolve => {
+  document.addEventListener('htmx:before:request', event => resolve(event.defaultPrevented), {once: true});
+})"""
+# Texts whose colour stands out too little from what is behind it (WCAG 2.2, 1.4.3: 4.5 to 1).
+POOR_CONTRAST = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = colour => {
+    const [r, g, b] = rgba(colour).map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (rgba(colour)[3] === 255) return colour;
+    }
+    return 'white';
+  };
+  const poor = new Set();
+  for (const element of document.querySelectorAll('body *')) {
+    const texts = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    if (!texts || !element.checkVisibility()) continue;
+    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.add(`${element.className}: ${element.textContent.trim().slice(0, 30)}`);
+  }
+  return [...poor];
+}"""
