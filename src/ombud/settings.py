@@ -16,7 +16,8 @@ Network = IPv4Network | IPv6Network
 # 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, then every 12 h until 72 h have passed: 12 tries in 65.6 hours, which
 # outlasts a merchant's weekend.
 RETRY_SECONDS = (5.0, 30.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 43_200.0, 43_200.0, 43_200.0, 43_200.0)
-# More retries than this are a typing error: at the longest pause they would last a year.
+# A longer pause, or more retries than this, is a typing error: together they last a year.
+LONGEST_RETRY_SECONDS = 86_400.0
 MOST_RETRIES = 365
 
 
@@ -61,8 +62,8 @@ def _positive(value: str) -> float:
 
 def _seconds_list(value: str) -> tuple[float, ...]:
     seconds = tuple(float(part) for part in value.split(",")) if value.strip() else ()
-    if len(seconds) > MOST_RETRIES or not all(math.isfinite(number) and number >= 0 for number in seconds):
-        raise ValueError(f"it is a list of at most {MOST_RETRIES} numbers, none below 0: 5,30,300")
+    if len(seconds) > MOST_RETRIES or not all(0 <= number <= LONGEST_RETRY_SECONDS for number in seconds):
+        raise ValueError(f"it is a list of at most {MOST_RETRIES} numbers from 0 to 86400: 5,30,300")
     return seconds
 
 

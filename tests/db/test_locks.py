@@ -101,10 +101,14 @@ def test_the_kernel_frees_it_when_the_holder_is_killed(path: Path) -> None:
 def test_a_started_program_does_not_inherit_it(path: Path) -> None:
     lock = FileLock(path)
     assert lock.try_acquire()
-    program = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
-    lock.close()
-    other = FileLock(path)
+    script = [sys.executable, "-c", "print('up', flush=True); input()"]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"up\n"
+        lock.close()
+        other = FileLock(path)
+        acquired = other.try_acquire()
+        program.communicate(b"\n", timeout=30)
 
-    assert other.try_acquire()
-    program.communicate(b"\n", timeout=30)
+    assert acquired
     other.close()

@@ -24,7 +24,7 @@ DESTINATIONS = Statement(
 )
 FACTS = Statement("facts", "select closed, note from destination where lane_id = :lane_id")
 # Seconds after which what should happen is taken for lost.
-PATIENCE_SECONDS = 4.0
+PATIENCE_SECONDS = 20.0
 
 
 class Clock:

@@ -1,11 +1,9 @@
 """The worker: what is due is performed, and what came of it is on record."""
 
-import asyncio
-
 import pytest
 
 from ombud.mailbox.model import NEVER, Dead, Delivery, Done, Fault, Outcome, Retry, Skip, State
-from ombud.mailbox.worker import Worker
+from ombud.mailbox.worker import EXTEND_SECONDS, Worker
 from tests.mailbox.office import Office, Performing, WatchedWriter, working
 
 
@@ -210,17 +208,16 @@ async def test_each_load_brings_the_destination_as_it_is(office: Office, writer:
     assert [facts["note"] for facts in performing.facts] == ["first", "second"]
 
 
-async def test_what_was_loaded_long_ago_is_loaded_again_before_it_starts(
-    office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A slow endpoint's queue is minutes long; an endpoint that is deleted meanwhile must hear no more of it."""
-    monkeypatch.setattr("ombud.mailbox.worker.EXTEND_SECONDS", 0.0)
+async def test_what_was_loaded_long_ago_is_loaded_again_before_it_starts(office: Office, writer: WatchedWriter) -> None:
+    """A slow destination's queue is minutes long; one that is deleted meanwhile must hear no more of it."""
     lane_id = office.add_lane()
     events = [office.append(lane_id, subject=f"order/{number}") for number in range(5)]
     performing = Performing()
     performing.hold()
-    async with working(office, writer, performing):
+    async with working(office, writer, performing) as (worker, _):
         await performing.until_started(1)
+        for held in worker._held.values():
+            held.loaded_at -= EXTEND_SECONDS
         office.close_destination(lane_id, "destination deleted")
         performing.let_go("order/0")
         await writer.until(lambda: office.pending() == 0)

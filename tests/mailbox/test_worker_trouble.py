@@ -188,11 +188,52 @@ async def test_more_writing_that_fails_is_a_try_that_failed_and_no_one_elses(
     assert office.rows("select count(*) as n from told") == [{"n": 1}]
 
 
+async def test_what_follows_a_settle_comes_after_its_commit_and_cannot_harm(
+    office: Office, writer: WatchedWriter
+) -> None:
+    """Also when the turn had to be written result by result, because another's writing failed."""
+    lane_id = office.add_lane(window=3)
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(office.state(events["order/look"]))
+        raise RuntimeError("never mind")
+
+    outcomes: dict[str, Outcome] = {
+        "order/look": Done(then=look),
+        "order/bad": Done(also=_also_that_fails),
+        "order/plain": Done(),
+    }
+    events = {subject: office.append(lane_id, subject=subject) for subject in outcomes}
+    performing = Performing(lambda delivery: outcomes[delivery.subject])
+    async with working(office, writer, performing):
+        await writer.until(lambda: office.pending() == 0)
+
+    assert seen == [State.DONE]
+    assert office.outcomes(events["order/look"]) == office.outcomes(events["order/plain"]) == ["done"]
+
+
+async def test_what_cannot_be_written_at_the_end_keeps_no_other_result(office: Office, writer: WatchedWriter) -> None:
+    bad, good = office.add_lane(), office.add_lane()
+    first, second = office.append(bad, subject="order/bad"), office.append(good, subject="order/good")
+    performing = Performing(lambda delivery: Done(also=_also_that_fails) if delivery.subject == "order/bad" else Done())
+    performing.hold()
+    async with working(office, writer, performing) as (worker, task):
+        await performing.until_started(2)
+        worker.stop()
+        performing.let_go("order/bad")
+        performing.let_go("order/good")
+        await task
+
+    assert (office.state(first), office.state(second)) == (State.PENDING, State.DONE)
+    assert office.lane(good)["lease_token"] is None
+
+
 async def test_a_lost_lease_decides_nothing_and_is_on_record(office: Office, writer: WatchedWriter) -> None:
     office.rows("create table told(n)")
     lane_id = office.add_lane()
     event_id = office.append(lane_id)
-    performing = Performing(lambda _: Done(status=200, also=_also_that_counts))
+    performing = Performing(lambda delivery: Done(also=_also_that_counts if delivery.subject == "order/1" else None))
     performing.hold()
     async with working(office, writer, performing) as (worker, _):
         await performing.until_started(1)

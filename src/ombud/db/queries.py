@@ -47,6 +47,6 @@ def _without_comments(body: str) -> str:
 
 
 @cache
-def read_queries(package: str) -> Queries:
-    """Read `queries.sql` of a package, once in a process."""
-    return Queries(f"{package}/queries.sql", files(package).joinpath("queries.sql").read_text("utf-8"))
+def read_queries(package: str, file: str = "queries.sql") -> Queries:
+    """Read a file of statements of a package, once in a process."""
+    return Queries(f"{package}/{file}", files(package).joinpath(file).read_text("utf-8"))

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 # 3.7.0 to 3.51.2 may lose committed rows when a checkpoint meets a commit that resets the WAL.
 OLDEST_SQLITE = (3, 51, 3)
-# Seconds that a write waits for other writers; a sender's patience is 10 s, so an answer must leave well before.
-WRITE_WAIT_SECONDS = 5.0
+# Seconds that a write waits for other writers. A batch that fails may wait twice, and a sender hangs up after 10 s.
+WRITE_WAIT_SECONDS = 3.0
 
 _FULL = 2
 # After these what is in the file is in doubt.
@@ -42,9 +42,8 @@ _UNAVAILABLE = (
 
 # The open connections of this process, each with its file: device and number.
 _connections: weakref.WeakKeyDictionary[apsw.Connection, tuple[int, int]] = weakref.WeakKeyDictionary()
-# A forked child must neither use nor close its parent's connections; it keeps them here for ever. Nor may it open their
-# files: SQLite keeps a process's locks in its memory, so the child would believe that it holds its parent's, and write
-# into a log that others delete (https://www.sqlite.org/howtocorrupt.html, "across a fork").
+# A forked child keeps its parent's connections here, neither used nor closed, and does not open their files: it would
+# believe that it holds its parent's locks and write to a log that others delete (sqlite.org/howtocorrupt.html, 2.6).
 _inherited: dict[apsw.Connection, tuple[int, int]] = {}
 os.register_at_fork(after_in_child=lambda: _inherited.update(_connections))
 

@@ -8,7 +8,7 @@ nothing is to be done for it.
 import random
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ombud.db.operation import Operation, Row, Statement
@@ -28,8 +28,11 @@ LEASE_SECONDS = 30.0
 LOAD_ROWS = 256
 # Deliveries that one step moves to `skipped`: one commit stays short.
 SKIP_ROWS = 1_000
-# The facts of a lane whose destination somebody deleted by hand.
+# Characters of a reason that are kept: what went wrong is said at its beginning.
+LONGEST_REASON = 1_000
+# The facts of a lane whose destination somebody deleted by hand, and the reason when it was an event.
 NO_DESTINATION = {"closed": "destination missing"}
+NO_EVENT = "event missing"
 
 
 def claim_node() -> Operation[int]:
@@ -131,20 +134,25 @@ class Mailbox:
     def load(self, lane: Lane, in_flight: Collection[Delivery]) -> Operation[Loaded]:
         """Return what the lane's owner may start now: one delivery a subject, none of a subject in flight.
 
-        When the destination is closed, its pending deliveries are skipped instead, a thousand at a call.
+        When the destination is closed, its pending deliveries are skipped instead, a thousand at a call; those in
+        flight keep what comes of them.
         """
         facts = next(iter((yield self._facts, {"lane_id": lane.id})), NO_DESTINATION)
         if facts["closed"]:
-            yield sql["skip_pending"], {"lane_id": lane.id, "reason": facts["closed"], "rows": SKIP_ROWS}
+            flying = {delivery.event_id for delivery in in_flight}
+            rows = yield sql["pending"], {"lane_id": lane.id, "rows": SKIP_ROWS}
+            skipped = [row for row in rows if row["event_id"] not in flying]
+            yield sql["end_unstarted"], [_end(row, State.SKIPPED, facts["closed"]) for row in skipped]
             return Loaded((), facts)
         rows = yield sql["load_due"], {"lane_id": lane.id, "now": self.clock(), "rows": LOAD_ROWS}
+        yield sql["end_unstarted"], [_end(row, State.DEAD, NO_EVENT) for row in rows if row["type"] is None]
         busy = {delivery.subject for delivery in in_flight}
         by_subject: dict[str, list[Delivery]] = {}
         for row in rows:
-            if row["subject"] not in busy:
+            if row["type"] is not None and row["subject"] not in busy:
                 by_subject.setdefault(row["subject"], []).append(Delivery(**row))
         if self._policy.merging:
-            yield sql["cover_delivery"], [row for group in by_subject.values() for row in _covered(group)]
+            yield sql["end_unstarted"], [row for group in by_subject.values() for row in _covered(group)]
             return Loaded([_newest(group) for group in by_subject.values()], facts)
         return Loaded([group[0] for group in by_subject.values()], facts)
 
@@ -181,8 +189,9 @@ class Mailbox:
         )
 
     def _judge(self, result: Result) -> Verdict:
-        attempt = result.delivery.attempts + 1
-        return judge(result.outcome, attempt, self._policy.retry_seconds, self.clock(), random.random())  # noqa: S311 - jitter
+        attempt, chance = result.delivery.attempts + 1, random.random()  # noqa: S311 - jitter
+        verdict = judge(result.outcome, attempt, self._policy.retry_seconds, self.clock(), chance)
+        return replace(verdict, reason=_storable(verdict.reason))
 
     def _attempt(self, result: Result, verdict: Verdict, *, late: bool) -> dict[str, Any]:
         return _key(result.delivery) | {
@@ -211,7 +220,17 @@ def _covered(group: Sequence[Delivery]) -> list[dict[str, Any]]:
     """Return what settles the older deliveries of a subject: none has started, so the newest stands for them all."""
     newest = _newest(group)
     reason = f"covered by {format_id('evt', newest.event_id)}"
-    return [_key(delivery) | {"reason": reason} for delivery in group if delivery is not newest]
+    return [_end(_key(delivery), State.SKIPPED, reason) for delivery in group if delivery is not newest]
+
+
+def _end(row: Row, state: State, reason: str) -> dict[str, Any]:
+    key = {name: row[name] for name in ("shop_id", "event_id", "lane_id")}
+    return key | {"state": state, "reason": reason}
+
+
+def _storable(reason: str | None) -> str | None:
+    """Return what of a reason can be kept: it may hold anything that a destination said."""
+    return reason and reason[:LONGEST_REASON].encode("utf-8", "replace").decode()
 
 
 def _also(results: Sequence[Result]) -> Operation[None]:

@@ -5,7 +5,8 @@ Every process may append. The one that holds the lock works the lanes; the other
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from ombud.db.locks import FileLock
@@ -15,6 +16,8 @@ from ombud.db.writer import Writer
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box
 from ombud.mailbox.worker import Perform, Worker
+
+log = logging.getLogger("ombud.mailbox")
 
 # Seconds between two tries to be elected: what the work of a box stands still for when its performer dies.
 ELECTION_SECONDS = 0.5
@@ -69,12 +72,27 @@ class Performer:
         if self._prepare is not None:
             await self._prepare()
         self._worker = Worker(self._mailbox, self._writer, self._perform)
-        listener = WakeListener(_wake_path(self._writer.database, self._mailbox.box), self._worker.wake)
+        if self._stopping.is_set():
+            self._worker.stop()
         try:
-            await self._worker.run()
+            with self._listening(self._worker):
+                await self._worker.run()
+        finally:
+            self._worker = None
+
+    @contextlib.contextmanager
+    def _listening(self, worker: Worker) -> Iterator[None]:
+        path = _wake_path(self._writer.database, self._mailbox.box)
+        try:
+            listener = WakeListener(path, worker.wake)
+        except OSError as error:
+            log.warning("other processes cannot wake this one, so it looks for their work: %s: %s", path, error)
+            yield
+            return
+        try:
+            yield
         finally:
             listener.close()
-            self._worker = None
 
 
 def _wake_path(database: Database, box: Box) -> Path:

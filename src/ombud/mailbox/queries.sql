@@ -51,9 +51,9 @@ select id from lane where id = :lane_id and lease_token = :token;
 update lane set wake_at = :leased_until where id = :lane_id and lease_token = :token;
 
 -- name: load_due
--- What a lane's owner may start: due, oldest first.
+-- What a lane's owner may start: due, oldest first. An event that somebody deleted by hand has no type.
 select d.shop_id, d.event_id, d.lane_id, e.type, d.subject, e.data, e.created_at, d.due_at, d.attempts, d.generation
-from delivery d join event e on e.shop_id = d.shop_id and e.id = d.event_id
+from delivery d left join event e on e.shop_id = d.shop_id and e.id = d.event_id
 where d.lane_id = :lane_id and d.state = 0 and d.rank = 0 and d.due_at <= :now
 order by d.due_at, d.event_id limit :rows;
 
@@ -72,16 +72,13 @@ update delivery set state = :state, due_at = :due_at, attempts = attempts + :cou
 where shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id
   and state = 0 and attempts = :attempts and generation = :generation;
 
--- name: skip_pending
--- The destination is gone or switched off: what waits for it ends here, in steps.
-update delivery set state = 3, reason = :reason
-where (shop_id, event_id, lane_id) in (
-  select shop_id, event_id, lane_id from delivery where lane_id = :lane_id and state = 0 limit :rows
-);
+-- name: pending
+-- What still waits in a lane whose destination is gone or switched off.
+select shop_id, event_id, lane_id from delivery where lane_id = :lane_id and state = 0 limit :rows;
 
--- name: cover_delivery
--- A newer delivery of the same subject stands for this one, which nobody has started.
-update delivery set state = 3, reason = :reason
+-- name: end_unstarted
+-- A delivery ends without a try: its destination is closed, or a newer one of the same subject stands for it.
+update delivery set state = :state, reason = :reason
 where shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id and state = 0;
 
 -- name: release_lane

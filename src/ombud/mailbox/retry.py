@@ -7,7 +7,7 @@ from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, 
 
 # Share of the delay that chance may add, never subtract: a thousand deliveries that failed together spread out.
 JITTER = 0.2
-# Seconds: a destination may ask for a longer pause than the schedule's, up to this.
+# Seconds: the longest pause that a try may ask for instead of the schedule's.
 LONGEST_PAUSE_SECONDS = 86_400.0
 # Deliveries in flight for one lane: what one destination can hold of a process.
 WINDOW_CAP = 64
@@ -49,7 +49,8 @@ def judge(outcome: Outcome, attempt: int, schedule: Sequence[float], now: int, c
             delay = retry_delay(schedule, attempt, chance)
             if delay is None:
                 return Verdict(State.DEAD, now, f"{reason} (attempt {attempt} was the last)")
-            pause = min(delay if after is None else after, LONGEST_PAUSE_SECONDS)
+            # A try may ask for another pause. What is below 0, or no number at all, was not asked for.
+            pause = min(after, LONGEST_PAUSE_SECONDS) if after is not None and after >= 0 else delay
             return Verdict(State.PENDING, now + round(pause * 1_000_000), reason)
 
 

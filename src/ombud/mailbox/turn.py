@@ -19,6 +19,7 @@ class HeldLane:
     window: int
     failures: int
     extend_at: float  # on the monotonic clock, seconds
+    loaded_at: float = 0.0  # on the monotonic clock, seconds
     facts: Mapping[str, Any] = field(default_factory=dict)
     ready: deque[Delivery] = field(default_factory=deque)
     in_flight: dict[asyncio.Task[None], Delivery] = field(default_factory=dict)
@@ -92,8 +93,7 @@ def _touch(mailbox: Mailbox, touch: Touch, done: TurnDone) -> Operation[None]:
     done.loaded.append((held, loaded, next_due))
 
 
-def give_back(mailbox: Mailbox, lanes: Sequence[HeldLane]) -> Operation[None]:
-    """Settle the last results of a stopping worker and release its lanes."""
-    for held in lanes:
-        if (yield from mailbox.settle(held.lane, held.results)):
-            yield from mailbox.release(held.lane, held.window, held.failures)
+def give_back(mailbox: Mailbox, held: HeldLane) -> Operation[None]:
+    """Settle a lane's last results and release it, unless something in it still runs."""
+    if (yield from mailbox.settle(held.lane, list(held.results))) and not held.in_flight:
+        yield from mailbox.release(held.lane, held.window, held.failures)

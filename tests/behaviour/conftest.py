@@ -1,0 +1,38 @@
+"""The databases that the mailbox's operations are tried on. A test here names none of them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ombud.db.sqlite import Database
+from ombud.mailbox.mailbox import Policy
+from tests.mailbox.office import Office, StoppedClock
+
+BACKENDS: dict[str, Callable[[Path], Database]] = {"sqlite": lambda folder: Database(folder / "ombud.db")}
+# Seconds, without the jitter.
+SCHEDULE = (5.0, 30.0)
+LEASE_SECONDS = 30.0
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    opened = BACKENDS[request.param](tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+def office(backend: Database, clock: StoppedClock) -> Office:
+    return Office(backend, clock, Policy(retry_seconds=SCHEDULE, lease_seconds=LEASE_SECONDS))
+
+
+@pytest.fixture
+def merging(office: Office, backend: Database, clock: StoppedClock) -> Office:
+    """A mailbox on the same database in which the newest of a subject covers the others."""
+    return Office(backend, clock, Policy(retry_seconds=SCHEDULE, lease_seconds=LEASE_SECONDS, merging=True))

@@ -1,0 +1,169 @@
+"""The settings: read once, at the edge; what cannot be read stops the start and is named."""
+
+from dataclasses import fields
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ombud.clock import now_microseconds
+from ombud.errors import ConfigurationError
+from ombud.settings import _PARSERS, MOST_RETRIES, RETRY_SECONDS, Settings, read_settings
+
+SECRET = "hunter2-åäö"
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = read_settings({"HOME": "/root", "PATH": "/bin", "OMBUDSMAN": "x"})
+
+    assert settings == Settings()
+    assert settings.database_url == "sqlite:///ombud.db"
+    assert settings.timeout_seconds == 10
+    assert settings.retry_seconds == RETRY_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("OMBUD_DATABASE_URL", "sqlite:////srv/o.db", "database_url", "sqlite:////srv/o.db"),
+        (
+            "OMBUD_ALLOW_NETWORKS",
+            "10.0.0.0/8, ::1/128",
+            "allow_networks",
+            (ip_network("10.0.0.0/8"), ip_network("::1")),
+        ),
+        ("OMBUD_ALLOW_NETWORKS", "127.0.0.1", "allow_networks", (ip_network("127.0.0.1/32"),)),
+        ("OMBUD_ALLOW_NETWORKS", "", "allow_networks", ()),
+        ("OMBUD_RETRY_SECONDS", "0.2,0.5, 1", "retry_seconds", (0.2, 0.5, 1.0)),
+        ("OMBUD_RETRY_SECONDS", "", "retry_seconds", ()),
+        ("OMBUD_RETRY_SECONDS", "0", "retry_seconds", (0.0,)),
+        ("OMBUD_TIMEOUT_SECONDS", "2.5", "timeout_seconds", 2.5),
+        ("OMBUD_PERFORM", "elsewhere", "perform", "elsewhere"),
+        ("OMBUD_CONFIRM", "none", "confirm", "none"),
+        ("OMBUD_READS_PER_SECOND", "1000", "reads_per_second", 1000.0),
+        ("OMBUD_API_URL", "http://127.0.0.1:8701/v1", "api_url", "http://127.0.0.1:8701/v1"),
+        ("OMBUD_TOKEN", SECRET, "token", SECRET),
+        ("OMBUD_API_KEY", SECRET, "api_key", SECRET),
+        ("QUICKBUTIK_API_KEY", SECRET, "api_key", SECRET),
+    ],
+)
+def test_a_setting_is_read(name: str, text: str, field: str, value: Any) -> None:
+    assert read_settings({name: text}) == Settings(**{field: value})
+
+
+def test_every_name_fills_a_field() -> None:
+    assert {field for field, _ in _PARSERS.values()} <= {field.name for field in fields(Settings)}
+
+
+def test_a_caller_s_defaults_give_way_to_the_environment() -> None:
+    settings = read_settings({"OMBUD_PERFORM": "elsewhere"}, perform="here", retry_seconds=(1.0,))
+
+    assert (settings.perform, settings.retry_seconds) == ("elsewhere", (1.0,))
+
+
+@pytest.mark.parametrize("name", ["OMBUD_DATABASE_URL", "OMBUD_TOKEN", "OMBUD_API_KEY", "QUICKBUTIK_API_KEY"])
+def test_a_secret_may_come_from_a_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n", "utf-8")
+
+    assert read_settings({f"{name}_FILE": str(file)}) == read_settings({name: SECRET})
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b" \n"])
+def test_a_secret_s_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(ConfigurationError, match=r"^OMBUD_TOKEN_FILE"):
+        read_settings({"OMBUD_TOKEN_FILE": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("OMBUD_RETRY_SECONDS", "5;30"),
+        ("OMBUD_RETRY_SECONDS", "5,,30"),
+        ("OMBUD_RETRY_SECONDS", "-1"),
+        ("OMBUD_RETRY_SECONDS", "nan"),
+        ("OMBUD_RETRY_SECONDS", "inf"),
+        ("OMBUD_RETRY_SECONDS", "86401"),
+        ("OMBUD_RETRY_SECONDS", "1e300"),
+        ("OMBUD_RETRY_SECONDS", ",".join(["1"] * (MOST_RETRIES + 1))),
+        ("OMBUD_TIMEOUT_SECONDS", "0"),
+        ("OMBUD_TIMEOUT_SECONDS", "-1"),
+        ("OMBUD_TIMEOUT_SECONDS", "nan"),
+        ("OMBUD_TIMEOUT_SECONDS", "ten"),
+        ("OMBUD_TIMEOUT_SECONDS", ""),
+        ("OMBUD_READS_PER_SECOND", "inf"),
+        ("OMBUD_ALLOW_NETWORKS", "10.0.0.1/8"),
+        ("OMBUD_ALLOW_NETWORKS", "localhost"),
+        ("OMBUD_PERFORM", "there"),
+        ("OMBUD_CONFIRM", "API"),
+        ("OMBUD_API_URL", ""),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_and_shown(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({name: text})
+
+    assert str(caught.value).startswith(f"{name}: {text!r} cannot be used: ")
+
+
+@pytest.mark.parametrize("name", ["OMBUD_DATABASE_URL", "OMBUD_TOKEN", "OMBUD_API_KEY", "QUICKBUTIK_API_KEY"])
+def test_an_empty_secret_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name}: its value cannot be used: it is empty"):
+        read_settings({name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("OMBUD_TIMEOUT", "OMBUD_TIMEOUT_SECONDS"),
+        ("OMBUD_RETRYSECONDS", "OMBUD_RETRY_SECONDS"),
+        ("OMBUD_TOKEN_FIL", "OMBUD_TOKEN_FILE"),
+        ("OMBUD_TIMEOUT_SECONDS_FILE", "OMBUD_TIMEOUT_SECONDS"),
+        ("OMBUD_", "OMBUD_TOKEN"),
+    ],
+)
+def test_an_unknown_name_is_refused_and_the_nearest_is_named(name: str, nearest: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({name: SECRET})
+
+    assert str(caught.value) == f"{name} is not a setting. The nearest one is {nearest}."
+
+
+def test_two_names_for_one_setting_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(SECRET, "utf-8")
+
+    with pytest.raises(ConfigurationError, match="OMBUD_API_KEY and QUICKBUTIK_API_KEY are both set") as caught:
+        read_settings({"OMBUD_API_KEY": SECRET, "QUICKBUTIK_API_KEY": SECRET})
+    assert SECRET not in str(caught.value)
+
+    with pytest.raises(ConfigurationError, match="OMBUD_TOKEN and OMBUD_TOKEN_FILE are both set"):
+        read_settings({"OMBUD_TOKEN": SECRET, "OMBUD_TOKEN_FILE": str(file)})
+
+
+@given(st.sampled_from(sorted(_PARSERS)), st.text(max_size=40))
+def test_no_value_gives_anything_but_settings_or_a_named_error(name: str, text: str) -> None:
+    try:
+        settings = read_settings({name: text})
+    except ConfigurationError as error:
+        refusal = str(error)
+    else:
+        refusal = name
+        assert all(0 <= seconds <= 86_400 for seconds in settings.retry_seconds)
+        assert settings.timeout_seconds > 0
+    assert refusal.startswith(name)
+
+
+def test_the_clock_counts_microseconds_since_1970() -> None:
+    before, after = now_microseconds(), now_microseconds()
+
+    assert before <= after
+    # From the year 2024 to the year 2200.
+    assert 1_704_067_200_000_000 < before < 7_258_118_400_000_000
