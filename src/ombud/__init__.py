@@ -7,8 +7,7 @@ if TYPE_CHECKING:
     from ombud.client import AsyncShopClient, Order, OrderStatus, Product, ShopClient
     from ombud.receiver.control import Dead, Retry, Skip
     from ombud.receiver.inbox import Inbox
-    from ombud.receiver.model import Change, Context, OrderId, ProductId
-    from ombud.wire import Event
+    from ombud.receiver.model import Change, Context, Event, OrderId, ProductId
 
 __version__ = "0.1.0"
 
@@ -18,7 +17,7 @@ _HOMES = {
     "Change": "ombud.receiver.model",
     "Context": "ombud.receiver.model",
     "Dead": "ombud.receiver.control",
-    "Event": "ombud.wire",
+    "Event": "ombud.receiver.model",
     "Inbox": "ombud.receiver.inbox",
     "Order": "ombud.client",
     "OrderId": "ombud.receiver.model",
