@@ -127,6 +127,17 @@ def events(
     run_events(event_id, database, data, limit, as_json=json)
 
 
+@app.command()
+def audit(database: Database = "", data: Data = None, json: Json = False) -> None:
+    """Check that nothing was lost: every event has its deliveries, each ended for a reason or still to come.
+
+    Reads only, beside whatever runs. Exit code 0: sound; 1: not, and what was found.
+    """
+    from ombud.cli.audit import run_audit
+
+    sys.exit(run_audit(database, data, as_json=json))
+
+
 @keys.command("add")
 def keys_add(
     name: Annotated[str, typer.Argument(help="Who will use it.")],

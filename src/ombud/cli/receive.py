@@ -5,24 +5,23 @@ import json
 import signal
 
 from ombud.cli.failures import INTERRUPTED, OK
-from ombud.receiver.children import ChildRunner, describe
-from ombud.receiver.inbox import load_inbox
-from ombud.receiver.receiver import Receiver
+from ombud.receiver.children import ChildRunner
+from ombud.receiver.inbox import Inbox, load_inbox
 
 
 class Work:
     """The receiver's work, with every handler in a child process of its own."""
 
-    def __init__(self, receiver: Receiver, target: str) -> None:
-        self._receiver = receiver
+    def __init__(self, inbox: Inbox, target: str) -> None:
+        self._receiver = inbox.receiver
+        self._handlers = [handler.facts for handler in inbox.handlers.values()]
         self._target = target
 
     async def run(self) -> None:
-        """Read and call until `stop`; raises ConfigurationError when the app cannot be imported."""
-        handlers = await describe(self._target)
-        runner = ChildRunner(self._target, {handler.name: handler for handler in handlers})
+        """Read and call until `stop`."""
+        runner = ChildRunner(self._target, {handler.name: handler for handler in self._handlers})
         try:
-            await self._receiver.run(handlers, runner)
+            await self._receiver.run(self._handlers, runner)
         finally:
             await runner.close()
 
@@ -33,12 +32,12 @@ class Work:
 
 def run_work(target: str, *, as_json: bool) -> int:
     """Perform until a signal; returns the exit code."""
-    receiver = load_inbox(target).receiver
-    receiver.check_keys()
+    inbox = load_inbox(target)
+    inbox.receiver.check_keys()
     received: list[signal.Signals] = []
 
     async def work() -> None:
-        performing = Work(receiver, target)
+        performing = Work(inbox, target)
 
         def stop(number: signal.Signals) -> None:
             received.append(number)
@@ -50,15 +49,16 @@ def run_work(target: str, *, as_json: bool) -> int:
         print(json.dumps({"app": target}) if as_json else f"Ombud works for {target}.", flush=True)
         await performing.run()
 
-    asyncio.run(work())
-    receiver.close()
+    try:
+        asyncio.run(work())
+    finally:
+        inbox.close()
     return INTERRUPTED if received and received[0] is signal.SIGINT else OK
 
 
 def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool) -> int:
     """Serve hooks and API, and perform unless told not to; returns the exit code."""
-    from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
-    from ombud.cli.wiring import Standby
+    from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
     from ombud.db.migrate import migrate
     from ombud.web.receiver_app import ReceiverApp
 
@@ -71,22 +71,21 @@ def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool)
     base = url_of(listening)
 
     async def start() -> Service:
-        receiver = inbox.receiver
-        migrate(receiver.database, ["ombud.admin"])
-        beside = Work(receiver, target) if work else Standby()
+        migrate(inbox.receiver.database, ["ombud.admin"])
+        beside = Work(inbox, target) if work else Standby()
         return Service(
             sites=[Site(ReceiverApp(inbox), listening)],
             work=beside.run,
             stop_work=beside.stop,
             announce=lambda: print(_card(base, as_json=as_json), flush=True),
-            close=receiver.close,
+            close=inbox.close,
         )
 
     return run(start)
 
 
 def _card(base: str, *, as_json: bool) -> str:
-    card = {"receiver": f"{base}/hooks/<token>", "receiver_api": f"{base}/v1"}
-    return (
-        json.dumps(card) if as_json else f"Ombud receives webhooks at {card['receiver']}  API: {card['receiver_api']}"
-    )
+    card = {"receiver": f"{base}/hooks/<token>", "receiver_api": f"{base}/v1", "panel": f"{base}/"}
+    if as_json:
+        return json.dumps(card)
+    return f"Ombud receives webhooks at {card['receiver']}  Panel: {card['panel']}  API: {card['receiver_api']}"

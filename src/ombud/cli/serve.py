@@ -2,8 +2,8 @@
 
 import json
 
-from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
-from ombud.cli.wiring import database_url, performing, settings_of_environment
+from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
+from ombud.cli.wiring import database_url, settings_of_environment
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
 from ombud.sender.sender import Sender
@@ -21,7 +21,7 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
         opened = open_database(url)
         migrate(opened, ["ombud.admin"])
         sender = Sender(opened, settings)
-        work = performing(sender)
+        work = sender if settings.perform == "here" else Standby()
         return Service(
             sites=[Site(SenderApp(sender), listening)],
             work=work.run,

@@ -70,6 +70,21 @@ class Service:
     close: Callable[[], None]
 
 
+class Standby:
+    """No work in this process: it only serves."""
+
+    def __init__(self) -> None:
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        """Wait for `stop`."""
+        await self._stopped.wait()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopped.set()
+
+
 class _Server(uvicorn.Server):
     """A server whose signals are handled for all servers together, and that says when it is up."""
 

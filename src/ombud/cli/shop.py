@@ -3,8 +3,8 @@
 import json
 
 from ombud.cli.credentials import new_shop_key
-from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
-from ombud.cli.wiring import Standby, database_url, settings_of_environment
+from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
+from ombud.cli.wiring import database_url, settings_of_environment
 from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate

@@ -1,6 +1,5 @@
 """What the verbs share: settings, the database they name, and the sender on it."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from ombud.db.connect import database_path, open_database
 from ombud.db.migrate import require_tables
 from ombud.db.sqlite import Database
 from ombud.errors import ConfigurationError
-from ombud.sender.sender import Sender
 from ombud.settings import Settings, read_settings
 
 # The sender's and the shop's database in the folder of a demo.
@@ -43,23 +41,3 @@ def open_existing(url: str) -> Database:
     database = open_database(url)
     require_tables(database, SENDER_TABLES)
     return database
-
-
-class Standby:
-    """No work in this process: it only serves."""
-
-    def __init__(self) -> None:
-        self._stopped = asyncio.Event()
-
-    async def run(self) -> None:
-        """Wait for `stop`."""
-        await self._stopped.wait()
-
-    def stop(self) -> None:
-        """End `run`."""
-        self._stopped.set()
-
-
-def performing(sender: Sender) -> Sender | Standby:
-    """Return what works beside the web servers: the sender, unless the settings leave that to another process."""
-    return sender if sender.settings.perform == "here" else Standby()

@@ -12,6 +12,8 @@ MALFORMED = "malformed"
 LONGEST_QUERY = 8_192
 # Parameters that are looked at.
 MOST_PARAMETERS = 100
+# The first and the last printable byte of ASCII.
+_PRINTABLE = (0x20, 0x7E)
 
 
 @dataclass(frozen=True)
@@ -52,4 +54,5 @@ def read_query(query: bytes) -> Arrival:
 
 def _shown(query: bytes, problem: str) -> str:
     """Keep the query as printable text, whatever bytes it has."""
-    return f"{problem}: {query.decode('ascii', 'backslashreplace')}"
+    shown = "".join(chr(byte) if _PRINTABLE[0] <= byte <= _PRINTABLE[1] else f"\\x{byte:02x}" for byte in query)
+    return f"{problem}: {shown}"

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ombud.errors import StorageUnavailable
+from ombud.errors import OmbudError
 from ombud.receiver.hook import NOT_STORED, OK, Reply
 
 if TYPE_CHECKING:
@@ -31,29 +31,35 @@ class AsgiHook:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            self._start_lazily()
             reply = await self._answer(scope)
             headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             body = b"" if scope["method"] == "HEAD" else reply.text.encode()
             await send({"type": "http.response.body", "body": body})
+            if reply is OK:
+                await self._start_lazily()
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
 
     async def _answer(self, scope: Scope) -> Reply:
         try:
-            hook = self._inbox.hook
+            hook = self._inbox.hook if self._inbox.is_open else await asyncio.to_thread(lambda: self._inbox.hook)
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             judged = hook.judge(scope["method"], scope["path"], scope["query_string"], headers)
             if isinstance(judged, Reply):
                 return judged
             await self._inbox.receiver.writer.write(lambda: hook.append(judged))
-        except StorageUnavailable as error:
+        except OmbudError as error:
             log.warning("an arrival was not stored: %s", error)
             return NOT_STORED
         self._inbox.receiver.ring()
         return OK
 
-    def _start_lazily(self) -> None:
-        """A mounted app gets no lifespan from its host: work would wait for nobody, so begin now, and say so."""
+    async def _start_lazily(self) -> None:
+        """A mounted app gets no lifespan from its host: work would wait for nobody, so begin now, and say so.
+
+        After the answer: what was stored is stored, whether the work can begin or not.
+        """
         if self._inbox.started or self._told_of_lazy_start:
             return
         self._told_of_lazy_start = True
@@ -61,7 +67,10 @@ class AsgiHook:
             "the inbox starts with its first webhook, so what waited since the last stop has waited until now."
             " Start it with the app: lifespan=inbox.lifespan, or run `ombud work`."
         )
-        self._inbox.start_embedded()
+        try:
+            await asyncio.to_thread(self._inbox.start_embedded)
+        except OmbudError as error:
+            log.error("webhooks are stored, and wait: %s", error)  # noqa: TRY400 - its text says it all
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -75,5 +84,6 @@ class AsgiHook:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._inbox.stop_embedded()
+                self._inbox.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

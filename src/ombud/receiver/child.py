@@ -1,18 +1,21 @@
-"""The child's side of `children.py`.
+"""The child's side of `children.py`: runs calls of one handler that come as JSON lines on a socket.
 
-usage: python -m ombud.receiver.child APP:INBOX            prints the handlers as a line of JSON
-       python -m ombud.receiver.child APP:INBOX HANDLER FD runs calls that come as JSON lines on a socket
+usage: python -m ombud.receiver.child APP:INBOX HANDLER DESCRIPTOR
 """
 
 import asyncio
 import json
+import os
+import select
+import signal
 import socket
 import sys
+import threading
 from dataclasses import asdict
 from typing import Any
 
 from ombud.errors import OmbudError
-from ombud.mailbox.model import Done, Outcome
+from ombud.mailbox.model import Outcome
 from ombud.receiver.children import LINE_BYTES
 from ombud.receiver.execute import execute
 from ombud.receiver.handlers import Handler
@@ -27,32 +30,55 @@ async def serve(handler: Handler, connection: socket.socket) -> None:
 
     async def run(message: dict[str, Any]) -> None:
         outcome = await execute(handler, Call(**message["call"]))
-        writer.write(json.dumps({"number": message["number"], "outcome": _plain(outcome)}).encode() + b"\n")
+        writer.write(_line({"number": message["number"], "outcome": _plain(outcome)}))
 
+    writer.write(_line({"ready": handler.name}))
     while line := await reader.readline():
         task = asyncio.create_task(run(json.loads(line)))
         running.add(task)
         task.add_done_callback(running.discard)
 
 
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
 def _plain(outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Done):
-        return {"kind": "done"}
-    return {"kind": type(outcome).__name__.lower(), **asdict(outcome)}
+    return {"kind": type(outcome).__name__.lower()} | {
+        name: value for name, value in asdict(outcome).items() if value is not None
+    }
+
+
+def die_with_parent(connection: socket.socket) -> None:
+    """End this process, and what it has started, once the parent is gone: however it ended, whatever runs here."""
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(connection.fileno(), 0)  # the other side's end is always reported
+        poll.poll()
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="ombud-parent", daemon=True).start()
 
 
 def main() -> None:
-    """Describe the handlers, or run one."""
-    target, *rest = sys.argv[1:]
+    """Import the app and run one of its handlers."""
+    target, name, descriptor = sys.argv[1:]
+    connection = socket.socket(fileno=int(descriptor))
+    connection.set_inheritable(False)
+    die_with_parent(connection)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A supervisor may send these to every process: what is in flight has its seconds, and the parent ends us.
+        signal.signal(number, lambda *_: None)
     try:
         inbox = load_inbox(target)
     except OmbudError as error:
         sys.exit(f"ombud: {error}")
-    if not rest:
-        print(json.dumps([asdict(handler.facts) for handler in inbox.handlers.values()]))  # noqa: T201 - the answer
-        return
-    name, descriptor = rest
-    asyncio.run(serve(inbox.handlers[name], socket.socket(fileno=int(descriptor))))
+    if name not in inbox.handlers:
+        sys.exit(f"ombud: {target} has no handler {name!r} any more.")
+    asyncio.run(serve(inbox.handlers[name], connection))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ A child is started when its handler is first needed. It speaks JSON lines over a
 import asyncio
 import itertools
 import json
+import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import Any
 
-from ombud.errors import ConfigurationError
 from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, Skip
 from ombud.receiver.handlers import HandlerFacts
 from ombud.receiver.model import Call
@@ -24,23 +27,9 @@ LINE_BYTES = 16 * 1024 * 1024
 # Seconds that importing an app may take.
 IMPORT_SECONDS = 60.0
 
+log = logging.getLogger("ombud.receiver")
+
 _OUTCOMES: dict[str, type[Outcome]] = {"done": Done, "retry": Retry, "dead": Dead, "skip": Skip}
-
-
-async def describe(target: str) -> list[HandlerFacts]:
-    """Import an app in a child and return its handlers; raises ConfigurationError with the child's last words."""
-    process = await asyncio.create_subprocess_exec(
-        *_command(target), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        out, error = await asyncio.wait_for(process.communicate(), IMPORT_SECONDS)
-    except TimeoutError:
-        process.kill()
-        raise ConfigurationError(f"Importing {target} took longer than {IMPORT_SECONDS:g} seconds.") from None
-    if process.returncode:
-        words = error.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise ConfigurationError(f"Cannot import {target}: {words[-1].removeprefix('ombud: ')}")
-    return [HandlerFacts(**facts) for facts in json.loads(out.splitlines()[-1])]
 
 
 class ChildRunner:
@@ -56,77 +45,104 @@ class ChildRunner:
         facts = self._handlers[call.handler]
         child = self._children.get(call.handler)
         if child is None or child.ended:
-            child = self._children[call.handler] = _Child()
-            await child.start(_command(self._target, call.handler))
+            child = self._children[call.handler] = _Child([self._target, call.handler])
         return await child.run(call, facts.timeout_seconds)
 
     async def close(self) -> None:
         """End every child."""
-        for child in self._children.values():
-            await child.close()
+        await asyncio.gather(*(child.close() for child in self._children.values()))
 
 
 class _Child:
     """One process and the calls that are in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: list[str]) -> None:
         self.ended = False
         self._numbers = itertools.count()
         self._answers: dict[int, asyncio.Future[Outcome]] = {}
-        self._started = asyncio.Event()
-
-    async def start(self, command: list[str]) -> None:
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                self._process = await asyncio.create_subprocess_exec(
-                    *command, str(theirs.fileno()), stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()]
-                )
-            reader, self._writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
-            self._reading = asyncio.create_task(self._read(reader))
-        except OSError:
-            self.ended = True
-            ours.close()
-            raise
-        finally:
-            self._started.set()
+        self._process: asyncio.subprocess.Process | None = None
+        # What calls are written to, once the app is imported; None if it never was.
+        self._ready: asyncio.Future[asyncio.StreamWriter | None] = asyncio.get_running_loop().create_future()
+        self._life = asyncio.create_task(self._live(arguments))
 
     async def run(self, call: Call, timeout_seconds: float) -> Outcome:
-        await self._started.wait()
-        if self.ended:
-            return Interrupted("interrupted: the handler's process could not be started")
+        """Hand a call over and wait for its end; the time that the process takes to start is not the handler's."""
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        self._writer.write(json.dumps({"number": number, "call": asdict(call)}).encode() + b"\n")
+        writer = await asyncio.shield(self._ready)
+        if writer is not None:
+            writer.write(json.dumps({"number": number, "call": asdict(call)}).encode() + b"\n")
         try:
             async with asyncio.timeout(timeout_seconds + GRACE_SECONDS):
                 return await asyncio.shield(answer)
         except TimeoutError:
-            self._answers.pop(number, None)
+            if answer.done():
+                # At the very moment at which another run of this process was given up.
+                return answer.result()
+            del self._answers[number]
+            self._end(Interrupted("interrupted: another run of this handler took too long"))
             self._kill()
             return Retry(f"The handler took longer than {timeout_seconds:g} seconds and was killed.", fault=Fault.LANE)
 
     async def close(self) -> None:
-        if not self.ended:
-            self._writer.close()
-            self._kill()
-        await self._process.wait()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        """End the process, whatever it does."""
+        self._life.cancel()
+        await asyncio.gather(self._life, return_exceptions=True)
+
+    async def _live(self, arguments: list[str]) -> None:
+        """Start the process, take its answers, and settle what it leaves behind."""
+        ours, theirs = socket.socketpair()
+        how = "could not be started"
+        try:
+            with theirs:
+                command = [sys.executable, "-m", "ombud.receiver.child", *arguments, str(theirs.fileno())]
+                self._process = await asyncio.create_subprocess_exec(
+                    *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
+                )
+            how = "could not import the app"
+            reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
+            with closing(writer):
+                async with asyncio.timeout(IMPORT_SECONDS):
+                    hello = await reader.readline()
+                if hello:
+                    how = "ended in the middle of the run"
+                    self._ready.set_result(writer)
+                    await self._take_answers(reader)
+        except (OSError, ValueError):
+            log.exception("the process of handler %s cannot be used", arguments[1])
+        finally:
+            ours.close()
+            code = await self._wait()
+            self._end(Retry(f"The handler's process {how} (exit code {code}).", fault=Fault.LANE))
+            if not self._ready.done():
+                self._ready.set_result(None)
+
+    async def _take_answers(self, reader: asyncio.StreamReader) -> None:
+        # A process that is killed while calls wait in its socket resets the connection.
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                message = json.loads(line)
+                answer = self._answers.pop(message["number"], None)
+                if answer is not None and not answer.done():
+                    answer.set_result(_outcome(message["outcome"]))
+
+    async def _wait(self) -> int | None:
+        """Wait until the process has ended; one that has closed its socket has a moment to say how it ended."""
+        if self._process is None:
+            return None
+        try:
+            async with asyncio.timeout(GRACE_SECONDS):
+                await self._process.wait()
+        except (TimeoutError, asyncio.CancelledError):
+            pass
+        self._kill()
+        return await self._process.wait()
 
     def _kill(self) -> None:
-        """End the process; what else is in it has done nothing wrong."""
-        self._end(Interrupted("interrupted: another run of this handler took too long"))
-        if self._process.returncode is None:
-            self._process.kill()
-
-    async def _read(self, reader: asyncio.StreamReader) -> None:
-        while line := await reader.readline():
-            message = json.loads(line)
-            answer = self._answers.pop(message["number"], None)
-            if answer is not None:
-                answer.set_result(_outcome(message["outcome"]))
-        code = await self._process.wait()
-        self._end(Retry(f"The handler's process ended in the middle of the run (exit code {code}).", fault=Fault.LANE))
+        """End the process and what it has started: it leads a session of its own."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _end(self, outcome: Outcome) -> None:
         self.ended = True
@@ -134,10 +150,6 @@ class _Child:
             if not answer.done():
                 answer.set_result(outcome)
         self._answers.clear()
-
-
-def _command(target: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "ombud.receiver.child", target, *arguments]
 
 
 def _outcome(message: Mapping[str, Any]) -> Outcome:

@@ -4,17 +4,24 @@ It cannot promise what `ombud work` does: a handler that burns the processor slo
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Mapping
 
 from ombud.mailbox.model import Outcome
+from ombud.mailbox.worker import STOP_SECONDS
 from ombud.receiver.execute import execute
 from ombud.receiver.handlers import Handler
 from ombud.receiver.model import Call
 from ombud.receiver.receiver import Receiver
 
 log = logging.getLogger("ombud.receiver")
+
+# Seconds until the work begins again after an error: nobody supervises a thread.
+AGAIN_SECONDS = 5.0
+# Seconds past what a stopping worker takes, before a loop that a handler holds up is left behind.
+PATIENCE_SECONDS = 2.0
 
 
 class LocalRunner:
@@ -34,8 +41,10 @@ class Embedded:
     def __init__(self, receiver: Receiver, handlers: Mapping[str, Handler]) -> None:
         self._receiver = receiver
         self._handlers = handlers
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="ombud-work", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running = threading.Event()
+        self._stopped = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="ombud-work", daemon=True)
 
     def start(self) -> None:
         """Begin; raises ConfigurationError when a key is missing, before anything runs."""
@@ -44,13 +53,28 @@ class Embedded:
 
     async def stop(self) -> None:
         """End; what is in flight has a few seconds."""
-        self._loop.call_soon_threadsafe(self._receiver.stop)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._stop)
 
-    def _run(self) -> None:
+    async def _work(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._running.set()
         facts = [handler.facts for handler in self._handlers.values()]
-        try:
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._receiver.run(facts, LocalRunner(self._handlers)))
-        except Exception:
-            log.exception("the inbox has stopped working; arrivals are stored and wait for a restart")
+        while not self._stopped.is_set():
+            try:
+                await self._receiver.run(facts, LocalRunner(self._handlers))
+            except Exception:
+                log.exception("the inbox works again in %g seconds; arrivals are stored and wait", AGAIN_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), AGAIN_SECONDS)
+
+    def _stop(self) -> None:
+        self._running.wait()
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._end)
+        self._thread.join(STOP_SECONDS + PATIENCE_SECONDS)
+        if self._thread.is_alive():
+            log.error("a handler holds up the inbox's loop; it ends with the process")
+
+    def _end(self) -> None:
+        self._stopped.set()
+        self._receiver.stop()

@@ -2,14 +2,14 @@
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ombud.client import Order, Product, read_order, read_product
 from ombud.errors import ConfigurationError
-from ombud.receiver.model import Call, Change, Context, Happened, OrderId, ProductId
+from ombud.receiver.model import Call, Change, Context, Event, OrderId, ProductId
 from ombud.wire import EVENT_TYPES
 
 # Seconds that one run may take before it is cut and tried again.
@@ -42,8 +42,8 @@ def _context(call: Call) -> Context:
     return Context(call.key, call.handler, call.shop, call.attempt, received_at)
 
 
-def _happened(call: Call) -> Happened:
-    return Happened(call.event_type, call.subject.partition("/")[2], call.shop)
+def _event(call: Call) -> Event:
+    return Event(call.event_type, call.subject.partition("/")[2], call.shop)
 
 
 # What an annotation may ask for, and for which kind of event (None: any).
@@ -53,7 +53,7 @@ SUPPLIES: dict[type, tuple[str | None, Supply]] = {
     Product: ("product", _product),
     ProductId: ("product", lambda call: ProductId(call.subject.partition("/")[2])),
     Change: (None, _change),
-    Happened: (None, _happened),
+    Event: (None, _event),
     Context: (None, _context),
 }
 
@@ -87,19 +87,23 @@ class Handler:
         """Whether it runs on the loop; a plain function gets a thread."""
         return inspect.iscoroutinefunction(self.function)
 
-    def invoke(self, call: Call) -> Awaitable[Any] | Any:
+    def invoke(self, call: Call) -> Any:
         """Call the function with the arguments it asks for."""
         return self.function(**{name: supply(call) for name, supply in self.supplies})
 
 
 def make_handler(function: Function, event_types: Sequence[str], name: str, timeout_seconds: float) -> Handler:
     """Check a function; raises ConfigurationError, at import, with what exists."""
+    if not name:
+        raise ConfigurationError(f"{function!r} has no name. Give it one with name=…: its ledger is kept under it.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"Handler {name} is a generator, which does nothing when called. Use no yield in it.")
     if not event_types:
         raise ConfigurationError(f"Handler {name}: name at least one event type: {', '.join(EVENT_TYPES)}.")
     for event_type in event_types:
         if event_type not in EVENT_TYPES:
             raise ConfigurationError(f"Handler {name}: {event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
-    if timeout_seconds <= 0:
+    if not timeout_seconds > 0:
         raise ConfigurationError(f"Handler {name}: timeout_seconds must be above 0.")
     kinds = {EVENT_TYPES[event_type] for event_type in event_types}
     return Handler(name, tuple(event_types), function, _supplies(function, name, kinds), timeout_seconds)
@@ -107,13 +111,14 @@ def make_handler(function: Function, event_types: Sequence[str], name: str, time
 
 def _supplies(function: Function, name: str, kinds: set[str]) -> list[tuple[str, Supply]]:
     try:
-        hints = typing.get_type_hints(function)
-    except NameError as error:
+        hints = typing.get_type_hints(function if inspect.isroutine(function) else type(function).__call__)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise ConfigurationError(f"Handler {name}: an annotation cannot be resolved: {error}.") from None
     supplies = []
     for parameter in inspect.signature(function).parameters.values():
         kind, supply = SUPPLIES.get(hints.get(parameter.name, object), ("", None))
-        if supply is None or (kind is not None and kinds != {kind}):
+        by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if supply is None or not by_name or (kind is not None and kinds != {kind}):
             raise ConfigurationError(
                 f"Handler {name}: parameter {parameter.name!r} cannot be supplied for {' and '.join(sorted(kinds))}"
                 f" events. Annotate it with one of: {_able(kinds)}."

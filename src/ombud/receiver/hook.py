@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from ombud.db.operation import Operation
-from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Draft
 from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
 from ombud.receiver.receiver import Receiver
@@ -19,7 +18,7 @@ from ombud.receiver.shops import find_shop_of_token
 JUNK_PER_MINUTE = 600
 # Seconds after which a refused arrival is worth another try.
 RETRY_AFTER_SECONDS = 1
-# Seconds that a good token is remembered: a replaced one stops working within this.
+# Seconds that a good token is remembered: one that was replaced twice stops working within this.
 REMEMBER_SECONDS = 1.0
 REMEMBER_TOKENS = 10_000
 
@@ -30,7 +29,7 @@ class Reply:
 
     status: int
     text: str
-    retry_after: int | None = None
+    more: tuple[tuple[str, str], ...] = ()
 
     @property
     def line(self) -> str:
@@ -40,14 +39,12 @@ class Reply:
     @property
     def headers(self) -> list[tuple[str, str]]:
         """What goes with it: no cache may answer in our place."""
-        headers = [
+        return [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(self.text.encode()))),
             ("Cache-Control", "no-store"),
+            *self.more,
         ]
-        if self.retry_after is not None:
-            headers.append(("Retry-After", str(self.retry_after)))
-        return headers
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,11 @@ class Known:
 
 OK = Reply(200, "OK")
 UNKNOWN_TOKEN = Reply(404, "Not found.")
-ONLY_GET = Reply(405, "A webhook is a GET.")
+ONLY_GET = Reply(405, "A webhook is a GET.", (("Allow", "GET"),))
 FROM_A_BROWSER = Reply(400, "This address takes webhooks; a browser has nothing to look for here. Nothing was stored.")
 TOO_LONG = Reply(414, f"The query has more than {LONGEST_QUERY} bytes; nothing was stored.")
-TOO_MUCH_JUNK = Reply(429, "Too many requests that are no webhooks; nothing was stored.", retry_after=60)
-NOT_STORED = Reply(503, "Nothing was stored. Send it again.", retry_after=RETRY_AFTER_SECONDS)
+TOO_MUCH_JUNK = Reply(429, "Too many requests that are no webhooks; nothing was stored.", (("Retry-After", "60"),))
+NOT_STORED = Reply(503, "Nothing was stored. Send it again.", (("Retry-After", str(RETRY_AFTER_SECONDS)),))
 
 
 class Hook:
@@ -76,11 +73,11 @@ class Hook:
         self._junk: dict[int, tuple[int, int]] = {}
 
     def judge(self, method: str, path: str, query: bytes, headers: Mapping[str, str]) -> Reply | Draft:
-        """Return the answer when nothing is to be stored, else what is. Header names in lower case."""
-        try:
-            shop = self._shop(path.rstrip("/").rpartition("/")[2])
-        except StorageUnavailable:
-            return NOT_STORED
+        """Return the answer when nothing is to be stored, else what is. Header names in lower case.
+
+        Raises StorageUnavailable when the database cannot say whose token it is.
+        """
+        shop = self._shop(path.rstrip("/").rpartition("/")[2])
         if shop is None:
             return UNKNOWN_TOKEN
         if refused := _refusal(method, query, headers):

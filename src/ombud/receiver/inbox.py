@@ -6,13 +6,16 @@ Making one does no input or output: the database is opened when it is first need
 import importlib
 import os
 import sys
+import threading
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ombud.db.connect import open_database
-from ombud.errors import ConfigurationError
+from ombud.errors import ConfigurationError, OmbudError
 from ombud.receiver.asgi import AsgiHook
 from ombud.receiver.embedded import Embedded
 from ombud.receiver.handlers import HANDLER_SECONDS, Function, Handler, make_handler
@@ -31,6 +34,7 @@ class Inbox:
         self.settings = settings
         self.handlers: dict[str, Handler] = {}
         self._opened: tuple[int, Receiver, Hook] | None = None
+        self._opening = threading.Lock()
         self._embedded: Embedded | None = None
         self.asgi = AsgiHook(self)
 
@@ -48,8 +52,12 @@ class Inbox:
         is a new handler. Raises ConfigurationError for an annotation that cannot be supplied.
         """
 
+        if any(callable(event_type) for event_type in event_types):
+            raise ConfigurationError('A handler says for which events: @inbox.on("order.new"), not @inbox.on.')
+
         def register(function: F) -> F:
-            handler = make_handler(function, event_types, name or function.__name__, timeout_seconds)
+            own_name = name or str(getattr(function, "__name__", ""))
+            handler = make_handler(function, event_types, own_name, timeout_seconds)
             if handler.name in self.handlers:
                 raise ConfigurationError(f"Two handlers are named {handler.name!r}. Give one of them a name=….")
             self.handlers[handler.name] = handler
@@ -67,6 +75,11 @@ class Inbox:
         """The ack path in this process."""
         return self._open()[1]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has the database open already."""
+        return self._mine() is not None
+
     def wsgi(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a hook under WSGI: the commit happens in the request's own thread. `ombud work` performs."""
         return answer_wsgi(self, environ, start_response)
@@ -79,6 +92,7 @@ class Inbox:
             yield
         finally:
             await self.stop_embedded()
+            self.close()
 
     @property
     def started(self) -> bool:
@@ -92,8 +106,9 @@ class Inbox:
     def start_embedded(self) -> None:
         """Read and call in a thread of this process, unless the settings leave that to another one."""
         if self._embedded is None and self.settings.perform == "here":
-            self._embedded = Embedded(self.receiver, self.handlers)
-            self._embedded.start()
+            embedded = Embedded(self.receiver, self.handlers)
+            embedded.start()
+            self._embedded = embedded
 
     async def stop_embedded(self) -> None:
         """End what `start_embedded` began: what is in flight has a few seconds."""
@@ -101,11 +116,29 @@ class Inbox:
             await self._embedded.stop()
             self._embedded = None
 
+    def close(self) -> None:
+        """Commit what waits and close the database; what is needed later opens it again."""
+        with self._opening:
+            mine, self._opened = self._mine(), None
+            if mine is not None:
+                mine[0].close()
+
+    def _mine(self) -> tuple[Receiver, Hook] | None:
+        """Return what this process has opened: a forked child can use nothing of its parent's."""
+        return None if self._opened is None or self._opened[0] != os.getpid() else self._opened[1:]
+
     def _open(self) -> tuple[Receiver, Hook]:
-        if self._opened is None or self._opened[0] != os.getpid():
-            receiver = Receiver(open_database(self.settings.database_url), self.settings)
-            self._opened = (os.getpid(), receiver, Hook(receiver))
-        return self._opened[1:]
+        mine = self._mine()
+        if mine is not None:
+            return mine
+        # Several threads of a WSGI server may take their first webhook at once.
+        with self._opening:
+            mine = self._mine()
+            if mine is None:
+                receiver = Receiver(open_database(self.settings.database_url), self.settings)
+                mine = (receiver, Hook(receiver))
+                self._opened = (os.getpid(), *mine)
+            return mine
 
 
 def load_inbox(target: str) -> Inbox:
@@ -113,12 +146,22 @@ def load_inbox(target: str) -> Inbox:
     module_name, _, attribute = target.partition(":")
     if not module_name or not attribute:
         raise ConfigurationError(f"{target!r} does not name an inbox. It looks like app:inbox.")
-    sys.path.insert(0, "")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigurationError(f"Cannot import {module_name!r}: {error}.") from error
+    except OmbudError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(f"Cannot import {module_name!r}: {_said(error)}") from error
     inbox = getattr(module, attribute, None)
     if not isinstance(inbox, Inbox):
         raise ConfigurationError(f"{module_name!r} has no Inbox named {attribute!r}.")
     return inbox
+
+
+def _said(error: BaseException) -> str:
+    """Return what went wrong in somebody's module, and where: the last line that was theirs."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+    return f"{type(error).__name__}: {error}{place}"

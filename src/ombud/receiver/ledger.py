@@ -6,8 +6,9 @@ epoch); level events fire when the version differs from the last one told, never
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ombud.client import OrderStatus
+from ombud.client import OrderStatus, read_order
 
 # The states in which a one-shot order event has happened. A paid order may be done already when it is read.
 ORDER_EVENTS: Mapping[str, frozenset[OrderStatus]] = {
@@ -40,8 +41,9 @@ class Seen:
 
     version: str | None
     known_version: str | None
-    baseline: bool
     hint: str
+    baseline: bool = False  # nobody has looked since the shop's first look
+    before_baseline: bool = False  # the hint came before the first look, which may have found its change already
 
 
 def order_telling(event_type: str, status: OrderStatus, version: str, told: Told) -> Telling | None:
@@ -52,6 +54,13 @@ def order_telling(event_type: str, status: OrderStatus, version: str, told: Told
     if happened:
         return Telling(Told(told.epoch + 1, holds=True, version=version), fire=True)
     return Telling(Told(told.epoch, holds=False, version=told.version), fire=False)
+
+
+def holds(event_type: str, document: Mapping[str, Any] | None) -> bool:
+    """Whether what an event says is still true of its object as it is now; `document` is None for one that is gone."""
+    if event_type in ORDER_EVENTS:
+        return document is not None and read_order(document).status in ORDER_EVENTS[event_type]
+    return (document is None) == (event_type == "product.delete")
 
 
 def product_telling(event_type: str, wanted: Sequence[str], seen: Seen, told: Told) -> Telling | None:
@@ -76,7 +85,8 @@ def _gone_telling(event_type: str, seen: Seen, told: Told) -> Telling | None:
 
 
 def _update_telling(wanted: Sequence[str], seen: Seen, told: Told, following: Told, *, new: bool) -> Telling | None:
-    last = told.version if told.version is not None else seen.known_version
+    swallowed = seen.before_baseline and seen.hint == "product.update"
+    last = told.version if told.version is not None or swallowed else seen.known_version
     if last == seen.version:
         return None
     # Who hears of a new product as such need not hear that it changed; who did not ask for that hears if it was said.

@@ -25,7 +25,7 @@ class ProductId(str):
 
 
 @dataclass(frozen=True)
-class Happened:
+class Event:
     """What happened, as confirmed: the event type, and the id of its order or product."""
 
     event_type: str

@@ -10,7 +10,7 @@ values (:id, :name, :token_hash, :api_key_file, :reader_lane_id, :now);
 select id, name, token_hash, api_key_file, reader_lane_id, baseline_at from inbox_shop where name = :name;
 
 -- name: set_token
--- A new token; the old one stays valid beside it.
+-- A new token; the one before stays valid beside it.
 update inbox_shop set previous_token_hash = token_hash, token_hash = :token_hash where id = :id;
 
 -- name: shop_of_token
@@ -33,34 +33,29 @@ update inbox_shop set baseline_at = :now where id = :id;
 
 -- name: reader_facts
 -- Behind a reader's lane: its shop.
-select s.id as shop_id, s.name, s.api_key_file, null as closed
+select s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, null as closed
 from lane l join inbox_shop s on s.reader_lane_id = l.id
 where l.id = :lane_id;
 
 -- Handlers --------------------------------------------------------------------------------------------------------
 
--- name: find_handler
--- A handler by its name.
-select id, active from handler where name = :name;
-
 -- name: insert_handler
 -- A handler that was never here before.
-insert into handler(id, name, active, created_at) values (:id, :name, 1, :now);
+insert into handler(id, name, active, created_at) values (:id, :name, 1, :now) on conflict (name) do nothing;
 
 -- name: activate_handlers
 -- Which handlers the running app has; the others are told nothing new.
 update handler set active = (name in (select value from json_each(:names)));
 
 -- name: hold_lanes
--- Nobody works the lanes of handlers that the app does not have; what waits there stays.
-update lane set hold_until = 4611686018427387904, wake_at = 4611686018427387904
-where box = :box and lease_token is null
-  and destination_id in (select id from handler where name not in (select value from json_each(:names)));
+-- Nobody works the lanes of handlers that the app does not have; what waits there stays. Leases are of dead performers.
+update lane set hold_until = 4611686018427387904, wake_at = 4611686018427387904, lease_token = null
+where box = :box and destination_id in (select id from handler where name not in (select value from json_each(:names)));
 
 -- name: free_lanes
 -- Handlers that are back are worked again.
 update lane set hold_until = 0, wake_at = :now
-where box = :box and hold_until > 0 and lease_token is null
+where box = :box and hold_until > 0
   and destination_id in (select id from handler where name in (select value from json_each(:names)));
 
 -- name: handler_lane
@@ -89,9 +84,16 @@ on conflict (shop_id, version) do nothing;
 -- The content of a version.
 select body from document where shop_id = :shop_id and version = :version;
 
+-- name: latest_document
+-- What a subject was at the last look; null once it is gone.
+select m.version, d.body from mirror m left join document d on d.shop_id = m.shop_id and d.version = m.version
+where m.shop_id = :shop_id and m.subject = :subject;
+
 -- name: get_mirror
 -- What is known of a subject.
-select version, incarnation, baseline, absent_at from mirror where shop_id = :shop_id and subject = :subject;
+select version, incarnation, absent_at,
+  case baseline when 1 then (select baseline_at from inbox_shop where id = :shop_id) end as baseline_at
+from mirror where shop_id = :shop_id and subject = :subject;
 
 -- name: put_mirror
 -- What a look has found.
@@ -109,15 +111,23 @@ on conflict (shop_id, subject) do nothing;
 -- Missed for the first time; a second look must prove it.
 update mirror set absent_at = coalesce(absent_at, :now) where shop_id = :shop_id and subject = :subject;
 
+-- name: came_before
+-- Whether an order was paid before its shop was known here, and nobody has announced this of it since.
+select 1 as yes from inbox_shop where id = :shop_id and :paid_at < created_at / 1000000 * 1000000 and not exists (
+  select 1 from event where subject = :subject and box > 1 and box = :box and shop_id = :shop_id and type = :event_type
+);
+
 -- name: get_ledger
 -- What a handler was told.
-select epoch, holds, version, applied_version from ledger
+select epoch, holds, version from ledger
 where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and event_type = :event_type;
 
 -- name: put_ledger
--- What a handler is told now.
-insert into ledger(shop_id, handler_id, subject, event_type, epoch, holds, version)
-values (:shop_id, :handler_id, :subject, :event_type, :epoch, :holds, :version)
+-- What a handler is told now. Who has finished with nothing yet starts from what was known.
+insert into ledger(shop_id, handler_id, subject, event_type, epoch, holds, version, applied_version)
+values (:shop_id, :handler_id, :subject, :event_type, :epoch, :holds, :version, coalesce((
+  select applied_version from ledger where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
+  order by applied_at desc limit 1), :known))
 on conflict (shop_id, handler_id, subject, event_type)
 do update set epoch = excluded.epoch, holds = excluded.holds, version = excluded.version;
 
@@ -128,8 +138,7 @@ where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and
 
 -- name: applied_version
 -- What a handler last finished with, of whatever event type.
-select applied_version from ledger
-where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and applied_at is not null
+select applied_version from ledger where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
 order by applied_at desc limit 1;
 
 -- name: active_handlers

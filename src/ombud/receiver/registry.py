@@ -12,15 +12,13 @@ sql = read_queries("ombud.receiver")
 
 
 def register_handlers(changes: Mailbox, handlers: Sequence[HandlerFacts]) -> Operation[None]:
-    """Know these handlers, and tell no others anything. What waits for others waits until they are back."""
-    for handler in handlers:
-        rows = yield sql["find_handler"], {"name": handler.name}
-        if not rows:
-            yield (
-                sql["insert_handler"],
-                {"id": changes.ids.next(), "name": handler.name, "now": changes.clock()},
-            )
+    """Know these handlers, and tell no others anything. What waits for others waits until they are back.
+
+    Only for the performer that has just been elected.
+    """
+    now = changes.clock()
+    yield sql["insert_handler"], [{"id": changes.ids.next(), "name": one.name, "now": now} for one in handlers]
     names = json.dumps([handler.name for handler in handlers])
     yield sql["activate_handlers"], {"names": names}
     yield sql["hold_lanes"], {"box": changes.box, "names": names}
-    yield sql["free_lanes"], {"box": changes.box, "names": names, "now": changes.clock()}
+    yield sql["free_lanes"], {"box": changes.box, "names": names, "now": now}

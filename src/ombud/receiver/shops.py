@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.errors import Conflict, InvalidInput
+from ombud.errors import ConfigurationError, Conflict, InvalidInput
 from ombud.mailbox.mailbox import Mailbox
 
 sql = read_queries("ombud.receiver")
@@ -16,7 +16,7 @@ sql = read_queries("ombud.receiver")
 DEFAULT_NAME = "shop"
 # Random bytes of a token: whoever knows it can make us read our own shop, and nothing more.
 TOKEN_BYTES = 24
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,100}")
 _TOKEN = re.compile(r"[0-9A-Za-z_.~-]{8,200}")
 
 
@@ -42,13 +42,14 @@ def token_hash(token: str) -> bytes:
 
 
 def add_shop(arrivals: Mailbox, name: str, token: str, api_key_file: str | None) -> Operation[Shop]:
-    """Store a shop. Raises InvalidInput for its name, Conflict when it is taken."""
+    """Store a shop. Raises InvalidInput for its name or token, Conflict when one of them is taken."""
     if not _NAME.fullmatch(name):
         raise InvalidInput("name", "A shop's name has 1 to 100 characters, none of them a control character.")
     check_token(token)
     rows = yield sql["shop_named"], {"name": name}
     if rows:
         raise Conflict(f"There is a shop named {name!r} already. Choose another name.")
+    yield from _require_own(token, None)
     shop_id = arrivals.ids.next()
     lane_id = yield from arrivals.add_lane(shop_id, shop_id)
     yield (
@@ -66,20 +67,27 @@ def add_shop(arrivals: Mailbox, name: str, token: str, api_key_file: str | None)
 
 
 def keep_default_shop(arrivals: Mailbox, token: str) -> Operation[Shop]:
-    """Return the shop of the environment's token, made at the first start; a new token replaces the old one."""
-    check_token(token)
-    rows = yield sql["shop_named"], {"name": DEFAULT_NAME}
-    if not rows:
-        return (yield from add_shop(arrivals, DEFAULT_NAME, token, None))
+    """Return the shop of the environment's token, made at the first start.
+
+    Beside a new token the one before stays valid until the next. Raises ConfigurationError for one that cannot be used.
+    """
+    try:
+        check_token(token)
+        rows = yield sql["shop_named"], {"name": DEFAULT_NAME}
+        if not rows:
+            return (yield from add_shop(arrivals, DEFAULT_NAME, token, None))
+        yield from _require_own(token, rows[0]["id"])
+    except (Conflict, InvalidInput) as error:
+        raise ConfigurationError(f"OMBUD_TOKEN: {error}") from error
     if rows[0]["token_hash"] != token_hash(token):
         yield sql["set_token"], {"id": rows[0]["id"], "token_hash": token_hash(token)}
-    return _shop(rows[0])
+    return read_shop(rows[0])
 
 
 def list_shops() -> Operation[list[Shop]]:
     """Return every shop."""
     rows = yield sql["list_shops"], {}
-    return [_shop(row) for row in rows]
+    return [read_shop(row) for row in rows]
 
 
 def check_token(token: str) -> None:
@@ -88,8 +96,15 @@ def check_token(token: str) -> None:
         raise InvalidInput("token", "A token has 8 to 200 of the characters 0-9 A-Z a-z _ . ~ -")
 
 
-def _shop(row: Row) -> Shop:
+def read_shop(row: Row) -> Shop:
+    """Return the shop of a row, or of the facts of a reader's lane."""
     return Shop(row["id"], row["name"], row["api_key_file"], row["reader_lane_id"], row["baseline_at"])
+
+
+def _require_own(token: str, shop_id: int | None) -> Operation[None]:
+    found = yield from find_shop_of_token(token)
+    if found is not None and found[0] != shop_id:
+        raise Conflict("Another shop has this token. Choose another one.")
 
 
 def find_shop_of_token(token: str) -> Operation[tuple[int, int] | None]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ombud.errors import StorageUnavailable
+from ombud.errors import OmbudError
 from ombud.receiver.hook import NOT_STORED, OK, Reply
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _answer(inbox: "Inbox", environ: dict[str, Any]) -> Reply:
         if isinstance(judged, Reply):
             return judged
         inbox.receiver.database.write(lambda: hook.append(judged))
-    except StorageUnavailable as error:
+    except OmbudError as error:
         log.warning("an arrival was not stored: %s", error)
         return NOT_STORED
     inbox.receiver.ring()

@@ -1,0 +1,1 @@
+"""The speeds that are claimed, to be measured by anyone: `python -m bench`."""

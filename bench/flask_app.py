@@ -1,0 +1,11 @@
+"""What the vendor's page shows, and nothing more: a view that answers 200 and stores nothing."""
+
+from flask import Flask, request
+
+app = Flask(__name__)
+
+
+@app.get("/hooks/<token>")
+def webhook(token: str) -> tuple[str, int]:
+    """Answer a webhook."""
+    return f"{token[:1]}{request.args['event_type'][:1]}OK", 200

@@ -1,0 +1,203 @@
+"""The servers that are measured, each a process of its own on a free port of this machine, stopped by its id."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from bench.machine import Cores, program
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "a-token-of-the-bench"  # noqa: S105 - guards a database that lives for minutes
+HOST = "127.0.0.1"
+# Seconds until a server must answer, and until one that was told to stop is killed.
+PATIENCE_SECONDS = 20.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+NGINX = """
+daemon off;
+master_process off;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log error;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  server {{
+    listen {host}:{port} backlog=4096;
+    location = /status {{ stub_status; }}
+    location / {{ return 200 "OK"; }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its process, its port, and the path that a webhook is sent to."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    path: str = f"/hooks/{TOKEN}"
+
+    @property
+    def base(self) -> str:
+        """The URL before the path."""
+        return f"http://{HOST}:{self.port}"
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that it and its children have used."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return sum(_ticks(pid) for pid in [str(self.process.pid), *children]) / TICKS
+
+
+class Servers:
+    """Starts servers in a folder, and stops them when the block ends."""
+
+    def __init__(self, folder: Path, cores: Cores) -> None:
+        self.folder = folder
+        self._cores = cores
+        self._ends = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop whatever was started."""
+        self._ends.close()
+
+    def nginx(self, name: str, *, target: bool = False) -> Server:
+        """Start an nginx that answers 200: as the yardstick, or as the target of deliveries, beside the generator."""
+        prefix = self.folder / name
+        prefix.mkdir()
+        port = free_port()
+        (prefix / "nginx.conf").write_text(NGINX.format(host=HOST, port=port))
+        command = [program("nginx"), "-p", f"{prefix}/", "-c", "nginx.conf", "-e", "error.log"]
+        process = self._start(name, command, core=self._cores.generator if target else self._cores.server)
+        return self._answering(process, port)
+
+    def flask(self) -> Server:
+        """Start the Flask view under gunicorn: one worker, eight threads."""
+        port = free_port()
+        options = ["--workers", "1", "--threads", "8", "--bind", f"{HOST}:{port}", "bench.flask_app:app"]
+        process = self._start("flask", [sys.executable, "-m", "gunicorn", *options], core=self._cores.server)
+        return self._answering(process, port)
+
+    def receiver(self) -> Server:
+        """Start `ombud receive`: hooks, commit, 200; the work is left to another process."""
+        environment = {"OMBUD_TOKEN": TOKEN, "OMBUD_DATABASE_URL": f"sqlite:///{self.folder}/receiver.db"}
+        options = ["receive", "bench.receiver_app:inbox", "--no-work", "--port", "0", "--json"]
+        return self._ombud("receiver", options, environment)
+
+    def sender(self) -> Server:
+        """Start `ombud serve`: API and delivery, allowed to deliver to this machine."""
+        environment = {
+            "OMBUD_DATABASE_URL": f"sqlite:///{self.folder}/sender.db",
+            "OMBUD_ALLOW_NETWORKS": "127.0.0.0/8",
+        }
+        return self._ombud("sender", ["serve", "--port", "0", "--json"], environment)
+
+    def new_key(self) -> str:
+        """Make a key of the sender's API."""
+        command = [
+            sys.executable,
+            "-m",
+            "ombud",
+            "keys",
+            "add",
+            "bench",
+            "--database",
+            f"sqlite:///{self.folder}/sender.db",
+        ]
+        done = subprocess.run(command, env=_environment({}), capture_output=True, text=True, check=True)  # noqa: S603 - ours
+        return done.stdout.strip()
+
+    def _ombud(self, name: str, options: Sequence[str], environment: Mapping[str, str]) -> Server:
+        command = [sys.executable, "-m", "ombud", *options]
+        process = self._start(name, command, core=self._cores.server, environment=environment, pipe=True)
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE_SECONDS)
+        line = process.stdout.readline() if ready else b""
+        if not line:
+            raise RuntimeError(f"{name} did not start; see {self.folder}/{name}.log")
+        (url, *_) = json.loads(line).values()
+        return Server(process, int(url.split(":")[2].partition("/")[0]))
+
+    def _start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        core: int | None,
+        environment: Mapping[str, str] | None = None,
+        pipe: bool = False,
+    ) -> subprocess.Popen[bytes]:
+        log = self._ends.enter_context((self.folder / f"{name}.log").open("wb"))
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            [*on_core(core), *command],
+            cwd=ROOT,
+            env=_environment(environment or {}),
+            stdout=subprocess.PIPE if pipe else log,
+            stderr=log,
+        )
+        self._ends.callback(_stop, process)
+        return process
+
+    def _answering(self, process: subprocess.Popen[bytes], port: int) -> Server:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                socket.create_connection((HOST, port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return Server(process, port)
+        raise RuntimeError(f"{process.args!r} does not answer; see the logs in {self.folder}")
+
+
+def on_core(core: int | None) -> list[str]:
+    """Return what stands before a command that is to have this core."""
+    return [] if core is None else [program("taskset"), "--cpu-list", str(core)]
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server((HOST, 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _ticks(pid: str) -> int:
+    """Return the ticks that a process has used in user and kernel; its name may hold blanks and brackets."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _environment(changes: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMBUD_", "QUICKBUTIK_"))}
+    return {**kept, "PYTHONUNBUFFERED": "1", **changes}

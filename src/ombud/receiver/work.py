@@ -1,0 +1,68 @@
+"""The two stages at work. One process is elected for both, so that who reads and who calls know the same handlers."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ombud.mailbox.performer import Performer
+from ombud.receiver.baseline import Baselines
+from ombud.receiver.caller import Caller, Runner
+from ombud.receiver.clients import Clients
+from ombud.receiver.handlers import HandlerFacts
+from ombud.receiver.reader import Reader
+from ombud.receiver.registry import register_handlers
+from ombud.receiver.telling import Teller
+
+if TYPE_CHECKING:
+    from ombud.receiver.receiver import Receiver
+
+
+class Work:
+    """One run of a receiver's work. For one event loop."""
+
+    def __init__(self, receiver: "Receiver", handlers: Sequence[HandlerFacts], runner: Runner) -> None:
+        arrivals, changes, writer, settings = receiver.arrivals, receiver.changes, receiver.writer, receiver.settings
+        self._writer = writer
+        self._changes = changes
+        self._handlers = handlers
+        self._clients = Clients(settings)
+        self._baselines = Baselines(writer, self._clients, arrivals.clock)
+        teller = Teller(changes, {handler.name: handler.event_types for handler in handlers})
+        reader = Reader(writer, teller, self._clients, self._baselines, settings, arrivals.clock)
+        caller = Caller(changes, receiver.database, runner)
+        self._calling = Performer(changes, writer, caller.perform, self._register)
+        self._reading = Performer(arrivals, writer, reader.perform, self._look_first)
+        # The handlers are registered, or there is nothing more to do.
+        self._ready = asyncio.Event()
+        self._first_looks: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Read and call as soon as this process is elected; return after `stop`."""
+        tasks = [asyncio.create_task(self._calling.run()), asyncio.create_task(self._read())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            # When one of them has failed, the other must not go on without it.
+            self.stop()
+            if self._first_looks is not None:
+                self._first_looks.cancel()
+                tasks.append(self._first_looks)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._clients.close()
+
+    def stop(self) -> None:
+        """End `run`: what is in flight has a few seconds. Call it on its event loop."""
+        self._calling.stop()
+        self._reading.stop()
+        self._ready.set()
+
+    async def _read(self) -> None:
+        await self._ready.wait()
+        await self._reading.run()
+
+    async def _register(self) -> None:
+        await self._writer.write(lambda: register_handlers(self._changes, self._handlers))
+        self._ready.set()
+
+    async def _look_first(self) -> None:
+        self._first_looks = asyncio.create_task(self._baselines.take_all())

@@ -1,0 +1,97 @@
+"""The bench measures, proves what it measured, and leaves nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from bench.load import Cheated, Generator, Round, acknowledge
+from bench.report import document, text
+from bench.servers import Server
+from tests.support.processes import PATIENCE_SECONDS, ROOT, clean_environment
+
+# Seconds for the smallest run of all on a busy machine.
+SMOKE_SECONDS = PATIENCE_SECONDS * 3
+
+
+def bench(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=SMOKE_SECONDS,
+        check=False,
+    )
+
+
+def test_the_smallest_run(tmp_path: Path) -> None:
+    smallest = ["--rounds", "1", "--seconds", "1", "--no-warm-up"]
+    done = bench(*smallest, "--directory", str(tmp_path), "--json", str(tmp_path / "all.json"))
+    assert done.returncode == 0, done.stderr
+    assert "| receiver, 64 connections / nginx, 64 connections |" in done.stdout
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert len(found["figures"]) == 7
+    assert all(figure["per_second"]["median"] > 0 for figure in found["figures"].values())
+    assert found["machine"]["cores"] == len(os.sched_getaffinity(0))
+    assert [file.name for file in tmp_path.iterdir()] == ["all.json"]
+
+
+def test_what_is_missing_is_named_in_one_line(tmp_path: Path) -> None:
+    """Daemons are found without a PATH that names them; wrk and taskset are not."""
+    done = bench(PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("apt-get install -y --no-install-recommends wrk util-linux")
+
+
+@pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--seconds", "x"]])
+def test_usage(arguments: list[str]) -> None:
+    assert bench(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(("stored", "sound"), [(99, False), (100, True), (104, True), (105, False)])
+def test_an_answer_without_a_row_is_cheating(
+    stored: int, sound: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: a server that says 200 and drops, and one that stores what nobody asked for."""
+    path = tmp_path / "receiver.db"
+    connection = apsw.Connection(str(path))
+    connection.execute("create table event(id integer)")
+
+    def run(*_: object) -> tuple[Round, int]:
+        connection.executemany("insert into event values (?)", [(number,) for number in range(stored)])
+        return Round(100.0, 0.5), 100
+
+    monkeypatch.setattr(Generator, "run", run)
+    server = Server(subprocess.Popen(["true"]), 0)
+    if sound:
+        assert acknowledge(Generator(1, None), server, 4, path).per_second == 100
+    else:
+        with pytest.raises(Cheated, match=f"100 were answered 200, and {stored} are stored"):
+            acknowledge(Generator(1, None), server, 4, path)
+    server.process.wait()
+    connection.close()
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    slow, fast = Round(10.0, 0.5), Round(100.0, 1.0)
+    rounds = {
+        "nginx, 64 connections": [fast, slow],
+        "nginx, 256 connections": [fast, fast],
+        "receiver, 64 connections": [slow, fast],
+        "receiver, 256 connections": [slow, slow],
+        "Flask, 64 connections": [slow, slow],
+        "sender, 1 endpoint": [slow, slow],
+        "sender, 100 endpoints": [slow, slow],
+    }
+    ratio = document({}, rounds)["ratios"]["receiver, 64 connections / nginx, 64 connections"]
+    assert ratio["rate"] == {"median": pytest.approx(5.05), "min": 0.1, "max": 10.0}
+    assert ratio["per_core_second"] == {"median": pytest.approx(2.6), "min": 0.2, "max": 5.0}
+    assert "| 5.050 | 0.100-10.000 |" in text({}, rounds)
