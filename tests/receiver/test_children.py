@@ -1,6 +1,7 @@
 """Handlers in processes of their own: whatever one does, its run ends, and the next one has a process again."""
 
 import asyncio
+import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -156,7 +157,7 @@ async def test_an_import_that_never_ends_is_given_up(tmp_path: Path, monkeypatch
 async def test_a_process_that_cannot_be_started_is_tried_again(
     runner: ChildRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = children.sys.executable
+    real = sys.executable
     monkeypatch.setattr("ombud.receiver.children.sys.executable", "/nowhere/python")
     assert await runner.run(call_of("works")) == Retry(
         "The handler's process could not be started (exit code None).", fault=Fault.LANE

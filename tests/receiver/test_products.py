@@ -81,7 +81,6 @@ async def test_each_product_event_calls_its_handler_once(desk: Desk, store: Stor
 
 async def test_what_comes_again_fires_again(desk: Desk, store: Store, calls: Calls, old: str) -> None:
     async with desk.acquainted():
-        await desk.tell("product.update", old)
         for amount in ("12.00", "10.00", "12.00"):
             store.price(old, amount)
             await desk.tell("product.update", old)
@@ -123,13 +122,12 @@ async def test_a_product_that_was_never_announced_is_new_when_it_changes(
 
 async def test_one_absence_is_no_deletion(desk: Desk, store: Store, calls: Calls, old: str) -> None:
     async with desk.acquainted():
-        await desk.tell("product.update", old)
         store.dials.next_answers.append(NOT_FOUND)
         await desk.tell("product.delete", old)
         store.dials.next_answers.append(NOT_FOUND)
         await desk.tell("product.update", old)
     assert calls.made == []
-    assert [state for _, state, _ in desk.arrivals()] == ["done"] * 3
+    assert [state for _, state, _ in desk.arrivals()] == ["done"] * 2
     assert (
         desk.rows("select absent_at from mirror where subject = :subject", subject=f"product/{old}")[0]["absent_at"]
         is None
@@ -153,7 +151,6 @@ async def test_without_the_control_nothing_is_deleted(
     desk: Desk, store: Store, calls: Calls, old: str, control: Answer
 ) -> None:
     async with desk.acquainted():
-        await desk.tell("product.update", old)
         store.dials.next_answers.extend([NOT_FOUND] * 10)
         store.dials.always = control
         await desk.hear("product.delete", old)
@@ -199,7 +196,6 @@ async def test_a_late_webhook_about_what_is_gone_is_no_trouble(
 
 async def test_what_was_gone_may_come_again(desk: Desk, store: Store, calls: Calls, old: str) -> None:
     async with desk.acquainted():
-        await desk.tell("product.update", old)
         for _ in range(2):
             store.dials.next_answers.extend([NOT_FOUND] * 2)
             await desk.tell("product.delete", old)
@@ -216,7 +212,6 @@ async def test_who_asked_for_deletions_alone_learns_what_is_gone(desk: Desk, sto
         gone.append((product.title, change.after is None))
 
     async with desk.acquainted():
-        await desk.tell("product.update", old)
         for _ in range(2):
             store.dials.next_answers.extend([NOT_FOUND] * 2)
             await desk.tell("product.delete", old)
@@ -246,6 +241,16 @@ async def test_a_change_from_before_the_first_look_is_told(desk: Desk, store: St
         await desk.settled()
         await desk.tell("product.update", old)
     assert calls.made == [("product.update", "12.00", "12.00")]
+
+
+@pytest.mark.parametrize(("seconds", "types"), [(0.0, ["product.update"]), (10.0, [])])
+async def test_a_webhook_may_have_been_on_its_way_at_the_first_look(
+    desk: Desk, store: Store, calls: Calls, old: str, seconds: float, types: list[str]
+) -> None:
+    async with desk.acquainted():
+        desk.clock.ahead_seconds = seconds
+        await desk.tell("product.update", old)
+    assert calls.types == types
 
 
 async def test_orders_do_not_wait_for_the_first_look(desk: Desk, store: Store) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -70,7 +69,7 @@ async def dies(order: Order) -> None:
 @inbox.on("order.done", timeout_seconds=3_600)
 async def spins_for_long(order: Order) -> None:
     """With a process of its own, which must not outlive it either."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(3600)")
     report("spins_for_long", order=order.id, child=child.pid)
     while True:
         pass

@@ -39,18 +39,22 @@ class ChildRunner:
         self._target = target
         self._handlers = handlers
         self._children: dict[str, _Child] = {}
+        # A child that was given up takes a moment to be gone.
+        self._ending: set[_Child] = set()
 
     async def run(self, call: Call) -> Outcome:
         """Run one call in its handler's child."""
         facts = self._handlers[call.handler]
         child = self._children.get(call.handler)
         if child is None or child.ended:
+            if child is not None:
+                self._ending = {one for one in self._ending if not one.gone} | {child}
             child = self._children[call.handler] = _Child([self._target, call.handler])
         return await child.run(call, facts.timeout_seconds)
 
     async def close(self) -> None:
         """End every child."""
-        await asyncio.gather(*(child.close() for child in self._children.values()))
+        await asyncio.gather(*(child.close() for child in [*self._children.values(), *self._ending]))
 
 
 class _Child:
@@ -68,7 +72,8 @@ class _Child:
     async def run(self, call: Call, timeout_seconds: float) -> Outcome:
         """Hand a call over and wait for its end; the time that the process takes to start is not the handler's."""
         number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
         writer = await asyncio.shield(self._ready)
         if writer is not None:
             writer.write(json.dumps({"number": number, "call": asdict(call)}).encode() + b"\n")
@@ -83,6 +88,11 @@ class _Child:
             self._end(Interrupted("interrupted: another run of this handler took too long"))
             self._kill()
             return Retry(f"The handler took longer than {timeout_seconds:g} seconds and was killed.", fault=Fault.LANE)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._life.done()
 
     async def close(self) -> None:
         """End the process, whatever it does."""

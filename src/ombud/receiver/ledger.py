@@ -43,7 +43,7 @@ class Seen:
     known_version: str | None
     hint: str
     baseline: bool = False  # nobody has looked since the shop's first look
-    before_baseline: bool = False  # the hint came before the first look, which may have found its change already
+    before_baseline: bool = False  # what the hint says may be what the first look has found already
 
 
 def order_telling(event_type: str, status: OrderStatus, version: str, told: Told) -> Telling | None:

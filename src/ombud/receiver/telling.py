@@ -15,6 +15,9 @@ from ombud.receiver.ledger import ORDER_EVENTS, Seen, Telling, Told, order_telli
 
 sql = read_queries("ombud.receiver")
 
+# Seconds that a webhook may take from the shop to here.
+WAY_SECONDS = 2.0
+
 PRODUCT_EVENTS = ("product.add", "product.update", "product.delete")
 
 
@@ -145,7 +148,7 @@ def _seen(look: Look, known: Known) -> Seen:
         known_version=known.version,
         hint=hint.type,
         baseline=baseline_at is not None,
-        before_baseline=baseline_at is not None and hint.created_at <= baseline_at,
+        before_baseline=baseline_at is not None and hint.created_at <= baseline_at + WAY_SECONDS * 1_000_000,
     )
 
 

@@ -1,0 +1,90 @@
+"""An inbox served by other processes: what they need, and how webhooks get there."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from ombud.db.sqlite import Database
+from ombud.wire import PARAMETER_OF
+from tests.receiver.reports import Reports
+from tests.receiver.store import KEY, Store
+from tests.receiver.world import TOKEN, once
+from tests.support.processes import PATIENCE_SECONDS, ROOT, Ombud
+
+
+def environment(folder: Path, store: Store, reports: Reports) -> dict[str, str]:
+    """What an app and `ombud` read: an inbox in that folder, for that shop, under which nothing waits."""
+    return reports.environment | {
+        "OMBUD_DATABASE_URL": f"sqlite:///{folder / 'inbox.db'}",
+        "OMBUD_TOKEN": TOKEN,
+        "OMBUD_API_URL": store.api_url,
+        "OMBUD_READS_PER_SECOND": "1000",
+        "OMBUD_RETRY_SECONDS": ",".join(["0.05"] * 100),
+        "QUICKBUTIK_API_KEY": KEY,
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def hook_of(ombud: Ombud) -> str:
+    return str(ombud.card["receiver"]).replace("<token>", TOKEN)
+
+
+class Hook:
+    """Sends webhooks and remembers how long each answer took."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = httpx2.Client(timeout=20.0)
+        self.seconds: list[float] = []
+
+    def hear(self, event_type: str, object_id: str) -> int:
+        began = time.monotonic()
+        answer = self._client.get(self._url, params={"event_type": event_type, PARAMETER_OF[event_type]: object_id})
+        self.seconds.append(time.monotonic() - began)
+        return answer.status_code
+
+    def hear_all(self, webhooks: Sequence[tuple[str, str]], senders: int = 8) -> None:
+        """Send many at once; every one is answered 200."""
+        shares = [webhooks[number::senders] for number in range(senders)]
+        refused: list[int] = []
+
+        def send(share: Sequence[tuple[str, str]]) -> None:
+            own = Hook(self._url)
+            refused.extend(status for one in share if (status := own.hear(*one)) != 200)
+            self.seconds.extend(own.seconds)
+            own.close()
+
+        threads = [threading.Thread(target=send, args=(share,)) for share in shares]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert refused == []
+        assert len(self.seconds) >= len(webhooks)
+
+    def share(self, of_hundred: int) -> float:
+        """Seconds within which that many of a hundred answers came."""
+        return sorted(self.seconds)[max(0, len(self.seconds) * of_hundred // 100 - 1)]
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@contextmanager
+def hooked(url: str) -> Iterator[Hook]:
+    hook = Hook(url)
+    yield hook
+    hook.close()
+
+
+def wait_until_settled(folder: Path) -> None:
+    """Wait until every arrival and every run of the inbox in that folder has ended."""
+    database = Database(folder / "inbox.db")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while left := database.read(lambda: once("select subject from delivery where state = 0 limit 5")):
+        assert time.monotonic() < deadline, left
+    database.close()
