@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx2
 
+from ombud.db.operation import Row
 from ombud.db.sqlite import Database
 from ombud.wire import PARAMETER_OF
 from tests.receiver.reports import Reports
@@ -81,10 +82,17 @@ def hooked(url: str) -> Iterator[Hook]:
     hook.close()
 
 
+def query(folder: Path, sql: str) -> list[Row]:
+    """Ask the database of the inbox in that folder."""
+    database = Database(folder / "inbox.db")
+    try:
+        return database.read(lambda: once(sql))
+    finally:
+        database.close()
+
+
 def wait_until_settled(folder: Path) -> None:
     """Wait until every arrival and every run of the inbox in that folder has ended."""
-    database = Database(folder / "inbox.db")
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while left := database.read(lambda: once("select subject from delivery where state = 0 limit 5")):
+    while left := query(folder, "select subject from delivery where state = 0 limit 5"):
         assert time.monotonic() < deadline, left
-    database.close()

@@ -161,7 +161,9 @@ def load_inbox(target: str) -> Inbox:
 
 
 def _said(error: BaseException) -> str:
-    """Return what went wrong in somebody's module, and where: the last line that was theirs."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+    """Return what went wrong in somebody's module, and in which line of it."""
+    ours = {__file__, importlib.__file__}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in ours]
+    theirs = [frame for frame in frames if not frame.filename.startswith("<frozen")]
+    place = f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})" if theirs else ""
     return f"{type(error).__name__}: {error}{place}"
