@@ -15,11 +15,10 @@ def run_shops_add(name: str, api_key_file: Path | None, database: str, *, as_jso
     if api_key_file is not None and not api_key_file.is_file():
         raise InvalidInput("--api-key-file", f"--api-key-file: there is no file {api_key_file}.")
     settings = settings_of_environment()
-    opened = open_database(database_url(database, settings))
+    receiver = Receiver(open_database(database_url(database, settings)), settings)
+    token, path = new_token(), None if api_key_file is None else str(api_key_file.absolute())
     try:
-        receiver = Receiver(opened, settings)
-        token, path = new_token(), None if api_key_file is None else str(api_key_file.absolute())
-        opened.write(lambda: add_shop(receiver.arrivals, name, token, path))
+        receiver.database.write(lambda: add_shop(receiver.arrivals, name, token, path))
     finally:
-        opened.close()
+        receiver.close()
     print(json.dumps({"name": name, "token": token}) if as_json else f"Its webhooks go to …/hooks/{token}")
