@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.receiver.reports import Reports, wait_for_end
-from tests.receiver.served import Hook, environment, hook_of, hooked
+from tests.receiver.served import Hook, environment, hook_of
 from tests.receiver.store import Store, run_store
 from tests.receiver.world import TOKEN
 from tests.support.processes import PATIENCE_SECONDS, Ombud, Ombuds
@@ -50,17 +50,17 @@ def test_webhooks_are_taken_and_a_neighbour_works_whatever_handlers_do(
 ) -> None:
     ombud = ombuds.start("receive", APP, "--port", "0", **settings)
     orders = [store.pay() for _ in range(20)]
-    with hooked(hook_of(ombud)) as hook:
-        hook.hear_all([("order.new", order_id) for order_id in orders])
-        for handler in UNRULY:
-            reports.wait(handler)
-        for _ in range(150):
-            assert hook.hear("order.new", orders[0]) == 200
-        for handler in UNRULY:
-            # Again, in a process of its own when the first one did not survive.
-            reports.wait(handler, 2)
-        done = reports.wait("works", len(orders))
-        say_acks(hook, "while seven handlers misbehave")
+    hook = Hook(hook_of(ombud))
+    hook.hear_all([("order.new", order_id) for order_id in orders])
+    for handler in UNRULY:
+        reports.wait(handler)
+    for _ in range(150):
+        assert hook.hear("order.new", orders[0]) == 200
+    for handler in UNRULY:
+        # Again, in a process of its own when the first one did not survive.
+        reports.wait(handler, 2)
+    done = reports.wait("works", len(orders))
+    say_acks(hook, "while seven handlers misbehave")
     assert sorted(one["order"] for one in done) == sorted(orders)
     assert len({one["pid"] for one in done}) == 1
     assert_ends(ombud, reports)
@@ -87,8 +87,8 @@ def working(ombuds: Ombuds, store: Store, reports: Reports, settings: dict[str, 
     work = ombuds.start("work", APP, **settings)
     order_id = store.pay()
     store.turn(order_id, "done")
-    with hooked(hook_of(taking)) as hook:
-        assert hook.hear("order.done", order_id) == 200
+    hook = Hook(hook_of(taking))
+    assert hook.hear("order.done", order_id) == 200
     # A neighbour of the same event works, and may print.
     reports.wait("spins_for_long")
     reports.wait("prints")
@@ -109,8 +109,8 @@ def test_no_process_outlives_a_kill_and_the_next_one_goes_on(
     for pid in processes(reports):
         wait_for_end(pid)
     order_id = store.pay()
-    with hooked(hook_of(taking)) as hook:
-        assert hook.hear("order.new", order_id) == 200
+    hook = Hook(hook_of(taking))
+    assert hook.hear("order.new", order_id) == 200
     ombuds.start("work", APP, **settings)
     # What was under way goes on as well, as what it was: the same order, the same key.
     first, again = reports.wait("spins_for_long", 2)
@@ -124,11 +124,11 @@ def test_a_second_worker_stands_by_and_takes_over(
     taking = ombuds.start("receive", APP, "--port", "0", "--no-work", **settings)
     workers = [ombuds.start("work", APP, **settings) for _ in range(2)]
     orders = [store.pay() for _ in workers]
-    with hooked(hook_of(taking)) as hook:
-        for order_id, worker in zip(orders, workers, strict=True):
-            assert hook.hear("order.new", order_id) == 200
-            reports.until(partial(was_handled, reports, order_id))
-            worker.kill()
+    hook = Hook(hook_of(taking))
+    for order_id, worker in zip(orders, workers, strict=True):
+        assert hook.hear("order.new", order_id) == 200
+        reports.until(partial(was_handled, reports, order_id))
+        worker.kill()
     # What a kill interrupts may come again, and then says so by its key.
     assert len({(one["order"], one["key"]) for one in reports.all("works")}) == len(orders)
 

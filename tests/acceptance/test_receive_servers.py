@@ -1,6 +1,5 @@
 """Inside other people's servers, with several processes: every webhook is taken, every change is told once."""
 
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -11,8 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from ombud.cli.servers import bind, url_of
 from tests.receiver.reports import Reports, wait_for_end
-from tests.receiver.served import environment, hooked, query, wait_until_settled
+from tests.receiver.served import Hook, environment, query, wait_until_settled
 from tests.receiver.store import Store, run_store
 from tests.receiver.world import TOKEN
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Ombuds, clean_environment
@@ -45,7 +45,7 @@ def settings(tmp_path: Path, store: Store, reports: Reports) -> dict[str, str]:
 @contextmanager
 def serving(command: Sequence[str], settings: dict[str, str]) -> Iterator[str]:
     """Run a server on a socket that is open already, so that its first request waits instead of failing."""
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
+    with bind("127.0.0.1", 0) as listening:
         arguments = [argument.format(fd=listening.fileno()) for argument in command]
         process = subprocess.Popen(
             [sys.executable, *arguments],
@@ -53,7 +53,7 @@ def serving(command: Sequence[str], settings: dict[str, str]) -> Iterator[str]:
             env=clean_environment(**settings),
             pass_fds=[listening.fileno()],
         )
-        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        base = url_of(listening)
         try:
             assert httpx2.get(base, timeout=PATIENCE_SECONDS).status_code in {200, 404}
             yield base
@@ -86,14 +86,14 @@ def test_four_processes_take_a_thousand_webhooks_and_one_works(
 def storm(url: str, store: Store, products: Sequence[str], folder: Path, arrivals: int = ARRIVALS) -> None:
     """Send many webhooks about a few things, and wait until nothing more comes of them."""
     orders = [store.pay() for _ in range(ORDERS)]
-    with hooked(url) as hook:
-        assert hook.hear("product.update", "101") == 200
-        # From here on the shop's products are known.
-        wait_until_settled(folder)
-        for product_id in products:
-            store.price(product_id, "11.00")
-        webhooks = [("order.new", order_id) for order_id in orders] + [("product.update", one) for one in products]
-        hook.hear_all((webhooks * (arrivals // len(webhooks) + 1))[:arrivals])
+    hook = Hook(url)
+    assert hook.hear("product.update", "101") == 200
+    # From here on the shop's products are known.
+    wait_until_settled(folder)
+    for product_id in products:
+        store.price(product_id, "11.00")
+    webhooks = [("order.new", order_id) for order_id in orders] + [("product.update", one) for one in products]
+    hook.hear_all((webhooks * (arrivals // len(webhooks) + 1))[:arrivals])
     wait_until_settled(folder)
     assert len(query(folder, "select 1 from event where box = 2 and fan_out = 1")) == arrivals + 1
 
@@ -133,9 +133,9 @@ def test_wsgi_under_the_standard_librarys_server(
     assert process.stdout is not None
     url = f"http://127.0.0.1:{process.stdout.readline().strip()}/{TOKEN}"
     order_id = store.pay()
-    with hooked(url) as hook:
-        assert hook.hear("order.new", order_id) == 200
-        assert httpx2.head(url).status_code == 405
+    hook = Hook(url)
+    assert hook.hear("order.new", order_id) == 200
+    assert httpx2.head(url).status_code == 405
     assert [one["order"] for one in reports.wait("ship")] == [order_id]
     process.terminate()
     process.wait(PATIENCE_SECONDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.receiver.reports import Reports
-from tests.receiver.served import environment, hook_of, hooked, wait_until_settled
+from tests.receiver.served import Hook, environment, hook_of, wait_until_settled
 from tests.receiver.store import KEY, Store, run_store
 from tests.receiver.world import TOKEN
 from tests.support.processes import Commands, Ombuds
@@ -103,8 +103,8 @@ def test_shops_of_one_inbox_have_tokens_and_keys_of_their_own(
     ombud = ombuds.start("receive", "tests.receiver.plain_app:inbox", "--port", "0", **settings)
     order_id = store.pay()
     for token in tokens.values():
-        with hooked(hook_of(ombud).replace(TOKEN, token)) as hook:
-            assert hook.hear("order.new", order_id) == 200
+        hook = Hook(hook_of(ombud).replace(TOKEN, token))
+        assert hook.hear("order.new", order_id) == 200
     [first] = reports.wait("ship")
     # What the other shop was told waits for its own key, which no other one stands in for.
     (commands.folder / "bad").write_text(f"{KEY}\n")
@@ -122,11 +122,11 @@ def test_a_shop_may_be_added_while_the_receiver_runs(
     product_id = store.client.create_product(title="Bowl", price="10.00")
     done = commands.run("shops", "add", "north", "--json", **settings)
     token = json.loads(done.out)["token"]
-    with hooked(hook_of(ombud).replace(TOKEN, token)) as hook:
-        assert hook.hear("product.update", "101") == 200
-        wait_until_settled(commands.folder)
-        store.price(product_id, "11.00")
-        assert hook.hear("product.update", product_id) == 200
+    hook = Hook(hook_of(ombud).replace(TOKEN, token))
+    assert hook.hear("product.update", "101") == 200
+    wait_until_settled(commands.folder)
+    store.price(product_id, "11.00")
+    assert hook.hear("product.update", product_id) == 200
     reports.until(lambda: any(one["product"] == product_id for one in reports.all("sync")))
     assert {one["event"] for one in reports.all("sync")} == {"product.update"}
 
@@ -136,10 +136,10 @@ def test_the_example_runs_as_it_stands(ombuds: Ombuds, store: Store, reports: Re
     ombud = ombuds.start("receive", "examples.app:inbox", "--port", "0", **settings)
     order_id = store.pay()
     product_id = store.client.create_product(title="Bowl", price="10.00", stock=7)
-    with hooked(hook_of(ombud)) as hook:
-        assert hook.hear("order.new", order_id) == 200
-        assert hook.hear("product.add", product_id) == 200
-        wait_until_settled(tmp_path)
+    hook = Hook(hook_of(ombud))
+    assert hook.hear("order.new", order_id) == 200
+    assert hook.hear("product.add", product_id) == 200
+    wait_until_settled(tmp_path)
     out = ombud.process.stdout
     assert out is not None
     lines = sorted(out.readline().decode() for _ in range(2))

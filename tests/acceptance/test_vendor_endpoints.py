@@ -27,7 +27,11 @@ class VendorEndpoint:
 
     def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.port = int(self._line())
+        port = self._line()
+        if not port:
+            self.close()
+            raise AssertionError(f"{command[0]} does not start")
+        self.port = int(port)
 
     def next(self) -> dict[str, Any]:
         seen: dict[str, Any] = json.loads(self._line())

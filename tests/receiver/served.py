@@ -1,12 +1,12 @@
 """An inbox served by other processes: what they need, and how webhooks get there."""
 
+import http.client
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-
-import httpx2
+from urllib.parse import urlsplit
 
 from ombud.db.operation import Row
 from ombud.db.sqlite import Database
@@ -35,18 +35,21 @@ def hook_of(ombud: Ombud) -> str:
 
 
 class Hook:
-    """Sends webhooks and remembers how long each answer took."""
+    """Sends webhooks, each on a connection of its own as the vendor may, and remembers how long each answer took."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._client = httpx2.Client(timeout=20.0)
+        self._url = urlsplit(url)
         self.seconds: list[float] = []
 
     def hear(self, event_type: str, object_id: str) -> int:
         began = time.monotonic()
-        answer = self._client.get(self._url, params={"event_type": event_type, PARAMETER_OF[event_type]: object_id})
+        with closing(http.client.HTTPConnection(self._url.netloc, timeout=PATIENCE_SECONDS)) as connection:
+            connection.request(
+                "GET", f"{self._url.path}?event_type={event_type}&{PARAMETER_OF[event_type]}={object_id}"
+            )
+            status = connection.getresponse().status
         self.seconds.append(time.monotonic() - began)
-        return answer.status_code
+        return status
 
     def hear_all(self, webhooks: Sequence[tuple[str, str]], senders: int = 8) -> None:
         """Send many at once; every one is answered 200."""
@@ -54,10 +57,7 @@ class Hook:
         refused: list[int] = []
 
         def send(share: Sequence[tuple[str, str]]) -> None:
-            own = Hook(self._url)
-            refused.extend(status for one in share if (status := own.hear(*one)) != 200)
-            self.seconds.extend(own.seconds)
-            own.close()
+            refused.extend(status for one in share if (status := self.hear(*one)) != 200)
 
         threads = [threading.Thread(target=send, args=(share,)) for share in shares]
         for thread in threads:
@@ -70,16 +70,6 @@ class Hook:
     def share(self, of_hundred: int) -> float:
         """Seconds within which that many of a hundred answers came."""
         return sorted(self.seconds)[max(0, len(self.seconds) * of_hundred // 100 - 1)]
-
-    def close(self) -> None:
-        self._client.close()
-
-
-@contextmanager
-def hooked(url: str) -> Iterator[Hook]:
-    hook = Hook(url)
-    yield hook
-    hook.close()
 
 
 def query(folder: Path, sql: str) -> list[Row]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ombud.cli.servers import bind, url_of
 from ombud.client import ShopClient
 from ombud.db.migrate import migrate
 from ombud.db.sqlite import Database
@@ -143,13 +143,13 @@ def run_store(folder: Path, **switches: Any) -> Iterator[Store]:
 @contextmanager
 def serve(app: Callable[..., Any], *, lifespan: Any = "off") -> Iterator[str]:
     """Serve an ASGI app from a thread; gives its URL."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+    listening = bind("127.0.0.1", 0)
     config = uvicorn.Config(app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield url_of(listening)
     finally:
         server.should_exit = True
         thread.join(PATIENCE_SECONDS)

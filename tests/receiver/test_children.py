@@ -64,30 +64,29 @@ TOO_LONG = Retry("The handler took longer than 0.5 seconds and was killed.", fau
 CUT = Retry("The handler took longer than 0.5 seconds.", fault=Fault.LANE)
 
 
-@pytest.mark.parametrize(
-    ("handler", "outcome"),
-    [
-        ("works", Done()),
-        ("raises", Retry("ValueError: 1")),
-        ("spins", TOO_LONG),
-        ("burns", TOO_LONG),
-        ("sleeps", TOO_LONG),
-        ("waits", CUT),
-        ("exits", Retry("The handler's process ended in the middle of the run (exit code 3).", fault=Fault.LANE)),
-        ("dies", Retry("The handler's process ended in the middle of the run (exit code -9).", fault=Fault.LANE)),
-    ],
-)
-async def test_every_run_ends(
-    runner: ChildRunner, reports: Reports, handler: str, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if handler != "waits":
-        monkeypatch.setattr(children, "GRACE_SECONDS", 0.1)
-    assert await runner.run(call_of(handler)) == outcome
-    first = reports.wait(handler)[0]["pid"]
-    if outcome == TOO_LONG or handler in {"exits", "dies"}:
-        wait_for_end(first)
-        assert await runner.run(call_of(handler, "2")) == outcome
-        assert reports.wait(handler, 2)[1]["pid"] != first
+ENDS: dict[str, Outcome] = {
+    "works": Done(),
+    "raises": Retry("ValueError: 1"),
+    "spins": TOO_LONG,
+    "burns": TOO_LONG,
+    "sleeps": TOO_LONG,
+    "waits": CUT,
+    "exits": Retry("The handler's process ended in the middle of the run (exit code 3).", fault=Fault.LANE),
+    "dies": Retry("The handler's process ended in the middle of the run (exit code -9).", fault=Fault.LANE),
+}
+# Whose process does not survive the run.
+FATAL = {"spins", "burns", "sleeps", "exits", "dies"}
+
+
+async def test_every_run_ends_and_the_next_one_has_a_process(runner: ChildRunner, reports: Reports) -> None:
+    for _ in range(2):
+        outcomes = await asyncio.gather(*(runner.run(call_of(handler)) for handler in ENDS))
+        assert dict(zip(ENDS, outcomes, strict=True)) == ENDS
+    for handler in ENDS:
+        first, second = (one["pid"] for one in reports.wait(handler, 2))
+        assert (first != second) == (handler in FATAL), handler
+        if handler in FATAL:
+            wait_for_end(first)
 
 
 async def test_a_run_with_others_in_its_process_is_not_blamed_for_them(
