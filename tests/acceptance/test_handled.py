@@ -28,7 +28,9 @@ class Handled:
     def lines(self) -> list[dict[str, Any]]:
         if not self._path.exists():
             return []
-        return [json.loads(line) for line in self._path.read_text().splitlines()]
+        # A line that is being written may be seen in part.
+        whole, _, _ = self._path.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def wait_for(self, handler: str, subject: str) -> dict[str, Any]:
         """The only line of a handler and subject, once it is there."""

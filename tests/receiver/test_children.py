@@ -70,7 +70,6 @@ ENDS: dict[str, Outcome] = {
     "spins": TOO_LONG,
     "burns": TOO_LONG,
     "sleeps": TOO_LONG,
-    "waits": CUT,
     "exits": Retry("The handler's process ended in the middle of the run (exit code 3).", fault=Fault.LANE),
     "dies": Retry("The handler's process ended in the middle of the run (exit code -9).", fault=Fault.LANE),
 }
@@ -87,6 +86,15 @@ async def test_every_run_ends_and_the_next_one_has_a_process(runner: ChildRunner
         assert (first != second) == (handler in FATAL), handler
         if handler in FATAL:
             wait_for_end(first)
+
+
+async def test_a_run_that_can_be_cut_leaves_its_process_alone(
+    runner: ChildRunner, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "GRACE_SECONDS", PATIENCE_SECONDS)
+    assert [await runner.run(call_of("waits")) for _ in range(2)] == [CUT, CUT]
+    first, second = (one["pid"] for one in reports.wait("waits", 2))
+    assert first == second
 
 
 async def test_a_run_with_others_in_its_process_is_not_blamed_for_them(
