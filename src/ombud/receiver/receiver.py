@@ -68,6 +68,10 @@ class Receiver:
 
     def check_keys(self) -> None:
         """Raise ConfigurationError when a shop's API cannot be read for want of a key."""
+        if self.settings.confirm == "none":
+            raise ConfigurationError(
+                "OMBUD_CONFIRM=none is not supported by this version. Remove it, and set an API key."
+            )
         for shop in self.database.read(list_shops):
             read_key(shop, self.settings)
 
