@@ -6,6 +6,7 @@ from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
 from ombud.db.sqlite import Database
 from ombud.db.writer import Writer
+from ombud.errors import ConfigurationError
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy, claim_node
 from ombud.mailbox.model import Box
