@@ -9,7 +9,7 @@ from tests.support.endpoint import Endpoint
 from tests.support.processes import Commands, clean_environment
 
 # Seconds, the best of some starts: what a person does not notice. Measured on two cores: 0.2.
-HELP_SECONDS = 0.6
+HELP_SECONDS = 0.3
 STARTS = 5
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.chain import WINDOW_CAP, campaign
 from tests.support.processes import Commands, Ombuds
 
-KILLS = int(os.environ.get("OMBUD_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("OMBUD_TEST_KILLS", "20"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # Enough for a broken build to be caught.
 CONTROL_KILLS = 5
