@@ -15,6 +15,7 @@ NODES = 1 << 10
 COUNTER_BITS = 12
 NODE_BITS = 10
 ID_LIMIT = 1 << 63
+_LAST_COUNTER = (1 << COUNTER_BITS) - 1
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = 13
@@ -32,19 +33,32 @@ class IdSource:
         self._clock = clock
         self._lock = threading.Lock()
         self._millisecond = 0
-        self._counter = 0
+        self._counter = _LAST_COUNTER
 
     def next(self) -> int:
         """Return an id greater than every earlier one of this source."""
+        return self.take(1)[0]
+
+    def take(self, amount: int) -> list[int]:
+        """Return that many ids, growing, each greater than every earlier one of this source."""
+        ids: list[int] = []
         with self._lock:
             now = self._clock() // 1000 - EPOCH_MILLISECONDS
             if now > self._millisecond:
-                self._millisecond, self._counter = now, 0
-            else:
-                self._counter += 1
-                if self._counter >> COUNTER_BITS:
-                    self._millisecond, self._counter = self._millisecond + 1, 0
-            return (self._millisecond << (NODE_BITS + COUNTER_BITS)) | self._node | self._counter
+                self._millisecond, self._counter = now, -1
+            while len(ids) < amount:
+                room = min(amount - len(ids), _LAST_COUNTER - self._counter)
+                first = (self._millisecond << (NODE_BITS + COUNTER_BITS)) | self._node
+                ids.extend(range(first + self._counter + 1, first + self._counter + 1 + room))
+                self._counter += room
+                if self._counter == _LAST_COUNTER and len(ids) < amount:
+                    self._millisecond, self._counter = self._millisecond + 1, -1
+        return ids
+
+
+def first_id_of(microseconds: int) -> int:
+    """Return the lowest id that can be made at that time (UTC microseconds) or later."""
+    return max(0, microseconds // 1000 - EPOCH_MILLISECONDS) << (NODE_BITS + COUNTER_BITS)
 
 
 def format_id(prefix: str, number: int) -> str:

@@ -1,21 +1,20 @@
-"""The mailbox's operations: append, lease, load, settle, release. Each is a generator that a database driver runs.
+"""What everybody may do with a mailbox: append, ring, pause, resume, replay. What a lane's owner does: lease, load, settle.
 
-The rules that keep them right are in docs/architecture.md. A side that uses a mailbox supplies one statement, `facts`:
-given `:lane_id` it returns one row about the lane's destination, whose column `closed` is null or the reason why
-nothing is to be done for it.
+Each operation is a generator that the driver of a database runs. The rules that keep them right are in
+docs/architecture.md. A side that uses a mailbox supplies one statement, `facts`: for each row `lane_id` it returns a row
+about the lane's destination, with that `lane_id` and `closed`: null, or the reason why nothing is to be done for it.
 """
 
-import random
-import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from ombud.db.operation import Operation, Row, Statement
+from ombud.db.operation import Afterwards, Operation, Statement
 from ombud.db.queries import read_queries
-from ombud.mailbox.ids import NODES, IdSource, format_id
-from ombud.mailbox.model import Box, Delivery, Done, Draft, Interrupted, Lane, Loaded, Result, State
-from ombud.mailbox.retry import Verdict, judge
+from ombud.mailbox.health import Care
+from ombud.mailbox.ids import NODES, IdSource
+from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank
+from ombud.mailbox.retry import Terms
 from ombud.settings import RETRY_SECONDS
 
 sql = read_queries("ombud.mailbox")
@@ -24,15 +23,8 @@ Clock = Callable[[], int]
 
 # Seconds that a lease lasts without a sign of life: three missed extensions and one long commit.
 LEASE_SECONDS = 30.0
-# Rows that one load of one lane may look at: enough distinct subjects to fill its window.
-LOAD_ROWS = 256
-# Deliveries that one step moves to `skipped`: one commit stays short.
-SKIP_ROWS = 1_000
-# Characters of a reason that are kept: what went wrong is said at its beginning.
-LONGEST_REASON = 1_000
-# The facts of a lane whose destination somebody deleted by hand, and the reason when it was an event.
-NO_DESTINATION = {"closed": "destination missing"}
-NO_EVENT = "event missing"
+# Microseconds of a day, by which rows are placed.
+DAY_MICROSECONDS = 86_400_000_000
 
 
 def claim_node() -> Operation[int]:
@@ -41,16 +33,75 @@ def claim_node() -> Operation[int]:
     return int(rows[0]["last"]) % NODES
 
 
+def open_day(day: int) -> Operation[None]:
+    """Have rows placed in that day (days since 1970) from now on; a day that is open already stays so."""
+    yield sql["make_day"], {"day": day}
+    yield sql["open_day"], {"day": day}
+
+
 @dataclass(frozen=True)
 class Policy:
-    """What differs between mailboxes.
+    """What differs between mailboxes. Spans are in seconds.
 
     `merging`: of the deliveries of one subject that nobody has started, the newest covers the others.
+    `deadline_seconds`: a delivery is not tried later than this, on a clock that stands still while its lane is closed.
     """
 
     retry_seconds: Sequence[float] = RETRY_SECONDS
+    deadline_seconds: float | None = None
     lease_seconds: float = LEASE_SECONDS
     merging: bool = False
+    care: Care = Care()
+    ages: Ages = Ages()
+
+    @property
+    def terms(self) -> Terms:
+        """How long a delivery is tried."""
+        return Terms(self.retry_seconds, self.deadline_seconds)
+
+    @property
+    def lease(self) -> int:
+        """A lease in microseconds."""
+        return round(self.lease_seconds * 1_000_000)
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What was committed for one lane."""
+
+    lane_id: int
+    deliveries: Sequence[Delivery] = ()
+
+
+class Bell(Protocol):
+    """Who hears, in this process, that something was committed for lanes. Called from any thread."""
+
+    def take(self) -> int | None:
+        """Return a token by which an append may lease idle lanes for this process, or None when there is no room."""
+
+    def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
+        """Hear which lanes were leased by such a token (rows of the lane)."""
+
+    def rung(self, lanes: list[Sequence[Any]], gifts: list[Sequence[Appended]]) -> None:
+        """Hear for which lanes something was committed; after `taken` of the same commit."""
+
+
+class WakeBell:
+    """Nobody performs in this process: whoever does elsewhere is woken."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def take(self) -> int | None:
+        """There is nobody who could start anything here."""
+        return None
+
+    def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
+        """Nothing is ever taken."""
+
+    def rung(self, _lanes: list[Sequence[Any]], _gifts: list[Sequence[Appended]]) -> None:
+        """Wake the others."""
+        self._wake()
 
 
 class Mailbox:
@@ -58,11 +109,13 @@ class Mailbox:
 
     def __init__(self, box: Box, facts: Statement, ids: IdSource, clock: Clock, policy: Policy = Policy()) -> None:
         self.box = box
+        self.facts = facts
         self.ids = ids
         self.clock = clock
-        self._facts = facts
-        self._policy = policy
-        self._lease_microseconds = round(policy.lease_seconds * 1_000_000)
+        self.policy = policy
+        self.bell: Bell = WakeBell(lambda: None)
+        # Hears, in the settle's transaction, how a lane was and how it is now.
+        self.on_health: Callable[[Lane, Health, Health], Operation[None]] | None = None
 
     def add_lane(self, shop_id: int, destination_id: int, slot: int = 0) -> Operation[int]:
         """Make a lane for a destination; returns its id."""
@@ -73,193 +126,58 @@ class Mailbox:
 
     def append(self, drafts: Sequence[Draft]) -> Operation[list[int]]:
         """Store events and one delivery for each of their lanes, and ring those lanes; returns the events' ids."""
-        now = self.clock()
-        events: list[Mapping[str, Any]] = []
-        deliveries: list[Mapping[str, Any]] = []
-        for draft in drafts:
-            event_id = self.ids.next()
-            shared = {"shop_id": draft.shop_id, "subject": draft.subject, "now": now}
-            events.append(
-                shared
-                | {
-                    "id": event_id,
-                    "box": self.box,
-                    "type": draft.type,
-                    "data": draft.data,
-                    "fan_out": len(draft.lane_ids),
-                }
-            )
-            deliveries += [shared | {"event_id": event_id, "lane_id": lane_id} for lane_id in draft.lane_ids]
-        yield sql["insert_event"], events
-        yield sql["insert_delivery"], deliveries
-        lane_ids = sorted({delivery["lane_id"] for delivery in deliveries})
-        yield sql["ring_lane"], [{"lane_id": lane_id, "now": now} for lane_id in lane_ids]
-        return [event["id"] for event in events]
-
-    def ring(self, lane_id: int) -> Operation[None]:
-        """Have someone look at the lane now, because its destination changed."""
-        yield sql["ring_lane"], {"lane_id": lane_id, "now": self.clock()}
-
-    def free_leases(self) -> Operation[None]:
-        """Make the lanes of dead performers due. Only for a performer that has just been elected."""
-        yield sql["free_leases"], {"box": self.box, "now": self.clock()}
-
-    def next_wake(self) -> Operation[int | None]:
-        """Return when the next lane must be looked at (UTC microseconds), or None."""
-        rows = yield sql["next_wake"], {"box": self.box}
-        wake_at: int | None = rows[0]["wake_at"]
-        return wake_at
-
-    def lease(self, lanes: int) -> Operation[list[Lane]]:
-        """Become the owner of up to that many lanes that are due."""
-        now = self.clock()
-        rows = yield (
-            sql["lease_lanes"],
-            {
-                "box": self.box,
-                "now": now,
-                "token": secrets.randbits(62),
-                "leased_until": now + self._lease_microseconds,
-                "lanes": lanes,
-            },
-        )
-        return [_lane(row) for row in rows]
-
-    def extend(self, lanes: Sequence[Lane]) -> Operation[None]:
-        """Keep lanes beyond the end of their lease."""
-        leased_until = self.clock() + self._lease_microseconds
-        values = [{"lane_id": lane.id, "token": lane.token, "leased_until": leased_until} for lane in lanes]
-        yield sql["extend_lease"], values
-
-    def load(self, lane: Lane, in_flight: Collection[Delivery]) -> Operation[Loaded]:
-        """Return what the lane's owner may start now: one delivery a subject, none of a subject in flight.
-
-        When the destination is closed, its pending deliveries are skipped instead, a thousand at a call; those in
-        flight keep what comes of them.
-        """
-        facts = next(iter((yield self._facts, {"lane_id": lane.id})), NO_DESTINATION)
-        if facts["closed"]:
-            flying = {delivery.event_id for delivery in in_flight}
-            rows = yield sql["pending"], {"lane_id": lane.id, "rows": SKIP_ROWS}
-            skipped = [row for row in rows if row["event_id"] not in flying]
-            yield sql["end_unstarted"], [_end(row, State.SKIPPED, facts["closed"]) for row in skipped]
-            return Loaded((), facts)
-        rows = yield sql["load_due"], {"lane_id": lane.id, "now": self.clock(), "rows": LOAD_ROWS}
-        yield sql["end_unstarted"], [_end(row, State.DEAD, NO_EVENT) for row in rows if row["type"] is None]
-        busy = {delivery.subject for delivery in in_flight}
-        by_subject: dict[str, list[Delivery]] = {}
-        for row in rows:
-            if row["type"] is not None and row["subject"] not in busy:
-                by_subject.setdefault(row["subject"], []).append(Delivery(**row))
-        if self._policy.merging:
-            yield sql["end_unstarted"], [row for group in by_subject.values() for row in _covered(group)]
-            return Loaded([_newest(group) for group in by_subject.values()], facts)
-        return Loaded([group[0] for group in by_subject.values()], facts)
-
-    def next_due(self, lane: Lane) -> Operation[int | None]:
-        """Return when the lane's next delivery that waits for its time is due (UTC microseconds), or None."""
-        rows = yield sql["next_due"], {"lane_id": lane.id, "now": self.clock()}
-        due_at: int | None = rows[0]["due_at"]
-        return due_at
-
-    def settle(self, lane: Lane, results: Sequence[Result]) -> Operation[bool]:
-        """Record tries and what becomes of their deliveries; returns whether the lane is still ours.
-
-        If the lease was lost, every try is recorded as late and decides nothing.
-        """
-        owned = bool((yield sql["fence"], {"lane_id": lane.id, "token": lane.token}))
-        verdicts = [self._judge(result) for result in results]
-        attempts = [
-            self._attempt(result, verdict, late=not owned) for result, verdict in zip(results, verdicts, strict=True)
-        ]
-        yield sql["insert_attempt"], attempts
-        if owned:
-            yield (
-                sql["settle_delivery"],
-                [_settlement(result, verdict) for result, verdict in zip(results, verdicts, strict=True)],
-            )
-            yield from _also(results)
-        return owned
-
-    def release(self, lane: Lane, window: int, failures: int) -> Operation[None]:
-        """Give the lane back; it wakes when its earliest pending delivery is due."""
+        if not drafts:
+            return []
+        ((day,),) = yield sql["newest_day"], {}, tuple
+        ids, box = self.ids.take(len(drafts)), int(self.box)
+        numbered = list(zip(ids, drafts, strict=True))
         yield (
-            sql["release_lane"],
-            {"lane_id": lane.id, "token": lane.token, "window": window, "failures": failures},
+            sql["insert_events"],
+            [(day, d.shop_id, id_, box, d.type, d.subject, d.data, len(d.lane_ids)) for id_, d in numbered],
         )
+        yield (
+            sql["insert_deliveries"],
+            [(day, d.shop_id, id_, lane_id, d.subject) for id_, d in numbered for lane_id in d.lane_ids],
+        )
+        yield from self._ring_for(day, numbered)
+        return ids
 
-    def _judge(self, result: Result) -> Verdict:
-        attempt, chance = result.delivery.attempts + 1, random.random()  # noqa: S311 - jitter
-        verdict = judge(result.outcome, attempt, self._policy.retry_seconds, self.clock(), chance)
-        return replace(verdict, reason=_storable(verdict.reason))
+    def ring(self, *lane_ids: int) -> Operation[None]:
+        """Have someone look at these lanes now, because their destination changed."""
+        yield from self._announce([Appended(lane_id) for lane_id in lane_ids])
 
-    def _attempt(self, result: Result, verdict: Verdict, *, late: bool) -> dict[str, Any]:
-        return _key(result.delivery) | {
-            "id": self.ids.next(),
-            "generation": result.delivery.generation,
-            "at": result.at,
-            "milliseconds": result.milliseconds,
-            "status": result.outcome.status,
-            "outcome": _word(result, verdict),
-            "reason": verdict.reason,
-            "late": int(late),
-        }
+    def pause(self, *lane_ids: int) -> Operation[None]:
+        """Start nothing more for these lanes until somebody resumes them; what waits stays."""
+        yield sql["pause_lanes"], [(lane_id,) for lane_id in lane_ids]
+        yield from self.ring(*lane_ids)
 
+    def resume(self, *lane_ids: int) -> Operation[None]:
+        """Look at these lanes again, now; also at one that was given up."""
+        yield sql["resume_lanes"], [(lane_id,) for lane_id in lane_ids]
+        yield from self.ring(*lane_ids)
 
-def _word(result: Result, verdict: Verdict) -> str:
-    if isinstance(result.outcome, Interrupted):
-        return "interrupted"
-    return "retry" if verdict.state is State.PENDING else verdict.state.name.lower()
+    def replay(self, deliveries: Iterable[tuple[int, int, int]], rank: Rank = Rank.REPLAY) -> Operation[int]:
+        """Perform deliveries (shop, event, lane) once more, behind what is live; returns how many were not pending."""
+        wanted = [(shop_id, event_id, lane_id, int(rank)) for shop_id, event_id, lane_id in deliveries]
+        opened = yield sql["replay_deliveries"], wanted, tuple
+        yield from self.ring(*sorted({lane_id for _, _, lane_id in opened}))
+        return len(opened)
 
+    def _ring_for(self, day: int, numbered: Sequence[tuple[int, Draft]]) -> Operation[None]:
+        token = self.bell.take()
+        if token is None:
+            lane_ids = {lane_id for _, draft in numbered for lane_id in draft.lane_ids}
+            yield from self._announce([Appended(lane_id) for lane_id in sorted(lane_ids)])
+            return
+        now = self.clock()
+        by_lane: dict[int, list[Delivery]] = {}
+        for id_, d in numbered:
+            for lane_id in d.lane_ids:
+                by_lane.setdefault(lane_id, []).append(
+                    Delivery(day, d.shop_id, id_, lane_id, d.type, d.subject, d.data, now, now, 0, 0, 0, now)
+                )
+        yield Afterwards(sql["hand_over"], [(lane_id, token, self.policy.lease) for lane_id in by_lane], self.bell.taken)
+        yield from self._announce([Appended(lane_id, found) for lane_id, found in by_lane.items()])
 
-def _newest(group: Sequence[Delivery]) -> Delivery:
-    return max(group, key=lambda delivery: delivery.event_id)
-
-
-def _covered(group: Sequence[Delivery]) -> list[dict[str, Any]]:
-    """Return what settles the older deliveries of a subject: none has started, so the newest stands for them all."""
-    newest = _newest(group)
-    reason = f"covered by {format_id('evt', newest.event_id)}"
-    return [_end(_key(delivery), State.SKIPPED, reason) for delivery in group if delivery is not newest]
-
-
-def _end(row: Row, state: State, reason: str) -> dict[str, Any]:
-    key = {name: row[name] for name in ("shop_id", "event_id", "lane_id")}
-    return key | {"state": state, "reason": reason}
-
-
-def _storable(reason: str | None) -> str | None:
-    """Return what of a reason can be kept: it may hold anything that a destination said."""
-    return reason and reason[:LONGEST_REASON].encode("utf-8", "replace").decode()
-
-
-def _also(results: Sequence[Result]) -> Operation[None]:
-    for result in results:
-        if isinstance(result.outcome, Done) and result.outcome.also is not None:
-            yield from result.outcome.also()
-
-
-def _settlement(result: Result, verdict: Verdict) -> dict[str, Any]:
-    return _key(result.delivery) | {
-        "attempts": result.delivery.attempts,
-        "generation": result.delivery.generation,
-        "state": verdict.state,
-        "due_at": verdict.due_at,
-        "reason": verdict.reason,
-        "counts": int(verdict.counts),
-    }
-
-
-def _key(delivery: Delivery) -> dict[str, Any]:
-    return {"shop_id": delivery.shop_id, "event_id": delivery.event_id, "lane_id": delivery.lane_id}
-
-
-def _lane(row: Row) -> Lane:
-    return Lane(
-        id=row["id"],
-        shop_id=row["shop_id"],
-        destination_id=row["destination_id"],
-        token=row["token"],
-        window=row["window_size"],
-        failures=row["failures"],
-    )
+    def _announce(self, appended: Sequence[Appended]) -> Operation[None]:
+        yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], self.bell.rung, appended)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ombud.db.operation import Make
 
@@ -28,6 +28,13 @@ class State(IntEnum):
     SKIPPED = 3
 
 
+class Rank(IntEnum):
+    """Who comes first within a lane: what is live, then what somebody replays."""
+
+    LIVE = 0
+    REPLAY = 1
+
+
 class Fault(StrEnum):
     """Whom a failure speaks against: everything behind the lane, or this delivery alone."""
 
@@ -35,7 +42,7 @@ class Fault(StrEnum):
     DELIVERY = "delivery"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Draft:
     """An event about to be stored, and the lanes that must hear of it."""
 
@@ -46,10 +53,14 @@ class Draft:
     data: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event for one lane, as loaded: due, not started, and owned by whoever loaded it."""
+class Delivery(NamedTuple):
+    """One event for one lane, as loaded: due, not started, and owned by whoever loaded it. Times are UTC microseconds.
 
+    `open_since` is on the lane's open clock, which stands still while the lane is closed. The order is that of the
+    statement `load_due`.
+    """
+
+    day: int
     shop_id: int
     event_id: int
     lane_id: int
@@ -58,20 +69,45 @@ class Delivery:
     data: str | None
     created_at: int
     due_at: int
+    rank: int
     attempts: int
     generation: int
+    open_since: int
 
 
-@dataclass(frozen=True)
+class Health(NamedTuple):
+    """How a lane's destination does; moved by health.after_try alone. The order is that of `keep_health`.
+
+    `closed_at`: since when it fails as a whole (UTC microseconds). `closed_time`: microseconds it was closed before.
+    `hold_until`: nobody tries earlier. `given_up_at`: nothing is tried until somebody resumes it.
+    """
+
+    window: int = 1
+    failures: int = 0
+    failed_subjects: str = ""
+    closed_at: int | None = None
+    closed_time: int = 0
+    probes: int = 0
+    warned: int = 0
+    given_up_at: int | None = None
+    hold_until: int = 0
+
+    def open_age(self, open_since: int, now: int) -> int:
+        """Return the microseconds that the lane was open since then, on its own clock."""
+        return (now if self.closed_at is None else self.closed_at) - self.closed_time - open_since
+
+
+@dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane whose lease this process holds."""
+    """A lane whose lease this process holds, as it was leased."""
 
     id: int
     shop_id: int
     destination_id: int
     token: int
-    window: int
-    failures: int
+    health: Health = Health()
+    crashes: int = 0
+    started: tuple[int, int] | None = None  # shop and event that were about to start when a worker died
 
 
 @dataclass(frozen=True)
@@ -86,7 +122,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Retry:
-    """Try again, `after` seconds from now, or when the schedule says."""
+    """Try again, `after` seconds from now, or when the schedule says.
+
+    With the lane's fault and `after`, the destination as a whole asks for that pause.
+    """
 
     reason: str
     after: float | None = None
@@ -122,14 +161,17 @@ class Interrupted:
 Outcome = Done | Retry | Dead | Skip | Interrupted
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One try at a delivery: when it began (UTC microseconds), how long it took, and its outcome."""
+class Result(NamedTuple):
+    """One try at a delivery: when it began (UTC microseconds), how long it took, and its outcome.
+
+    `open_age`: microseconds that the delivery had lived by then on its lane's open clock.
+    """
 
     delivery: Delivery
     at: int
     milliseconds: int
     outcome: Outcome
+    open_age: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,3 +180,13 @@ class Loaded:
 
     deliveries: Sequence[Delivery]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    cursor: tuple[int, int] = (0, 0)  # due_at and event id of the last live one that was read
+    more: bool = False  # there may be more that is due
+
+
+@dataclass(frozen=True)
+class Ages:
+    """How many days rows are kept: those of events that ended well, and of those with a failure."""
+
+    done_days: int = 3
+    failed_days: int = 30

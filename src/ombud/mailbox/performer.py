@@ -1,18 +1,15 @@
-"""Who performs: on SQLite one process for each box, elected by a file lock that the kernel frees when it dies.
+"""Who performs: on SQLite one process for each box, elected by a lock that the kernel frees when it dies; else everyone.
 
-Every process may append. The one that holds the lock works the lanes; the others stand by and wake it.
+Every process may append. The ones that hold the seat work the lanes; the others stand by and wake them.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
-from ombud.db.locks import FileLock
-from ombud.db.sqlite import Database, beside
-from ombud.db.wake import WakeListener, send_wake
-from ombud.db.writer import Writer
+from ombud.db.database import Database, Writer
+from ombud.mailbox.janitor import Janitor
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box
 from ombud.mailbox.worker import Perform, Worker
@@ -23,13 +20,13 @@ log = logging.getLogger("ombud.mailbox")
 ELECTION_SECONDS = 0.5
 
 
-def wake_performer(database: Database, box: Box) -> None:
-    """Tell the performer of a box, in whatever process it is, that something was committed."""
-    send_wake(_wake_path(database, box))
+def seat_name(box: Box) -> str:
+    """Return the name under which performers of a box are elected and woken."""
+    return box.name.lower()
 
 
 class Performer:
-    """Works the lanes of a mailbox as soon as, and as long as, this process is the elected one."""
+    """Works the lanes of a mailbox as soon as, and as long as, this process holds the seat."""
 
     def __init__(
         self, mailbox: Mailbox, writer: Writer, perform: Perform, prepare: Callable[[], Awaitable[None]] | None = None
@@ -42,25 +39,19 @@ class Performer:
         self._worker: Worker | None = None
         self._stopping = asyncio.Event()
 
-    def wake(self) -> None:
-        """Tell the performer, here or elsewhere, that something was committed. Call it on this event loop."""
-        if self._worker is not None:
-            self._worker.wake()
-        else:
-            wake_performer(self._writer.database, self._mailbox.box)
-
     async def run(self) -> None:
         """Stand by, perform when elected, and return after `stop`."""
-        lock = FileLock(beside(self._writer.database.path, f"{self._mailbox.box.name.lower()}.performer"))
+        seat = self._writer.database.seat(seat_name(self._mailbox.box))
         try:
             while not self._stopping.is_set():
-                if lock.try_acquire():
+                if seat.try_take():
                     await self._work()
                 else:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._stopping.wait(), ELECTION_SECONDS)
+                        async with asyncio.timeout(ELECTION_SECONDS):
+                            await self._stopping.wait()
         finally:
-            lock.close()
+            seat.close()
 
     def stop(self) -> None:
         """End `run`: what is in flight has a few seconds to finish. Call it on this event loop."""
@@ -71,29 +62,15 @@ class Performer:
     async def _work(self) -> None:
         if self._prepare is not None:
             await self._prepare()
-        self._worker = Worker(self._mailbox, self._writer, self._perform)
+        worker = self._worker = Worker(self._mailbox, self._writer, self._perform)
+        janitor = Janitor(self._writer, self._mailbox.clock, self._mailbox.policy.ages)
         if self._stopping.is_set():
-            self._worker.stop()
+            worker.stop()
+        sweeping = asyncio.create_task(janitor.run())
         try:
-            with self._listening(self._worker):
-                await self._worker.run()
+            with self._writer.database.listen(seat_name(self._mailbox.box), worker.wake):
+                await worker.run()
         finally:
             self._worker = None
-
-    @contextlib.contextmanager
-    def _listening(self, worker: Worker) -> Iterator[None]:
-        path = _wake_path(self._writer.database, self._mailbox.box)
-        try:
-            listener = WakeListener(path, worker.wake)
-        except OSError as error:
-            log.warning("other processes cannot wake this one, so it looks for their work: %s: %s", path, error)
-            yield
-            return
-        try:
-            yield
-        finally:
-            listener.close()
-
-
-def _wake_path(database: Database, box: Box) -> Path:
-    return beside(database.path, f"{box.name.lower()}.wake")
+            janitor.stop()
+            await sweeping

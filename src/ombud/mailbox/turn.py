@@ -1,54 +1,34 @@
-"""One turn of a worker as one transaction: settle what has ended, load what may start, release what is idle, lease."""
+"""One turn of a worker as one transaction: prove the leases, settle what has ended, load what may start, release, lease."""
 
-import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from ombud.db.operation import Operation
+from ombud.mailbox import lease as leases
+from ombud.mailbox.held import QUANTUM, HeldLane
+from ombud.mailbox.load import Wanted, load, next_due
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import Delivery, Lane, Loaded, Result
+from ombud.mailbox.model import NEVER, Health, Lane, Loaded, Result
+from ombud.mailbox.settle import blame, settle
+
+# Live deliveries that the first load of a lane reads, and replays beside them: its window may be small.
+FIRST_LOAD = 32
+FIRST_REPLAYS = 4
 
 
-@dataclass(eq=False)
-class HeldLane:
-    """A lane that this process owns, and what it does with it."""
-
-    lane: Lane
-    window: int
-    failures: int
-    extend_at: float  # on the monotonic clock, seconds
-    loaded_at: float = 0.0  # on the monotonic clock, seconds
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    ready: deque[Delivery] = field(default_factory=deque)
-    in_flight: dict[asyncio.Task[None], Delivery] = field(default_factory=dict)
-    results: list[Result] = field(default_factory=list)
-    stale: bool = False  # more may be due than was loaded
-    next_due: int | None = None  # UTC microseconds
-    lost: bool = False  # the lease went to somebody else; what is in flight is only recorded
-
-    @property
-    def hungry(self) -> bool:
-        """It may start more than it has loaded."""
-        return self.stale and not self.lost and not self.ready and len(self.in_flight) < self.window
-
-    @property
-    def idle(self) -> bool:
-        """Nothing of it is in flight or waits to start."""
-        return not self.ready and not self.in_flight
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Touch:
     """What a turn does with one held lane, as of the turn's start: the worker goes on while the turn is committed."""
 
     held: HeldLane
     results: Sequence[Result]
-    in_flight: Sequence[Delivery]
-    load: bool
-    idle: bool
+    wanted: Wanted | None
+    keeps: tuple[Health, Health] | None  # stored before, and now
     extend: bool
+    idle: bool
+    lingers: bool
+    asks_due: bool
+    careful: bool
 
 
 @dataclass
@@ -57,43 +37,110 @@ class TurnDone:
 
     lost: list[HeldLane] = field(default_factory=list)
     released: list[HeldLane] = field(default_factory=list)
-    loaded: list[tuple[HeldLane, Loaded, int | None]] = field(default_factory=list)
+    holds: list[tuple[HeldLane, int, int | None]] = field(default_factory=list)
+    loaded: list[tuple[HeldLane, Loaded]] = field(default_factory=list)
+    due: Mapping[int, int] = field(default_factory=dict)
     leased: list[tuple[Lane, Loaded]] = field(default_factory=list)
+    found: int = 0  # lanes that were due
+    wait: int | None = None  # microseconds until the next lane is due
 
 
-def take_turn(mailbox: Mailbox, touches: Sequence[Touch], lease: int) -> Operation[TurnDone]:
-    """Run the turn: the touched lanes first, so that the lanes leased after them come on top."""
+def take_turn(mailbox: Mailbox, touches: Sequence[Touch], lanes: int) -> Operation[TurnDone]:
+    """Run the turn, and lease up to that many lanes: the touched ones first, so that the new ones come on top."""
     done = TurnDone()
-    for touch in touches:
-        yield from _touch(mailbox, touch, done)
-    yield from mailbox.extend([touch.held.lane for touch in touches if touch.extend])
-    for lane in (yield from mailbox.lease(lease)):
-        loaded = yield from mailbox.load(lane, ())
-        if loaded.deliveries:
-            done.leased.append((lane, loaded))
-        else:
-            yield from mailbox.release(lane, lane.window, lane.failures)
+    owned = yield from _owned(touches, done)
+    yield from settle(mailbox, [result for touch in touches for result in touch.results], owned)
+    mine = [touch for touch in touches if touch.held.lane.id in owned]
+    yield from _keep(mailbox, mine)
+    loaded = yield from _load(mailbox, mine, done)
+    yield from _release([touch for touch in mine if touch.idle and not touch.lingers and not _found(touch, loaded)], done)
+    kept = [touch.held.lane.id for touch in mine if touch.asks_due and touch.held not in done.released]
+    done.due = yield from next_due(kept)
+    if lanes:
+        yield from _lease(mailbox, lanes, done)
     return done
 
 
-def _touch(mailbox: Mailbox, touch: Touch, done: TurnDone) -> Operation[None]:
-    held = touch.held
-    owned = yield from mailbox.settle(held.lane, touch.results)
-    if not owned:
-        done.lost.append(held)
-        return
-    if not touch.load:
-        return
-    loaded = yield from mailbox.load(held.lane, touch.in_flight)
-    if touch.idle and not loaded.deliveries:
-        yield from mailbox.release(held.lane, held.window, held.failures)
-        done.released.append(held)
-        return
-    next_due = None if loaded.deliveries else (yield from mailbox.next_due(held.lane))
-    done.loaded.append((held, loaded, next_due))
+def give_back(mailbox: Mailbox, touches: Sequence[Touch]) -> Operation[None]:
+    """Settle the last results of lanes and release those in which nothing runs any more."""
+    done = TurnDone()
+    owned = yield from _owned(touches, done)
+    yield from settle(mailbox, [result for touch in touches for result in touch.results], owned)
+    mine = [touch for touch in touches if touch.held.lane.id in owned]
+    yield from _keep(mailbox, mine)
+    yield from _release([touch for touch in mine if touch.idle], done)
 
 
-def give_back(mailbox: Mailbox, held: HeldLane) -> Operation[None]:
-    """Settle a lane's last results and release it, unless something in it still runs."""
-    if (yield from mailbox.settle(held.lane, list(held.results))) and not held.in_flight:
-        yield from mailbox.release(held.lane, held.window, held.failures)
+def _owned(touches: Sequence[Touch], done: TurnDone) -> Operation[set[int]]:
+    rows = yield from leases.fence([touch.held.lane for touch in touches])
+    for touch in touches:
+        row = rows.get(touch.held.lane.id)
+        if row is None:
+            done.lost.append(touch.held)
+        else:
+            done.holds.append((touch.held, row[1], row[2]))
+    return set(rows)
+
+
+def _keep(mailbox: Mailbox, mine: Sequence[Touch]) -> Operation[None]:
+    yield from leases.extend(mailbox, [touch.held.lane for touch in mine if touch.extend])
+    changed = [(touch, *touch.keeps) for touch in mine if touch.keeps is not None]
+    yield from leases.keep_health([(touch.held.lane, now, int(touch.careful)) for touch, _, now in changed])
+    if mailbox.on_health is not None:
+        for touch, before, now in changed:
+            yield from mailbox.on_health(touch.held.lane, before, now)
+
+
+def _load(mailbox: Mailbox, mine: Sequence[Touch], done: TurnDone) -> Operation[Mapping[int, Loaded]]:
+    # A lane that somebody has paused since is not loaded.
+    paused = {held.lane.id for held, hold_until, _ in done.holds if hold_until == NEVER}
+    hungry = [touch for touch in mine if touch.wanted is not None and touch.held.lane.id not in paused]
+    loaded = yield from load(mailbox, [touch.wanted for touch in hungry if touch.wanted is not None])
+    for touch in hungry:
+        lane, found = touch.held.lane, loaded[touch.held.lane.id]
+        if touch.careful:
+            found = yield from _carefully(lane, found)
+        done.loaded.append((touch.held, found))
+    return loaded
+
+
+def _found(touch: Touch, loaded: Mapping[int, Loaded]) -> bool:
+    found = loaded.get(touch.held.lane.id)
+    return found is not None and (bool(found.deliveries) or found.more)
+
+
+def _release(touches: Sequence[Touch], done: TurnDone) -> Operation[None]:
+    yield from leases.release([(touch.held.lane, touch.held.health) for touch in touches])
+    done.released += [touch.held for touch in touches]
+
+
+def _lease(mailbox: Mailbox, lanes: int, done: TurnDone) -> Operation[None]:
+    leased = yield from leases.lease(mailbox, lanes)
+    done.found = len(leased)
+    for lane in leased:
+        yield from blame(mailbox, lane)
+    loaded = yield from load(mailbox, [_first(lane) for lane in leased if lane.health.hold_until != NEVER])
+    empty = []
+    for lane in leased:
+        found = loaded.get(lane.id)
+        if found is None or not (found.deliveries or found.more):
+            empty.append((lane, lane.health))
+            continue
+        if lane.crashes:
+            found = yield from _carefully(lane, found)
+        done.leased.append((lane, found))
+    yield from leases.release(empty)
+    done.wait = yield from leases.next_wake(mailbox)
+
+
+def _first(lane: Lane) -> Wanted:
+    given_up = lane.health.given_up_at is not None
+    most = 1 if lane.crashes else min(QUANTUM, max(FIRST_LOAD, lane.health.window))
+    return Wanted(lane.id, most=most, replays=1 if lane.crashes else FIRST_REPLAYS, given_up=given_up)
+
+
+def _carefully(lane: Lane, found: Loaded) -> Operation[Loaded]:
+    """After a crash: one delivery at a time, and on record before it starts."""
+    for delivery in found.deliveries[:1]:
+        yield from leases.note_start(lane, delivery.shop_id, delivery.event_id)
+    return replace(found, deliveries=found.deliveries[:1], cursor=(0, 0), more=True)

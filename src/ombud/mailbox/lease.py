@@ -1,0 +1,80 @@
+"""Owning lanes: lease, prove, extend, release. Whoever holds the token of a lane's lease is its one owner."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ombud.db.operation import Afterwards, Operation
+from ombud.mailbox.mailbox import Mailbox, sql
+from ombud.mailbox.model import Health, Lane
+
+
+def new_token() -> int:
+    """Return what proves a lease: random, because a number that comes back would let a late owner in."""
+    return secrets.randbits(62)
+
+
+def next_wake(mailbox: Mailbox) -> Operation[int | None]:
+    """Return the microseconds until the next lane must be looked at, or None."""
+    rows = yield sql["next_wake"], {"box": mailbox.box}
+    wait: int | None = rows[0]["wait"]
+    return wait
+
+
+def free_leases(mailbox: Mailbox) -> Operation[None]:
+    """Make the lanes of dead performers due. Only for a performer that was elected as the only one of its box."""
+    yield sql["free_leases"], {"box": mailbox.box}
+
+
+def lease(mailbox: Mailbox, lanes: int) -> Operation[list[Lane]]:
+    """Become the owner of up to that many lanes that are due, those that have waited longest first."""
+    values = {"box": mailbox.box, "token": new_token(), "lease": mailbox.policy.lease, "lanes": lanes}
+    return [lane_of(row) for row in (yield sql["lease_lanes"], values, tuple)]
+
+
+def fence(lanes: Sequence[Lane]) -> Operation[Mapping[int, Sequence[Any]]]:
+    """Return which of these lanes are still mine, and lock them until the commit: id, hold_until, given_up_at.
+
+    The first thing of an owner's transaction. A condition on the token in each later statement would not do: it locks
+    nothing, and a thief that leased the lane meanwhile would load what this transaction is about to settle.
+    """
+    rows = yield sql["fence"], [(lane.id, lane.token) for lane in lanes], tuple
+    return {row[0]: row for row in rows}
+
+
+def extend(mailbox: Mailbox, lanes: Sequence[Lane]) -> Operation[None]:
+    """Keep lanes beyond the end of their lease."""
+    yield sql["extend_leases"], [(lane.id, lane.token, mailbox.policy.lease) for lane in lanes]
+
+
+def keep_health(lanes: Sequence[tuple[Lane, Health, int]]) -> Operation[None]:
+    """Store how owned lanes do; with each, the crashes that still count."""
+    yield sql["keep_health"], [(lane.id, lane.token, *health, crashes) for lane, health, crashes in lanes]
+
+
+def note_start(lane: Lane, shop_id: int, event_id: int) -> Operation[None]:
+    """Put on record what is about to start; for a lane whose last owner died."""
+    yield sql["note_start"], [(lane.id, lane.token, shop_id, event_id)]
+
+
+def release(lanes: Sequence[tuple[Lane, Health]]) -> Operation[None]:
+    """Give lanes back; each wakes when its earliest pending delivery is due."""
+    yield sql["release_lanes"], [(lane.id, lane.token, health.window, health.failures) for lane, health in lanes]
+    yield Afterwards(sql["recheck_lanes"], [(lane.id,) for lane, _ in lanes])
+
+
+def sweep() -> Operation[None]:
+    """Ring every lane that has pending work: closes the hole of a process that died between an append and its ring."""
+    lane_ids = yield sql["lanes_with_work"], {}, tuple
+    yield Afterwards(sql["ring_lanes"], lane_ids)
+
+
+def lane_of(row: Sequence[Any]) -> Lane:
+    """Return a leased lane from its row, as the statements that lease return it."""
+    (id_, shop_id, destination_id, token, window, failures, subjects, closed_at, closed_time, probes, warned) = row[:11]
+    crashes, hold_until, given_up_at, started_shop_id, started_event_id = row[11:]
+    health = Health(
+        window, failures, subjects, closed_at, closed_time, probes, warned, given_up_at, hold_until
+    )
+    started = None if started_event_id is None else (started_shop_id, started_event_id)
+    return Lane(id_, shop_id, destination_id, token, health, crashes, started)

@@ -1,0 +1,129 @@
+"""Loading: what the owner of lanes may start, with the facts of each lane's destination, in one transaction."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ombud.db.operation import Operation, Row
+from ombud.mailbox.ids import format_id
+from ombud.mailbox.mailbox import Mailbox, sql
+from ombud.mailbox.model import Delivery, Loaded, State
+
+# Deliveries that one load moves to `skipped` for one lane: one commit stays short.
+SKIP_ROWS = 1_000
+# The facts of a lane whose destination somebody deleted by hand, and the reason when it was an event.
+NO_DESTINATION = {"closed": "destination missing"}
+NO_EVENT = "event missing"
+# The reason when a lane was closed for so long that nothing is tried any more.
+GIVEN_UP = "given up: every try has failed for days"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the owner of a lane asks for.
+
+    `cursor`: due time and event id of the last live delivery that it has read. `most`: live deliveries, and `replays`
+    beside them. `known`: the events that it has loaded and not settled. `busy`: the subjects of those, where the newest
+    covers the others.
+    """
+
+    lane_id: int
+    cursor: tuple[int, int] = (0, 0)
+    most: int = 64
+    replays: int = 16
+    known: frozenset[int] = frozenset()
+    busy: frozenset[str] = frozenset()
+    given_up: bool = False
+
+
+def load(mailbox: Mailbox, wanted: Sequence[Wanted]) -> Operation[Mapping[int, Loaded]]:
+    """Return by lane what its owner may start now, oldest due first.
+
+    When a destination is closed, its lane's pending deliveries are skipped instead, a thousand at a call; those that the
+    owner has loaded already keep what comes of them.
+    """
+    facts = yield from facts_of(mailbox, [one.lane_id for one in wanted])
+    reasons = {one.lane_id: reason for one in wanted if (reason := _reason(one, facts[one.lane_id]))}
+    loaded = yield from _skip([one for one in wanted if one.lane_id in reasons], reasons, facts)
+    open_ones = [one for one in wanted if one.lane_id not in reasons]
+    rows = yield sql["load_due"], [(w.lane_id, 0, *w.cursor, w.most) for w in open_ones], Delivery._make
+    replays = yield sql["load_due"], [(w.lane_id, 1, 0, 0, w.replays) for w in open_ones if w.replays], Delivery._make
+    by_lane: dict[int, tuple[list[Delivery], list[Delivery]]] = {one.lane_id: ([], []) for one in open_ones}
+    for delivery in rows:
+        by_lane[delivery.lane_id][0].append(delivery)
+    for delivery in replays:
+        by_lane[delivery.lane_id][1].append(delivery)
+    for one in open_ones:
+        live, again = by_lane[one.lane_id]
+        loaded[one.lane_id] = yield from _startable(mailbox, one, live, again, facts[one.lane_id])
+    return loaded
+
+
+def facts_of(mailbox: Mailbox, lane_ids: Sequence[int]) -> Operation[Mapping[int, Row]]:
+    """Return the facts of the lanes' destinations, as of now."""
+    rows = yield mailbox.facts, [(lane_id,) for lane_id in lane_ids]
+    found: dict[int, Row] = {row["lane_id"]: row for row in rows}
+    return {lane_id: found.get(lane_id, NO_DESTINATION) for lane_id in lane_ids}
+
+
+def next_due(lane_ids: Sequence[int]) -> Operation[Mapping[int, int]]:
+    """Return by lane when its next delivery that waits for its time is due (UTC microseconds)."""
+    rows = yield sql["next_due"], [(lane_id,) for lane_id in lane_ids], tuple
+    return dict(rows)
+
+
+def end(row: Delivery | Sequence[Any], state: State, reason: str) -> tuple[Any, ...]:
+    """Return what ends a delivery without a try: its key, the state and the reason."""
+    return (*row[:4], int(state), reason)
+
+
+def _reason(wanted: Wanted, facts: Row) -> str | None:
+    closed: str | None = facts["closed"]
+    return closed or (GIVEN_UP if wanted.given_up else None)
+
+
+def _skip(
+    closed: Sequence[Wanted], reasons: Mapping[int, str], facts: Mapping[int, Row]
+) -> Operation[dict[int, Loaded]]:
+    rows = yield sql["pending_of_lanes"], [(one.lane_id, SKIP_ROWS + len(one.known)) for one in closed], tuple
+    known = {one.lane_id: one.known for one in closed}
+    skipped = [row for row in rows if row[2] not in known[row[3]]]
+    yield sql["end_unstarted"], [end(row, State.SKIPPED, reasons[row[3]]) for row in skipped]
+    ended = Counter(row[3] for row in skipped)
+    return {
+        one.lane_id: Loaded((), facts[one.lane_id], one.cursor, more=ended[one.lane_id] >= SKIP_ROWS) for one in closed
+    }
+
+
+def _startable(
+    mailbox: Mailbox, wanted: Wanted, live: Sequence[Delivery], again: Sequence[Delivery], facts: Row
+) -> Operation[Loaded]:
+    rows = [*live, *again]
+    if orphans := [row for row in rows if row.type is None]:
+        yield sql["end_unstarted"], [end(row, State.DEAD, NO_EVENT) for row in orphans]
+    found = [row for row in rows if row.event_id not in wanted.known and row.type is not None]
+    more = len(live) >= wanted.most
+    if mailbox.policy.merging:
+        # The cursor stays at the front: what is not loaded because its subject is busy must be found again.
+        return (yield from _merge([row for row in found if row.subject not in wanted.busy], facts, more=more))
+    cursor = (live[-1].due_at, live[-1].event_id) if live else wanted.cursor
+    return Loaded(found, facts, cursor, more)
+
+
+def _merge(rows: Iterable[Delivery], facts: Row, *, more: bool) -> Operation[Loaded]:
+    """Let the newest of each subject stand for the others: none of them has started."""
+    by_subject: dict[str, list[Delivery]] = {}
+    for row in rows:
+        by_subject.setdefault(row.subject, []).append(row)
+    newest = {subject: max(group, key=lambda row: row.event_id) for subject, group in by_subject.items()}
+    yield (
+        sql["end_unstarted"],
+        [
+            end(row, State.SKIPPED, f"covered by {format_id('evt', newest[subject].event_id)}")
+            for subject, group in by_subject.items()
+            for row in group
+            if row is not newest[subject]
+        ],
+    )
+    return Loaded(list(newest.values()), facts, more=more)

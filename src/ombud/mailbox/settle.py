@@ -1,0 +1,99 @@
+"""Settling: a try is put on record, and moves its delivery if its lane's lease is still held."""
+
+import random
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ombud.db.operation import Operation
+from ombud.mailbox.mailbox import Mailbox, sql
+from ombud.mailbox.model import Dead, Delivery, Done, Interrupted, Lane, Outcome, Result, Retry, State
+from ombud.mailbox.retry import Verdict, judge
+
+# Characters of a reason that are kept: what went wrong is said at its beginning.
+LONGEST_REASON = 1_000
+# Deaths of a worker during tries of one delivery, after which it is taken for the cause.
+CRASHES = 3
+CRASHED = "the process died during this try"
+
+
+def settle(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> Operation[None]:
+    """Record tries, and what becomes of the deliveries of lanes that this transaction has found to be its own.
+
+    A try whose lane was lost is recorded as late and decides nothing.
+    """
+    if not results:
+        return
+    now, terms = mailbox.clock(), mailbox.policy.terms
+    attempts, states = [], []
+    for id_, result in zip(mailbox.ids.take(len(results)), results, strict=True):
+        delivery, outcome = result.delivery, result.outcome
+        verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), result.open_age)  # noqa: S311
+        reason = verdict.reason and storable(verdict.reason)
+        late = delivery.lane_id not in owned
+        attempts.append(_attempt(id_, result, verdict, reason, late=late))
+        if not late:
+            states.append(_settlement(delivery, verdict, reason))
+    yield sql["insert_attempts"], attempts
+    yield sql["settle_deliveries"], states
+    for result in results:
+        if type(result.outcome) is Done and result.outcome.also is not None and result.delivery.lane_id in owned:
+            yield from result.outcome.also()
+
+
+def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
+    """Count a death of a worker against the delivery that was on record as started; after a few it is dead."""
+    if lane.started is None:
+        return
+    shop_id, event_id = lane.started
+    rows = yield sql["suspect"], {"shop_id": shop_id, "event_id": event_id, "lane_id": lane.id}, tuple
+    for *columns, crashes in rows:
+        delivery, now = Delivery._make(columns), mailbox.clock()
+        outcome: Outcome = Retry(CRASHED) if crashes + 1 < CRASHES else Dead(f"{CRASHED}, {CRASHES} times")
+        verdict = judge(outcome, delivery.attempts + 1, mailbox.policy.terms, now, random.random())  # noqa: S311
+        attempt = _attempt(mailbox.ids.next(), Result(delivery, now, 0, outcome), verdict, verdict.reason, late=False)
+        yield sql["insert_attempts"], [(*attempt[:9], "crashed", *attempt[10:])]
+        yield sql["settle_deliveries"], [_settlement(delivery, verdict, verdict.reason)]
+
+
+def storable(reason: str) -> str:
+    """Return what of a reason every database can keep: it may hold anything that a destination said."""
+    reason = reason[:LONGEST_REASON]
+    if reason.isascii() and "\0" not in reason:
+        return reason
+    return reason.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _attempt(id_: int, result: Result, verdict: Verdict, reason: str | None, *, late: bool) -> tuple[Any, ...]:
+    delivery, outcome = result.delivery, result.outcome
+    return (
+        delivery.day,
+        delivery.shop_id,
+        delivery.event_id,
+        delivery.lane_id,
+        id_,
+        delivery.generation,
+        result.at,
+        result.milliseconds,
+        outcome.status,
+        _WORDS[verdict.state] if type(outcome) is not Interrupted else "interrupted",
+        reason,
+        int(late),
+    )
+
+
+_WORDS = {State.PENDING: "retry", State.DONE: "done", State.DEAD: "dead", State.SKIPPED: "skipped"}
+
+
+def _settlement(delivery: Delivery, verdict: Verdict, reason: str | None) -> tuple[Any, ...]:
+    return (
+        delivery.day,
+        delivery.shop_id,
+        delivery.event_id,
+        delivery.lane_id,
+        delivery.attempts,
+        delivery.generation,
+        int(verdict.state),
+        verdict.due_at,
+        int(verdict.counts),
+        reason,
+    )
