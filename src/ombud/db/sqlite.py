@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import apsw
 
 from ombud.db.locks import FileLock
-from ombud.db.operation import Make, Operation, Row, Statement, Values
+from ombud.db.operation import Make, Operation, Row, Statement
 from ombud.errors import ConfigurationError, StorageUnavailable
 
 T = TypeVar("T")
@@ -222,7 +222,9 @@ class _Connection:
         try:
             step = next(operation)
             while True:
-                rows = self._rows(*step)
+                if not isinstance(step, tuple):
+                    raise TypeError(f"{step!r} is not a step that this database knows")
+                rows = self._rows(step[0], step[1])
                 step = operation.send(rows)
         except StopIteration as stop:
             value: T = stop.value
@@ -230,7 +232,7 @@ class _Connection:
         finally:
             operation.close()
 
-    def _rows(self, statement: Statement, values: Values | Sequence[Values]) -> list[Row]:
+    def _rows(self, statement: Statement, values: Any) -> list[Row]:
         if isinstance(values, Sequence):
             self._connection.executemany(statement.sql, values)
             return []
