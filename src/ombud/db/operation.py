@@ -57,10 +57,15 @@ class Afterwards:
     The rows that all of them name for one statement, which has a `-- rows:` header, are united, sorted and run once. On
     SQLite that is the end of the same transaction; on PostgreSQL a transaction of its own after the commit, which is
     lost if the process dies between the two. The step itself is answered with no rows at once.
+
+    `then` is called when all that is committed, once for each statement and `then`, with the rows that came back and
+    every `gift`; in the thread that committed, so it must not wait.
     """
 
     statement: Statement
     rows: Sequence[tuple[Any, ...]]
+    then: Callable[[list[Sequence[Any]], list[Any]], None] | None = None
+    gift: Any = None
 
     def __post_init__(self) -> None:
         if not self.statement.columns:

@@ -62,7 +62,7 @@ class Janitor:
             await self._delete_event_keys(day)
 
     async def _copy_forward(self, day: int, now: int) -> None:
-        after = (0, 0)
+        after = 0
         while not self._stopping.is_set():
             find = partial(retention.kept_of, day, self._ages, now, after)
             events = await asyncio.to_thread(self._writer.database.read, find)

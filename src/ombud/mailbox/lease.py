@@ -52,9 +52,9 @@ def keep_health(lanes: Sequence[tuple[Lane, Health, int]]) -> Operation[None]:
     yield sql["keep_health"], [(lane.id, lane.token, *health, crashes) for lane, health, crashes in lanes]
 
 
-def note_start(lane: Lane, shop_id: int, event_id: int) -> Operation[None]:
+def note_start(lane: Lane, event_id: int) -> Operation[None]:
     """Put on record what is about to start; for a lane whose last owner died."""
-    yield sql["note_start"], [(lane.id, lane.token, shop_id, event_id)]
+    yield sql["note_start"], [(lane.id, lane.token, event_id)]
 
 
 def release(lanes: Sequence[tuple[Lane, Health]]) -> Operation[None]:
@@ -72,9 +72,6 @@ def sweep() -> Operation[None]:
 def lane_of(row: Sequence[Any]) -> Lane:
     """Return a leased lane from its row, as the statements that lease return it."""
     (id_, shop_id, destination_id, token, window, failures, subjects, closed_at, closed_time, probes, warned) = row[:11]
-    crashes, hold_until, given_up_at, started_shop_id, started_event_id = row[11:]
-    health = Health(
-        window, failures, subjects, closed_at, closed_time, probes, warned, given_up_at, hold_until
-    )
-    started = None if started_event_id is None else (started_shop_id, started_event_id)
+    crashes, hold_until, given_up_at, started = row[11:]
+    health = Health(window, failures, subjects, closed_at, closed_time, probes, warned, given_up_at, hold_until)
     return Lane(id_, shop_id, destination_id, token, health, crashes, started)

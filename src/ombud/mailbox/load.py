@@ -73,9 +73,10 @@ def next_due(lane_ids: Sequence[int]) -> Operation[Mapping[int, int]]:
     return dict(rows)
 
 
-def end(row: Delivery | Sequence[Any], state: State, reason: str) -> tuple[Any, ...]:
-    """Return what ends a delivery without a try: its key, the state and the reason."""
-    return (*row[:4], int(state), reason)
+def end(key: Sequence[Any], state: State, reason: str) -> tuple[Any, ...]:
+    """Return what ends a delivery without a try: its key (day, event, lane), the state and the reason."""
+    day, event_id, lane_id = key
+    return (day, event_id, lane_id, int(state), reason)
 
 
 def _reason(wanted: Wanted, facts: Row) -> str | None:
@@ -88,9 +89,9 @@ def _skip(
 ) -> Operation[dict[int, Loaded]]:
     rows = yield sql["pending_of_lanes"], [(one.lane_id, SKIP_ROWS + len(one.known)) for one in closed], tuple
     known = {one.lane_id: one.known for one in closed}
-    skipped = [row for row in rows if row[2] not in known[row[3]]]
-    yield sql["end_unstarted"], [end(row, State.SKIPPED, reasons[row[3]]) for row in skipped]
-    ended = Counter(row[3] for row in skipped)
+    skipped = [row for row in rows if row[1] not in known[row[2]]]
+    yield sql["end_unstarted"], [end(row, State.SKIPPED, reasons[row[2]]) for row in skipped]
+    ended = Counter(row[2] for row in skipped)
     return {
         one.lane_id: Loaded((), facts[one.lane_id], one.cursor, more=ended[one.lane_id] >= SKIP_ROWS) for one in closed
     }
@@ -101,7 +102,7 @@ def _startable(
 ) -> Operation[Loaded]:
     rows = [*live, *again]
     if orphans := [row for row in rows if row.type is None]:
-        yield sql["end_unstarted"], [end(row, State.DEAD, NO_EVENT) for row in orphans]
+        yield sql["end_unstarted"], [end(row.key, State.DEAD, NO_EVENT) for row in orphans]
     found = [row for row in rows if row.event_id not in wanted.known and row.type is not None]
     more = len(live) >= wanted.most
     if mailbox.policy.merging:
@@ -120,7 +121,7 @@ def _merge(rows: Iterable[Delivery], facts: Row, *, more: bool) -> Operation[Loa
     yield (
         sql["end_unstarted"],
         [
-            end(row, State.SKIPPED, f"covered by {format_id('evt', newest[subject].event_id)}")
+            end(row.key, State.SKIPPED, f"covered by {format_id('evt', newest[subject].event_id)}")
             for subject, group in by_subject.items()
             for row in group
             if row is not newest[subject]

@@ -79,6 +79,9 @@ class Bell(Protocol):
     def take(self) -> int | None:
         """Return a token by which an append may lease idle lanes for this process, or None when there is no room."""
 
+    def holds(self, lane_id: int) -> bool:
+        """Return whether this process owns the lane already, as far as it knows."""
+
     def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
         """Hear which lanes were leased by such a token (rows of the lane)."""
 
@@ -95,6 +98,10 @@ class WakeBell:
     def take(self) -> int | None:
         """There is nobody who could start anything here."""
         return None
+
+    def holds(self, _lane_id: int) -> bool:
+        """Nothing is ever held."""
+        return False
 
     def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
         """Nothing is ever taken."""
@@ -156,11 +163,11 @@ class Mailbox:
         yield sql["resume_lanes"], [(lane_id,) for lane_id in lane_ids]
         yield from self.ring(*lane_ids)
 
-    def replay(self, deliveries: Iterable[tuple[int, int, int]], rank: Rank = Rank.REPLAY) -> Operation[int]:
-        """Perform deliveries (shop, event, lane) once more, behind what is live; returns how many were not pending."""
-        wanted = [(shop_id, event_id, lane_id, int(rank)) for shop_id, event_id, lane_id in deliveries]
+    def replay(self, deliveries: Iterable[tuple[int, int]], rank: Rank = Rank.REPLAY) -> Operation[int]:
+        """Perform deliveries (event, lane) once more, behind what is live; returns how many were not pending."""
+        wanted = [(event_id, lane_id, int(rank)) for event_id, lane_id in deliveries]
         opened = yield sql["replay_deliveries"], wanted, tuple
-        yield from self.ring(*sorted({lane_id for _, _, lane_id in opened}))
+        yield from self.ring(*sorted({lane_id for _, lane_id in opened}))
         return len(opened)
 
     def _ring_for(self, day: int, numbered: Sequence[tuple[int, Draft]]) -> Operation[None]:
@@ -174,9 +181,10 @@ class Mailbox:
         for id_, d in numbered:
             for lane_id in d.lane_ids:
                 by_lane.setdefault(lane_id, []).append(
-                    Delivery(day, d.shop_id, id_, lane_id, d.type, d.subject, d.data, now, now, 0, 0, 0, now)
+                    Delivery(day, d.shop_id, id_, lane_id, d.type, d.subject, d.data, now, now, 0, 0, 0, None)
                 )
-        yield Afterwards(sql["hand_over"], [(lane_id, token, self.policy.lease) for lane_id in by_lane], self.bell.taken)
+        idle = [(lane_id, token, self.policy.lease) for lane_id in by_lane if not self.bell.holds(lane_id)]
+        yield Afterwards(sql["hand_over"], idle, self.bell.taken)
         yield from self._announce([Appended(lane_id, found) for lane_id, found in by_lane.items()])
 
     def _announce(self, appended: Sequence[Appended]) -> Operation[None]:

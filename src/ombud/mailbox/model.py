@@ -56,8 +56,7 @@ class Draft:
 class Delivery(NamedTuple):
     """One event for one lane, as loaded: due, not started, and owned by whoever loaded it. Times are UTC microseconds.
 
-    `open_since` is on the lane's open clock, which stands still while the lane is closed. The order is that of the
-    statement `load_due`.
+    `open_since`: when it was first tried, on its lane's open clock; None before. The order is that of `load_due`.
     """
 
     day: int
@@ -72,7 +71,12 @@ class Delivery(NamedTuple):
     rank: int
     attempts: int
     generation: int
-    open_since: int
+    open_since: int | None
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Day, event and lane."""
+        return (self.day, self.event_id, self.lane_id)
 
 
 class Health(NamedTuple):
@@ -92,9 +96,9 @@ class Health(NamedTuple):
     given_up_at: int | None = None
     hold_until: int = 0
 
-    def open_age(self, open_since: int, now: int) -> int:
-        """Return the microseconds that the lane was open since then, on its own clock."""
-        return (now if self.closed_at is None else self.closed_at) - self.closed_time - open_since
+    def open_time(self, now: int) -> int:
+        """Return the lane's open clock at that time: it stands still while the lane is closed."""
+        return (now if self.closed_at is None else self.closed_at) - self.closed_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class Lane:
     token: int
     health: Health = Health()
     crashes: int = 0
-    started: tuple[int, int] | None = None  # shop and event that were about to start when a worker died
+    started: int | None = None  # the event that was about to start when a worker died
 
 
 @dataclass(frozen=True)
@@ -164,14 +168,14 @@ Outcome = Done | Retry | Dead | Skip | Interrupted
 class Result(NamedTuple):
     """One try at a delivery: when it began (UTC microseconds), how long it took, and its outcome.
 
-    `open_age`: microseconds that the delivery had lived by then on its lane's open clock.
+    `open_time`: its lane's open clock then.
     """
 
     delivery: Delivery
     at: int
     milliseconds: int
     outcome: Outcome
-    open_age: int = 0
+    open_time: int = 0
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,12 @@ select r.day, r.shop_id, r.id, r.box, r.type, r.subject, r.data, :now, r.fan_out
 
 -- name: insert_deliveries
 -- rows: day bigint, shop_id bigint, event_id bigint, lane_id bigint, subject text
--- The work: due at once. `open_since` is on a clock that stands still while the lane is closed.
-insert into delivery(day, shop_id, event_id, lane_id, subject, due_at, open_since)
-values (:day, :shop_id, :event_id, :lane_id, :subject, :now,
-  coalesce((select coalesce(closed_at, :now) - closed_time from lane where id = :lane_id), :now));
+-- The work: due at once.
+insert into delivery(day, shop_id, event_id, lane_id, subject, due_at)
+values (:day, :shop_id, :event_id, :lane_id, :subject, :now);
 -- postgres:
-insert into delivery(day, shop_id, event_id, lane_id, subject, due_at, open_since)
-select r.day, r.shop_id, r.event_id, r.lane_id, r.subject, :now, coalesce(l.closed_at, :now) - coalesce(l.closed_time, 0)
-from {rows} r left join lane l on l.id = r.lane_id;
+insert into delivery(day, shop_id, event_id, lane_id, subject, due_at)
+select r.day, r.shop_id, r.event_id, r.lane_id, r.subject, :now from {rows} r;
 
 -- Ring: after the commit of the append, in a snapshot that sees it -------------------------------------------------
 
@@ -45,7 +43,7 @@ update lane set lease_token = :token, wake_at = :now + :lease,
   window_size = case when rested_at < :now - 3600000000 then {least}(window_size, 2) else window_size end
 where id = :lane_id and lease_token is null and wake_at > :now and hold_until <= :now and closed_at is null
 returning id, shop_id, destination_id, lease_token, window_size, failures, failed_subjects, closed_at, closed_time, probes,
-  warned, crashes, hold_until, given_up_at, started_shop_id, started_event_id;
+  warned, crashes, hold_until, given_up_at, started_event_id;
 -- postgres:
 with taken as (
   select l.id, r.token, r.lease from {rows} r join lane l on l.id = r.lane_id
@@ -56,7 +54,7 @@ update lane l set lease_token = t.token, wake_at = :now + t.lease,
   window_size = case when l.rested_at < :now - 3600000000 then least(l.window_size, 2) else l.window_size end
 from taken t where l.id = t.id
 returning l.id, l.shop_id, l.destination_id, l.lease_token, l.window_size, l.failures, l.failed_subjects, l.closed_at,
-  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_shop_id, l.started_event_id;
+  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id;
 
 -- name: ring_lanes
 -- rows: lane_id bigint
@@ -87,7 +85,7 @@ where id in (
   order by wake_at limit :lanes
 )
 returning id, shop_id, destination_id, lease_token, window_size, failures, failed_subjects, closed_at, closed_time, probes,
-  warned, crashes, hold_until, given_up_at, started_shop_id, started_event_id;
+  warned, crashes, hold_until, given_up_at, started_event_id;
 -- postgres:
 with due as (
   select id from lane where box = :box and wake_at <= :now and wake_at < 4611686018427387904
@@ -98,7 +96,7 @@ update lane l set lease_token = :token, wake_at = :now + :lease,
   window_size = case when l.rested_at < :now - 3600000000 then least(l.window_size, 2) else l.window_size end
 from due where l.id = due.id
 returning l.id, l.shop_id, l.destination_id, l.lease_token, l.window_size, l.failures, l.failed_subjects, l.closed_at,
-  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_shop_id, l.started_event_id;
+  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id;
 
 -- name: free_leases
 -- A newly elected performer is the only one of its box, so every lease it finds belongs to a dead process.
@@ -127,7 +125,7 @@ update lane l set wake_at = :now + r.lease from {rows} r where l.id = r.lane_id 
 -- Due, oldest first, beyond the cursor. An event that somebody deleted by hand has no type.
 select d.day, d.shop_id, d.event_id, d.lane_id, e.type, d.subject, e.data, e.created_at, d.due_at, d.rank, d.attempts,
   d.generation, d.open_since
-from delivery d left join event e on e.day = d.day and e.shop_id = d.shop_id and e.id = d.event_id
+from delivery d left join event e on e.day = d.day and e.id = d.event_id
 where d.lane_id = :lane_id and d.state = 0 and d.rank = :rank and d.due_at <= :now
   and (d.due_at, d.event_id) > (:after_due, :after_event)
 order by d.due_at, d.event_id limit :most;
@@ -139,7 +137,7 @@ from {rows} r cross join lateral (
   where x.lane_id = r.lane_id and x.state = 0 and x.rank = r.rank and x.due_at <= :now
     and (x.due_at, x.event_id) > (r.after_due, r.after_event)
   order by x.due_at, x.event_id limit r.most
-) d left join event e on e.day = d.day and e.shop_id = d.shop_id and e.id = d.event_id;
+) d left join event e on e.day = d.day and e.id = d.event_id;
 
 -- name: next_due
 -- rows: lane_id bigint
@@ -158,38 +156,37 @@ select r.lane_id, d.due_at from {rows} r cross join lateral (
 -- name: pending_of_lanes
 -- rows: lane_id bigint, most bigint
 -- What still waits in a lane whose destination is gone or switched off.
-select day, shop_id, event_id, lane_id from delivery where lane_id = :lane_id and state = 0 limit :most;
+select day, event_id, lane_id from delivery where lane_id = :lane_id and state = 0 limit :most;
 -- postgres:
-select d.day, d.shop_id, d.event_id, d.lane_id from {rows} r cross join lateral (
-  select day, shop_id, event_id, lane_id from delivery x where x.lane_id = r.lane_id and x.state = 0 limit r.most
+select d.day, d.event_id, d.lane_id from {rows} r cross join lateral (
+  select day, event_id, lane_id from delivery x where x.lane_id = r.lane_id and x.state = 0 limit r.most
 ) d;
 
 -- name: end_unstarted
--- rows: day bigint, shop_id bigint, event_id bigint, lane_id bigint, state bigint, reason text
+-- rows: day bigint, event_id bigint, lane_id bigint, state bigint, reason text
 -- A delivery ends without a try: its destination is closed, or a newer one of the same subject stands for it.
 update delivery set state = :state, reason = :reason
-where day = :day and shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id and state = 0;
+where day = :day and event_id = :event_id and lane_id = :lane_id and state = 0;
 -- postgres:
 update delivery d set state = r.state, reason = r.reason from {rows} r
-where d.day = r.day and d.shop_id = r.shop_id and d.event_id = r.event_id
-  and d.lane_id = r.lane_id and d.state = 0;
+where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state = 0;
 
 -- name: note_start
--- rows: lane_id bigint, token bigint, shop_id bigint, event_id bigint
+-- rows: lane_id bigint, token bigint, event_id bigint
 -- Careful mode, after a crash: what is about to start, on record before it does.
-update lane set started_shop_id = :shop_id, started_event_id = :event_id where id = :lane_id and lease_token = :token;
+update lane set started_event_id = :event_id where id = :lane_id and lease_token = :token;
 -- postgres:
-update lane l set started_shop_id = r.shop_id, started_event_id = r.event_id from {rows} r
+update lane l set started_event_id = r.event_id from {rows} r
 where l.id = r.lane_id and l.lease_token = r.token;
 
 -- name: suspect
 -- The delivery that was on record as started when its worker died, and how often that has happened to it.
 select d.day, d.shop_id, d.event_id, d.lane_id, e.type, d.subject, e.data, e.created_at, d.due_at, d.rank, d.attempts,
   d.generation, d.open_since,
-  (select count(*) from attempt a where a.day = d.day and a.shop_id = d.shop_id and a.event_id = d.event_id
+  (select count(*) from attempt a where a.day = d.day and a.event_id = d.event_id
     and a.lane_id = d.lane_id and a.generation = d.generation and a.outcome = 'crashed') as crashes
-from delivery d left join event e on e.day = d.day and e.shop_id = d.shop_id and e.id = d.event_id
-where d.day in (select day from day) and d.shop_id = :shop_id and d.event_id = :event_id and d.lane_id = :lane_id
+from delivery d left join event e on e.day = d.day and e.id = d.event_id
+where d.day in (select day from day) and d.event_id = :event_id and d.lane_id = :lane_id
   and d.state = 0;
 
 -- Settle: what came of a try ---------------------------------------------------------------------------------------
@@ -206,16 +203,17 @@ select r.day, r.shop_id, r.event_id, r.lane_id, r.id, r.generation, r.at, r.mill
 from {rows} r;
 
 -- name: settle_deliveries
--- rows: day bigint, shop_id bigint, event_id bigint, lane_id bigint, attempts bigint, generation bigint, state bigint, due_at bigint, counts bigint, reason text
+-- rows: day bigint, event_id bigint, lane_id bigint, attempts bigint, generation bigint, state bigint, due_at bigint, counts bigint, open_since bigint, reason text
 -- The state after a try, unless something else has moved the delivery since it was loaded.
-update delivery set state = :state, due_at = :due_at, attempts = attempts + :counts, reason = :reason
-where day = :day and shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id
+update delivery set state = :state, due_at = :due_at, attempts = attempts + :counts, open_since = :open_since,
+  reason = :reason
+where day = :day and event_id = :event_id and lane_id = :lane_id
   and state = 0 and attempts = :attempts and generation = :generation;
 -- postgres:
-update delivery d set state = r.state, due_at = r.due_at, attempts = d.attempts + r.counts, reason = r.reason
+update delivery d set state = r.state, due_at = r.due_at, attempts = d.attempts + r.counts, open_since = r.open_since,
+  reason = r.reason
 from {rows} r
-where d.day = r.day and d.shop_id = r.shop_id and d.event_id = r.event_id
-  and d.lane_id = r.lane_id and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation;
+where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation;
 
 -- name: keep_health
 -- rows: lane_id bigint, token bigint, window_size bigint, failures bigint, failed_subjects text, closed_at bigint, closed_time bigint, probes bigint, warned bigint, given_up_at bigint, hold_until bigint, crashes bigint
@@ -301,12 +299,12 @@ update lane set hold_until = 0, given_up_at = null, warned = 0,
 where id = :lane_id;
 
 -- name: replay_deliveries
--- rows: shop_id bigint, event_id bigint, lane_id bigint, rank bigint
+-- rows: event_id bigint, lane_id bigint, rank bigint
 -- The same delivery once more: a new generation, behind what is live. One that is still pending is left alone.
 update delivery set state = 0, rank = :rank, due_at = :now, attempts = 0, generation = generation + 1, reason = null,
-  open_since = coalesce((select coalesce(closed_at, :now) - closed_time from lane where id = :lane_id), :now)
-where day in (select day from day) and shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id and state > 0
-returning shop_id, event_id, lane_id;
+  open_since = null
+where day in (select day from day) and event_id = :event_id and lane_id = :lane_id and state > 0
+returning event_id, lane_id;
 
 -- Chores -----------------------------------------------------------------------------------------------------------
 
@@ -339,24 +337,24 @@ select open_day(:day);
 select day from day order by day;
 
 -- name: kept_of_day
--- rows: day bigint, failed_since bigint, after_shop bigint, after_event bigint, most bigint
+-- rows: day bigint, failed_since bigint, after bigint, most bigint
 -- What outlives its day: events with pending work, or with a failure that is young enough.
-select distinct shop_id, event_id from delivery
-where day = :day and (shop_id, event_id) > (:after_shop, :after_event)
+select distinct event_id from delivery
+where day = :day and event_id > :after
   and (state = 0 or (state = 2 and event_id >= :failed_since))
-order by shop_id, event_id limit :most;
+order by event_id limit :most;
 -- postgres:
-select distinct k.shop_id, k.event_id from {rows} r cross join lateral (
-  (select shop_id, event_id from delivery where day = r.day and state = 0 limit r.most)
+select distinct k.event_id from {rows} r cross join lateral (
+  (select event_id from delivery where day = r.day and state = 0 limit r.most)
   union all
-  (select shop_id, event_id from delivery where day = r.day and state = 2 and event_id >= r.failed_since limit r.most)
+  (select event_id from delivery where day = r.day and state = 2 and event_id >= r.failed_since limit r.most)
 ) k;
 
 -- name: pending_of_events
--- rows: day bigint, shop_id bigint, event_id bigint
+-- rows: day bigint, event_id bigint
 -- What of them somebody might have loaded.
-select shop_id, event_id, lane_id, due_at - :now as wait from delivery
-where day = :day and shop_id = :shop_id and event_id = :event_id and state = 0;
+select event_id, lane_id, due_at - :now as wait from delivery
+where day = :day and event_id = :event_id and state = 0;
 
 -- name: lock_free_lanes
 -- rows: lane_id bigint
@@ -367,50 +365,50 @@ select l.id from {rows} r join lane l on l.id = r.lane_id where l.lease_token is
 order by l.id for no key update of l skip locked;
 
 -- name: move_events
--- rows: day bigint, shop_id bigint, event_id bigint, newest bigint
+-- rows: day bigint, event_id bigint, newest bigint
 -- Copied forward, to the newest day.
-update event set day = :newest where day = :day and shop_id = :shop_id and id = :event_id;
+update event set day = :newest where day = :day and id = :event_id;
 -- postgres:
-update event e set day = r.newest from {rows} r where e.day = r.day and e.shop_id = r.shop_id and e.id = r.event_id;
+update event e set day = r.newest from {rows} r where e.day = r.day and e.id = r.event_id;
 
 -- name: move_deliveries
--- rows: day bigint, shop_id bigint, event_id bigint, newest bigint
+-- rows: day bigint, event_id bigint, newest bigint
 -- All of an event's deliveries, so that its fan-out stays true.
-update delivery set day = :newest where day = :day and shop_id = :shop_id and event_id = :event_id;
+update delivery set day = :newest where day = :day and event_id = :event_id;
 -- postgres:
-update delivery d set day = r.newest from {rows} r where d.day = r.day and d.shop_id = r.shop_id and d.event_id = r.event_id;
+update delivery d set day = r.newest from {rows} r where d.day = r.day and d.event_id = r.event_id;
 
 -- name: move_attempts
--- rows: day bigint, shop_id bigint, event_id bigint, newest bigint
+-- rows: day bigint, event_id bigint, newest bigint
 -- And what is on record of them.
-update attempt set day = :newest where day = :day and shop_id = :shop_id and event_id = :event_id;
+update attempt set day = :newest where day = :day and event_id = :event_id;
 -- postgres:
-update attempt a set day = r.newest from {rows} r where a.day = r.day and a.shop_id = r.shop_id and a.event_id = r.event_id;
+update attempt a set day = r.newest from {rows} r where a.day = r.day and a.event_id = r.event_id;
 
 -- name: old_events
 -- What can go, a step at a time. PostgreSQL drops the whole day instead.
-select e.shop_id, e.id from event e
+select e.id from event e
 where e.day = :day and not exists (
-  select 1 from delivery d where d.day = e.day and d.shop_id = e.shop_id and d.event_id = e.id
+  select 1 from delivery d where d.day = e.day and d.event_id = e.id
     and (d.state = 0 or (d.state = 2 and d.event_id >= :failed_since)))
-order by e.shop_id, e.id limit :most;
+order by e.id limit :most;
 -- postgres:
-select shop_id, id from event where false and day = :day and id >= :failed_since limit :most;
+select id from event where false and day = :day and id >= :failed_since limit :most;
 
 -- name: delete_attempts
--- rows: day bigint, shop_id bigint, event_id bigint
+-- rows: day bigint, event_id bigint
 -- By the key's beginning.
-delete from attempt where day = :day and shop_id = :shop_id and event_id = :event_id;
+delete from attempt where day = :day and event_id = :event_id;
 
 -- name: delete_deliveries
--- rows: day bigint, shop_id bigint, event_id bigint
+-- rows: day bigint, event_id bigint
 -- By the key's beginning.
-delete from delivery where day = :day and shop_id = :shop_id and event_id = :event_id;
+delete from delivery where day = :day and event_id = :event_id;
 
 -- name: delete_events
--- rows: day bigint, shop_id bigint, event_id bigint
+-- rows: day bigint, event_id bigint
 -- Last, so that what is left of a crash has its event.
-delete from event where day = :day and shop_id = :shop_id and id = :event_id;
+delete from event where day = :day and id = :event_id;
 
 -- name: lock_day
 -- Nobody re-opens anything of this day while it is dropped.
@@ -434,7 +432,7 @@ select drop_day(:day);
 delete from event_key where (shop_id, key) in (
   select k.shop_id, k.key from event_key k
   where k.event_id > :after and k.event_id < :before and not exists (
-    select 1 from event e where e.day in (select day from day) and e.shop_id = k.shop_id and e.id = k.event_id)
+    select 1 from event e where e.day in (select day from day) and e.id = k.event_id)
   order by k.event_id limit :most
 )
 returning event_id;

@@ -35,24 +35,23 @@ def old_days(now: int, ages: Ages) -> Operation[list[int]]:
     return [day for day in days[:-1] if day < now // DAY_MICROSECONDS - ages.done_days]
 
 
-def kept_of(day: int, ages: Ages, now: int, after: tuple[int, int] = (0, 0)) -> Operation[list[tuple[int, int]]]:
-    """Return the next events (shop, id) of an old day that outlive it. A read: it locks nothing."""
-    step = [(day, _failed_since(now, ages), *after, STEP_EVENTS)]
-    rows: list[tuple[int, int]] = yield sql["kept_of_day"], step, tuple
-    return rows
+def kept_of(day: int, ages: Ages, now: int, after: int = 0) -> Operation[list[int]]:
+    """Return the next events of an old day that outlive it. A read: it locks nothing."""
+    step = [(day, _failed_since(now, ages), after, STEP_EVENTS)]
+    return [event_id for (event_id,) in (yield sql["kept_of_day"], step, tuple)]
 
 
-def move(day: int, events: Sequence[tuple[int, int]]) -> Operation[int]:
+def move(day: int, events: Sequence[int]) -> Operation[int]:
     """Copy events of that day forward, with all their deliveries and tries; returns how many.
 
     What the owner of a lane may have loaded stays where it is: its settle would not find it.
     """
     ((newest,),) = yield sql["newest_day"], {}, tuple
-    pending = yield sql["pending_of_events"], [(day, *event) for event in events], tuple
-    free = yield sql["lock_free_lanes"], [(lane_id,) for lane_id in {row[2] for row in pending}], tuple
+    pending = yield sql["pending_of_events"], [(day, event_id) for event_id in events], tuple
+    free = yield sql["lock_free_lanes"], [(lane_id,) for lane_id in {row[1] for row in pending}], tuple
     lanes = {lane_id for (lane_id,) in free}
-    loaded = {(row[0], row[1]) for row in pending if row[2] not in lanes and row[3] < SOON_SECONDS * 1_000_000}
-    rows = [(day, shop_id, event_id, newest) for shop_id, event_id in events if (shop_id, event_id) not in loaded]
+    loaded = {row[0] for row in pending if row[1] not in lanes and row[2] < SOON_SECONDS * 1_000_000}
+    rows = [(day, event_id, newest) for event_id in events if event_id not in loaded]
     yield sql["move_attempts"], rows
     yield sql["move_deliveries"], rows
     yield sql["move_events"], rows
@@ -63,7 +62,7 @@ def delete_step(day: int, ages: Ages, now: int) -> Operation[int]:
     """Delete the next events of a day that nothing keeps; returns how many. Where days are dropped whole, none."""
     values = {"day": day, "failed_since": _failed_since(now, ages), "most": STEP_EVENTS}
     found = yield sql["old_events"], values, tuple
-    rows = [(day, shop_id, event_id) for shop_id, event_id in found]
+    rows = [(day, event_id) for (event_id,) in found]
     yield sql["delete_attempts"], rows
     yield sql["delete_deliveries"], rows
     yield sql["delete_events"], rows

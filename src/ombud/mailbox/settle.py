@@ -27,12 +27,16 @@ def settle(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) 
     attempts, states = [], []
     for id_, result in zip(mailbox.ids.take(len(results)), results, strict=True):
         delivery, outcome = result.delivery, result.outcome
-        verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), result.open_age)  # noqa: S311
+        if type(outcome) is Done:
+            verdict = Verdict(State.DONE, now, outcome.reason)
+        else:
+            age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
+            verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
         reason = verdict.reason and storable(verdict.reason)
         late = delivery.lane_id not in owned
         attempts.append(_attempt(id_, result, verdict, reason, late=late))
         if not late:
-            states.append(_settlement(delivery, verdict, reason))
+            states.append(_settlement(result, verdict, reason))
     yield sql["insert_attempts"], attempts
     yield sql["settle_deliveries"], states
     for result in results:
@@ -44,15 +48,15 @@ def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
     """Count a death of a worker against the delivery that was on record as started; after a few it is dead."""
     if lane.started is None:
         return
-    shop_id, event_id = lane.started
-    rows = yield sql["suspect"], {"shop_id": shop_id, "event_id": event_id, "lane_id": lane.id}, tuple
+    rows = yield sql["suspect"], {"event_id": lane.started, "lane_id": lane.id}, tuple
     for *columns, crashes in rows:
         delivery, now = Delivery._make(columns), mailbox.clock()
         outcome: Outcome = Retry(CRASHED) if crashes + 1 < CRASHES else Dead(f"{CRASHED}, {CRASHES} times")
         verdict = judge(outcome, delivery.attempts + 1, mailbox.policy.terms, now, random.random())  # noqa: S311
-        attempt = _attempt(mailbox.ids.next(), Result(delivery, now, 0, outcome), verdict, verdict.reason, late=False)
+        result = Result(delivery, now, 0, outcome, lane.health.open_time(now))
+        attempt = _attempt(mailbox.ids.next(), result, verdict, verdict.reason, late=False)
         yield sql["insert_attempts"], [(*attempt[:9], "crashed", *attempt[10:])]
-        yield sql["settle_deliveries"], [_settlement(delivery, verdict, verdict.reason)]
+        yield sql["settle_deliveries"], [_settlement(result, verdict, verdict.reason)]
 
 
 def storable(reason: str) -> str:
@@ -84,10 +88,10 @@ def _attempt(id_: int, result: Result, verdict: Verdict, reason: str | None, *, 
 _WORDS = {State.PENDING: "retry", State.DONE: "done", State.DEAD: "dead", State.SKIPPED: "skipped"}
 
 
-def _settlement(delivery: Delivery, verdict: Verdict, reason: str | None) -> tuple[Any, ...]:
+def _settlement(result: Result, verdict: Verdict, reason: str | None) -> tuple[Any, ...]:
+    delivery = result.delivery
     return (
         delivery.day,
-        delivery.shop_id,
         delivery.event_id,
         delivery.lane_id,
         delivery.attempts,
@@ -95,5 +99,6 @@ def _settlement(delivery: Delivery, verdict: Verdict, reason: str | None) -> tup
         int(verdict.state),
         verdict.due_at,
         int(verdict.counts),
+        result.open_time if delivery.open_since is None else delivery.open_since,
         reason,
     )

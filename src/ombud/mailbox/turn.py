@@ -5,30 +5,15 @@ from dataclasses import dataclass, field, replace
 
 from ombud.db.operation import Operation
 from ombud.mailbox import lease as leases
-from ombud.mailbox.held import QUANTUM, HeldLane
+from ombud.mailbox.held import QUANTUM, HeldLane, Touch
 from ombud.mailbox.load import Wanted, load, next_due
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import NEVER, Health, Lane, Loaded, Result
+from ombud.mailbox.model import NEVER, Lane, Loaded
 from ombud.mailbox.settle import blame, settle
 
 # Live deliveries that the first load of a lane reads, and replays beside them: its window may be small.
 FIRST_LOAD = 32
 FIRST_REPLAYS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """What a turn does with one held lane, as of the turn's start: the worker goes on while the turn is committed."""
-
-    held: HeldLane
-    results: Sequence[Result]
-    wanted: Wanted | None
-    keeps: tuple[Health, Health] | None  # stored before, and now
-    extend: bool
-    idle: bool
-    lingers: bool
-    asks_due: bool
-    careful: bool
 
 
 @dataclass
@@ -142,5 +127,5 @@ def _first(lane: Lane) -> Wanted:
 def _carefully(lane: Lane, found: Loaded) -> Operation[Loaded]:
     """After a crash: one delivery at a time, and on record before it starts."""
     for delivery in found.deliveries[:1]:
-        yield from leases.note_start(lane, delivery.shop_id, delivery.event_id)
+        yield from leases.note_start(lane, delivery.event_id)
     return replace(found, deliveries=found.deliveries[:1], cursor=(0, 0), more=True)

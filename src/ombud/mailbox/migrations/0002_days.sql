@@ -1,6 +1,7 @@
 -- Rows stand by the day on which they were placed, so that a day can be dropped whole: retention scans nothing.
 -- An event, its deliveries and their tries always share a day. Only `day` says which days there are; new rows go to the
--- newest of them, so a clock that jumps finds a place for them too.
+-- newest of them, so a clock that jumps finds a place for them too. Within a day keys grow with time: led by the shop,
+-- each row of a commit would dirty a page of its own (docs/decisions/0009).
 
 create table day(day bigint not null primary key);
 
@@ -32,9 +33,10 @@ create table event(
   data       text,
   created_at integer not null,
   fan_out    integer not null,
-  primary key (day, shop_id, id)
+  primary key (day, id)
 ) without rowid;
 
+-- `open_since`: when it was first tried, on its lane's open clock, which stands still while the lane is closed.
 create table delivery(
   day        integer not null,
   shop_id    integer not null,
@@ -46,9 +48,9 @@ create table delivery(
   due_at     integer not null,
   attempts   integer not null default 0,
   generation integer not null default 0,
-  open_since integer not null,
+  open_since integer,
   reason     text,
-  primary key (day, shop_id, event_id, lane_id)
+  primary key (day, event_id, lane_id)
 ) without rowid;
 
 create table attempt(
@@ -64,7 +66,7 @@ create table attempt(
   outcome      text    not null,
   reason       text,
   late         integer not null default 0,
-  primary key (day, shop_id, event_id, lane_id, id)
+  primary key (day, event_id, lane_id, id)
 ) without rowid;
 
 insert into event(day, shop_id, id, box, type, subject, data, created_at, fan_out)
@@ -92,7 +94,7 @@ create table event(
   data       text,
   created_at bigint not null,
   fan_out    bigint not null,
-  primary key (day, shop_id, id)
+  primary key (day, id)
 ) partition by list (day);
 
 -- Half of each page is left free at first, so that a new version of a row fits beside the old one.
@@ -107,9 +109,9 @@ create table delivery(
   due_at     bigint not null,
   attempts   bigint not null default 0,
   generation bigint not null default 0,
-  open_since bigint not null,
+  open_since bigint,
   reason     text,
-  primary key (day, shop_id, event_id, lane_id)
+  primary key (day, event_id, lane_id)
 ) partition by list (day);
 
 create table attempt(
@@ -125,7 +127,7 @@ create table attempt(
   outcome      text   not null,
   reason       text,
   late         bigint not null default 0,
-  primary key (day, shop_id, event_id, lane_id, id)
+  primary key (day, event_id, lane_id, id)
 ) partition by list (day);
 
 alter table lane set (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
@@ -174,7 +176,7 @@ alter table lane add column probes integer not null default 0;
 alter table lane add column failed_subjects text not null default '';
 alter table lane add column warned integer not null default 0;
 alter table lane add column given_up_at integer;
-alter table lane add column started_shop_id integer;
+
 alter table lane add column started_event_id integer;
 alter table lane add column rested_at integer not null default 0;
 

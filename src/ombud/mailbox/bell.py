@@ -1,0 +1,56 @@
+"""The bell of a process that performs: appends of this process hand idle lanes over, and say where there is more to do."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Container, Sequence
+from typing import Any
+
+from ombud.mailbox.lease import new_token
+from ombud.mailbox.mailbox import Appended
+
+log = logging.getLogger("ombud.mailbox")
+
+# Rows of the lanes that were leased with a commit, and what was committed for all lanes.
+Heard = tuple[list[Sequence[Any]], list[Sequence[Appended]]]
+
+
+class WorkerBell:
+    """Carries what was committed from any thread to the worker's event loop, in the order of the commits."""
+
+    def __init__(self, hear: Callable[[Heard], None], has_room: Callable[[], bool], held: Container[int]) -> None:
+        """`hear` is called on the loop that this is made on; the others are asked from any thread."""
+        self._loop = asyncio.get_running_loop()
+        self._hear = hear
+        self._has_room = has_room
+        self._held = held
+        self._taken: list[Sequence[Any]] = []
+        self._heard: deque[Heard] = deque()
+
+    def take(self) -> int | None:
+        """Return a token to lease with, while the worker has room for what an append brings."""
+        return new_token() if self._has_room() else None
+
+    def holds(self, lane_id: int) -> bool:
+        """Return whether the worker owns the lane."""
+        return lane_id in self._held
+
+    def taken(self, lanes: list[Sequence[Any]], _gifts: list[Any]) -> None:
+        """Keep the lanes that an append has leased until `rung` says what it has appended."""
+        self._taken += lanes
+
+    def rung(self, _lanes: list[Sequence[Any]], gifts: list[Sequence[Appended]]) -> None:
+        """Tell the worker."""
+        taken, self._taken = self._taken, []
+        first = not self._heard
+        self._heard.append((taken, gifts))
+        if first:
+            try:
+                self._loop.call_soon_threadsafe(self.deliver)
+            except RuntimeError:
+                log.warning("an event loop has ended with lanes in its hands; they are free when their lease ends")
+
+    def deliver(self) -> None:
+        """Have the worker hear all that was said until now. On its loop."""
+        while self._heard:
+            self._hear(self._heard.popleft())

@@ -1,0 +1,101 @@
+"""Starting tries: of the lanes that have something ready, each in turn, as windows and slots allow."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ombud.mailbox.held import HeldLane
+from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.model import Delivery, Interrupted, Outcome, Result, Retry
+from ombud.mailbox.slots import Slots
+
+Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
+
+log = logging.getLogger("ombud.mailbox")
+
+# How the reason begins when a try failed for a mistake of ours.
+INTERNAL = "internal error"
+
+
+class Starter:
+    """Starts what is ready in held lanes and notes what came of it. On one event loop."""
+
+    def __init__(self, mailbox: Mailbox, perform: Perform, slots: int, attend: Callable[[HeldLane], None]) -> None:
+        """`attend` is called for a lane that has a result to settle, or that wants to load."""
+        self._mailbox = mailbox
+        self._perform = perform
+        self._attend = attend
+        self._slots = Slots(slots, self._try)
+        # Who was served last stands at the end.
+        self._able: dict[int, HeldLane] = {}
+        self._care = mailbox.policy.care
+        self._clock, self._clock_at = mailbox.clock(), time.monotonic()
+        self._stopping = False
+
+    @property
+    def has_room(self) -> bool:
+        """Less than half of the slots are in use."""
+        return not self._stopping and self._slots.used < self._slots.most // 2
+
+    def enter(self, held: HeldLane) -> None:
+        """Let a lane that may have something ready stand in line."""
+        self._able[held.lane.id] = held
+
+    def leave(self, held: HeldLane) -> None:
+        """Take a lane that is not ours any more out of the line."""
+        self._able.pop(held.lane.id, None)
+
+    def start(self) -> None:
+        """Start a delivery of each lane in turn, so that no lane takes every slot."""
+        if not self._able or self._stopping:
+            return
+        # Every try asks for the time; the clock is asked once for all that start together.
+        clock, self._clock_at = self._mailbox.clock(), time.monotonic()
+        self._clock = clock
+        able = list(self._able.values())
+        while able and self._slots.used < self._slots.most:
+            able = [held for held in able if self._start_one(held, clock)]
+        for held in able:
+            self._able[held.lane.id] = self._able.pop(held.lane.id)
+
+    async def stop(self, seconds: float, cut_seconds: float) -> None:
+        """Start nothing more; leave that long to what runs, then cut it and leave it the second span."""
+        self._stopping = True
+        await self._slots.finish(seconds, cut_seconds)
+
+    def cancel(self) -> None:
+        """End every try at once."""
+        self._slots.cancel()
+
+    def _start_one(self, held: HeldLane, clock: int) -> bool:
+        delivery = held.take(clock, self._slots.admits)
+        if delivery is not None:
+            self._slots.start(held, delivery)
+            return True
+        # A lane that only finds no slot stays in line.
+        if not held.ready or len(held.in_flight) >= held.window(clock):
+            del self._able[held.lane.id]
+        if held.stale:
+            self._attend(held)
+        return False
+
+    async def _try(self, held: HeldLane, delivery: Delivery) -> None:
+        started = time.monotonic()
+        at = self._clock + int((started - self._clock_at) * 1e6)
+        outcome: Outcome
+        try:
+            assert held.facts is not None
+            outcome = await self._perform(delivery, held.facts)
+        except asyncio.CancelledError:
+            outcome = Interrupted() if self._stopping else Retry(f"{INTERNAL}: the try cancelled itself")
+        except Exception as error:
+            log.exception("performing %s failed", delivery)
+            outcome = Retry(f"{INTERNAL}: {type(error).__name__}: {error}")
+        seconds = time.monotonic() - started
+        result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at))
+        held.finish(result, at + int(seconds * 1e6), self._care)
+        if held.ready:
+            self.enter(held)
+        self._attend(held)
