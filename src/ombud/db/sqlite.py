@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import apsw
 
 from ombud.clock import now_microseconds
+from ombud.db.agenda import Agenda
 from ombud.db.damage import UNAVAILABLE, Damage, drop_cached, is_damage
 from ombud.db.database import QUEUE_LIMIT, Clock
 from ombud.db.files import beside, identity_of, make_private, refuse_network_file_system
@@ -128,15 +129,20 @@ class SqliteDatabase:
         """
         try:
             try:
-                with self._transaction() as connection:
-                    return connection.run_all(makes)
+                return self._commit(lambda connection, agenda: connection.run_all(makes, agenda))
             except OperationRaisedError as raised:
                 if len(makes) == 1:
                     return [raised.error]
-            with self._transaction() as connection:
-                return connection.run_apart(makes)
+            return self._commit(lambda connection, agenda: connection.run_apart(makes, agenda))
         except StorageUnavailable as error:
             return [StorageUnavailable(str(error)) for _ in makes]
+
+    def _commit(self, run: Callable[[SqliteConnection, Agenda], list[Any]]) -> list[Any]:
+        agenda = Agenda()
+        with self._transaction() as connection:
+            values = run(connection, agenda)
+        agenda.announce()
+        return values
 
     def read(self, make: Make[T]) -> T:
         """Run an operation that only reads, in one snapshot, beside any writer."""

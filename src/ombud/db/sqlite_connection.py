@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 import apsw
 
+from ombud.db.agenda import Agenda
 from ombud.db.damage import UNAVAILABLE
 from ombud.db.database import Clock
 from ombud.db.files import open_connections
 from ombud.db.operation import Make, Operation
-from ombud.db.sqlite_steps import Named, Steps
+from ombud.db.sqlite_steps import Steps
 from ombud.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -97,38 +98,35 @@ class SqliteConnection:
             if not self._connection.get_autocommit():
                 self._connection.execute("rollback")
 
-    def run_all(self, makes: Sequence[Make[Any]]) -> list[Any]:
+    def run_all(self, makes: Sequence[Make[Any]], agenda: Agenda) -> list[Any]:
         """Run operations one after the other; returns their values. Raises OperationRaisedError at the first error."""
-        afterwards: Named = {}
         values = []
         for make in makes:
             try:
-                values.append(self._steps.run(make(), afterwards))
+                values.append(self._steps.run(make(), agenda))
             except UNAVAILABLE:
                 raise
             except Exception as error:
                 raise OperationRaisedError(error) from error
-        self._steps.run_afterwards(afterwards)
+        self._steps.run_agenda(agenda)
         return values
 
-    def run_apart(self, makes: Sequence[Make[Any]]) -> list[Any]:
+    def run_apart(self, makes: Sequence[Make[Any]], agenda: Agenda) -> list[Any]:
         """Run operations one after the other; returns their values or errors. One that raises is undone alone."""
-        afterwards: Named = {}
         values = []
         for make in makes:
-            named: Named = {}
+            own = Agenda()
             self._connection.execute("savepoint operation")
             try:
-                values.append(self._steps.run(make(), named))
-                for statement, rows in named.items():
-                    afterwards.setdefault(statement, set()).update(rows)
+                values.append(self._steps.run(make(), own))
+                agenda.join(own)
             except UNAVAILABLE:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the other operations must not pay
                 self._connection.execute("rollback to operation")
                 values.append(error)
             self._connection.execute("release operation")
-        self._steps.run_afterwards(afterwards)
+        self._steps.run_agenda(agenda)
         return values
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox, sql
-from ombud.mailbox.model import Delivery, Loaded, State
+from ombud.mailbox.model import Delivery, Loaded, Rank, State
 
 # Deliveries that one load moves to `skipped` for one lane: one commit stays short.
 SKIP_ROWS = 1_000
@@ -47,16 +47,11 @@ def load(mailbox: Mailbox, wanted: Sequence[Wanted]) -> Operation[Mapping[int, L
     reasons = {one.lane_id: reason for one in wanted if (reason := _reason(one, facts[one.lane_id]))}
     loaded = yield from _skip([one for one in wanted if one.lane_id in reasons], reasons, facts)
     open_ones = [one for one in wanted if one.lane_id not in reasons]
-    rows = yield sql["load_due"], [(w.lane_id, 0, *w.cursor, w.most) for w in open_ones], Delivery._make
-    replays = yield sql["load_due"], [(w.lane_id, 1, 0, 0, w.replays) for w in open_ones if w.replays], Delivery._make
-    by_lane: dict[int, tuple[list[Delivery], list[Delivery]]] = {one.lane_id: ([], []) for one in open_ones}
-    for delivery in rows:
-        by_lane[delivery.lane_id][0].append(delivery)
-    for delivery in replays:
-        by_lane[delivery.lane_id][1].append(delivery)
+    live = yield from _due([(w.lane_id, int(Rank.LIVE), *w.cursor, w.most) for w in open_ones])
+    again = yield from _due([(w.lane_id, int(Rank.REPLAY), 0, 0, w.replays) for w in open_ones if w.replays])
     for one in open_ones:
-        live, again = by_lane[one.lane_id]
-        loaded[one.lane_id] = yield from _startable(mailbox, one, live, again, facts[one.lane_id])
+        rows = live.get(one.lane_id, []), again.get(one.lane_id, [])
+        loaded[one.lane_id] = yield from _startable(mailbox, one, *rows, facts[one.lane_id])
     return loaded
 
 
@@ -97,13 +92,24 @@ def _skip(
     }
 
 
+def _due(asked: Sequence[tuple[int, ...]]) -> Operation[Mapping[int, list[Delivery]]]:
+    """Return by lane what is due; a delivery whose event somebody deleted by hand is dead."""
+    rows = yield sql["load_due"], asked, Delivery._make
+    by_lane: dict[int, list[Delivery]] = {}
+    orphans = []
+    for row in rows:
+        if row.type is None:
+            orphans.append(row)
+        by_lane.setdefault(row.lane_id, []).append(row)
+    yield sql["end_unstarted"], [end(row.key, State.DEAD, NO_EVENT) for row in orphans]
+    return by_lane
+
+
 def _startable(
     mailbox: Mailbox, wanted: Wanted, live: Sequence[Delivery], again: Sequence[Delivery], facts: Row
 ) -> Operation[Loaded]:
-    rows = [*live, *again]
-    if orphans := [row for row in rows if row.type is None]:
-        yield sql["end_unstarted"], [end(row.key, State.DEAD, NO_EVENT) for row in orphans]
-    found = [row for row in rows if row.event_id not in wanted.known and row.type is not None]
+    known = wanted.known
+    found = [row for row in (*live, *again) if row.event_id not in known and row.type]
     more = len(live) >= wanted.most
     if mailbox.policy.merging:
         # The cursor stays at the front: what is not loaded because its subject is busy must be found again.

@@ -8,11 +8,12 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from ombud.db.database import Database, Writer
+from ombud.db.database import Writer
 from ombud.mailbox.janitor import Janitor
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box
-from ombud.mailbox.worker import Perform, Worker
+from ombud.mailbox.starter import Perform
+from ombud.mailbox.worker import Worker
 
 log = logging.getLogger("ombud.mailbox")
 

@@ -38,7 +38,9 @@ def take_turn(mailbox: Mailbox, touches: Sequence[Touch], lanes: int) -> Operati
     mine = [touch for touch in touches if touch.held.lane.id in owned]
     yield from _keep(mailbox, mine)
     loaded = yield from _load(mailbox, mine, done)
-    yield from _release([touch for touch in mine if touch.idle and not touch.lingers and not _found(touch, loaded)], done)
+    yield from _release(
+        [touch for touch in mine if touch.idle and not touch.lingers and not _found(touch, loaded)], done
+    )
     kept = [touch.held.lane.id for touch in mine if touch.asks_due and touch.held not in done.released]
     done.due = yield from next_due(kept)
     if lanes:

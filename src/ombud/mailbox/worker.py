@@ -190,7 +190,9 @@ class Worker:
     def _touches(self) -> list[Touch]:
         """Name the held lanes that need this turn's transaction."""
         now, clock, merging = time.monotonic(), self._mailbox.clock(), self._mailbox.policy.merging
-        found = [held.touch(now, clock, merging=merging, linger_seconds=LINGER_SECONDS) for held in self._dirty.values()]
+        found = [
+            held.touch(now, clock, merging=merging, linger_seconds=LINGER_SECONDS) for held in self._dirty.values()
+        ]
         self._dirty = {}
         return [touch for touch in found if touch is not None]
 
