@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import apsw
 
-from ombud.clock import now_microseconds
+from ombud.clock import SteadyClock
 from ombud.db.agenda import Agenda
 from ombud.db.damage import UNAVAILABLE, Damage, drop_cached, is_damage
 from ombud.db.database import QUEUE_LIMIT, Clock
@@ -46,15 +46,15 @@ class SqliteDatabase:
     # One process performs a box: it holds a file lock.
     exclusive = True
 
-    def __init__(self, path: Path, clock: Clock = now_microseconds, vfs: str | None = None) -> None:
-        """Open the file, or make it; `vfs` names how SQLite is to talk to files, if not as usual.
+    def __init__(self, path: Path, clock: Clock | None = None, vfs: str | None = None) -> None:
+        """Open the file, or make it; `clock` is a steady one if none is given; `vfs` names how SQLite is to talk to files, if not as usual.
 
         Raises ConfigurationError, or StorageUnavailable when others keep it locked.
         """
         check_sqlite_version()
         self.path = path.absolute()
         self.name = str(self.path)
-        self.clock = clock
+        self.clock: Clock = clock or SteadyClock()
         self._vfs = vfs
         self._pid = os.getpid()
         self._closed = False

@@ -24,15 +24,13 @@ class Shop:
     """One shop. A change and its event are one transaction; reads run in a thread and never hold up the loop.
 
     `writer` and `outbox` are the sender's, on one database migrated with `ombud.mailbox`, `ombud.sender` and
-    `ombud.shop`. `ring` is called on the event loop after each commit that may have published; `clock` gives UTC
-    microseconds. Every method raises StorageUnavailable when the database cannot answer.
+    `ombud.shop`. `clock` gives UTC microseconds. Every method raises StorageUnavailable when the database cannot answer.
     """
 
     def __init__(
         self,
         writer: Writer,
         outbox: Outbox,
-        ring: Callable[[], None],
         *,
         shop_id: int = DEFAULT_SHOP_ID,
         clock: Callable[[], int],
@@ -44,7 +42,6 @@ class Shop:
         self.products = Products(catalogue, outbox, clock, stock_changes_emit_update=stock_changes_emit_update)
         self.orders = Orders(self.products, outbox, clock)
         self._writer = writer
-        self._ring = ring
 
     async def set_key(self, key: str) -> None:
         """Let this key into the API, and no other. Raises InvalidInput."""
@@ -110,9 +107,7 @@ class Shop:
         return await self._read(self.products.count)
 
     async def _write(self, make: Make[T]) -> T:
-        result = await self._writer.write(make)
-        self._ring()
-        return result
+        return await self._writer.write(make)
 
     async def _read(self, make: Make[T]) -> T:
         return await asyncio.to_thread(self._writer.database.read, make)
