@@ -17,6 +17,7 @@ class Agenda:
     """Unites the rows of `Afterwards` steps by statement and listener, in the order in which they were first named."""
 
     def __init__(self) -> None:
+        self._steps: list[Afterwards] = []
         self._rows: dict[tuple[Statement, Then | None], set[tuple[Any, ...]]] = {}
         self._gifts: dict[tuple[Statement, Then | None], list[Any]] = {}
         self._calls: list[tuple[Then, list[Any], list[Any]]] = []
@@ -27,6 +28,7 @@ class Agenda:
 
     def add(self, step: Afterwards) -> None:
         """Note a step."""
+        self._steps.append(step)
         key = (step.statement, step.then)
         self._rows.setdefault(key, set()).update(step.rows)
         if step.gift is not None:
@@ -34,9 +36,8 @@ class Agenda:
 
     def join(self, other: "Agenda") -> None:
         """Note all that another one has."""
-        for key, rows in other._rows.items():
-            self._rows.setdefault(key, set()).update(rows)
-            self._gifts.setdefault(key, []).extend(other._gifts.get(key, ()))
+        for step in other._steps:  # noqa: SLF001 - another of its kind
+            self.add(step)
 
     def run(self, run: Run) -> None:
         """Run every statement once, for the rows of all."""

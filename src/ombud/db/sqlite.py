@@ -47,7 +47,7 @@ class SqliteDatabase:
     exclusive = True
 
     def __init__(self, path: Path, clock: Clock | None = None, vfs: str | None = None) -> None:
-        """Open the file, or make it; `clock` is a steady one if none is given; `vfs` names how SQLite is to talk to files, if not as usual.
+        """Open the file, or make it. `clock` is a steady one, and `vfs` the usual way to talk to files, if none is given.
 
         Raises ConfigurationError, or StorageUnavailable when others keep it locked.
         """
