@@ -9,7 +9,7 @@ from ombud.db.dialect import SqliteText, parameters, rows_source, with_parameter
 from ombud.db.migrate import migrate
 from ombud.db.operation import Afterwards, Statement
 from ombud.db.queries import Queries, read_queries
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 
 TEXT = """-- A word about the file; belongs to no query.
 
@@ -162,7 +162,7 @@ def test_a_package_is_read_once() -> None:
 
 
 @pytest.mark.parametrize("statement", list(read_queries("ombud.mailbox")), ids=lambda statement: statement.name)
-def test_no_statement_of_the_mailbox_scans_a_table(database: Database, statement: Statement) -> None:
+def test_no_statement_of_the_mailbox_scans_a_table(database: SqliteDatabase, statement: Statement) -> None:
     """What finds work must not slow down with the lanes and deliveries that are none of its business."""
     migrate(database, ["ombud.mailbox"])
     connection = apsw.Connection(str(database.path))
