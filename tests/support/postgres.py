@@ -1,4 +1,4 @@
-"""Real PostgreSQL servers for tests: the newest, from a wheel, and Debian's. They end with the process that started them.
+"""Real PostgreSQL servers for tests: the newest, from a wheel, and Debian's. They end with who started them.
 
 PostgreSQL refuses to run as root, so root lends them to `nobody`. They listen on a socket in a folder of their own, and
 on no network.
@@ -65,7 +65,7 @@ class PostgresServer:
         assert self.running, f"{self.name} does not start:\n{self.log}"
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGTERM waits for clients, SIGINT sends them away (fast), SIGQUIT leaves recovery to the next start."""
+        """Stop it: SIGTERM waits for clients, SIGINT sends them away, SIGQUIT leaves recovery to the next start."""
         if self._process is None:
             return
         self._process.send_signal(number)
@@ -118,7 +118,8 @@ class PostgresServer:
 
     def _empty(self, name: str) -> None:
         self.sql(
-            f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and pid <> pg_backend_pid();"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            f" where datname = '{name}' and pid <> pg_backend_pid();"
             " drop schema if exists ombud cascade;"
             f" alter database {name} reset all",
             name,
@@ -128,7 +129,17 @@ class PostgresServer:
         self._log.clear()
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         process = subprocess.Popen(
-            [*_as_servant(), "--pdeathsig", "QUIT", self.binaries / "postgres", "-D", "data", "-k", self.folder, *options],
+            [
+                *_as_servant(),
+                "--pdeathsig",
+                "QUIT",
+                self.binaries / "postgres",
+                "-D",
+                "data",
+                "-k",
+                self.folder,
+                *options,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -218,4 +229,3 @@ def _within_reach(binaries: Path, folder: Path) -> Path:
         with suppress(FileNotFoundError):  # a link to nowhere
             path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() or path.parent.name == "bin" else 0))
     return copied / binaries.name
-

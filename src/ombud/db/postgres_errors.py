@@ -31,7 +31,7 @@ class Trouble(StorageUnavailable):
         self.again = again
 
 
-def trouble_of(error: BaseException, *, lost: bool) -> Trouble | None:
+def trouble_of(error: BaseException, *, lost: bool = False) -> Trouble | None:
     """Return what an error of a step means for its transaction; None when it is a mistake of the operation.
 
     `lost`: the connection is closed. What was not committed is undone then.
@@ -40,7 +40,9 @@ def trouble_of(error: BaseException, *, lost: bool) -> Trouble | None:
     stale_plan = isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError)
     again = state in _REPEATABLE or stale_plan
     if again or lost or is_unavailable(error):
-        return Trouble(f"The database cannot take this now ({reason_of(error)}); nothing was stored.", again=again or lost)
+        return Trouble(
+            f"The database cannot take this now ({reason_of(error)}); nothing was stored.", again=again or lost
+        )
     return None
 
 

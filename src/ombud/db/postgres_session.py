@@ -1,7 +1,7 @@
 """One connection to PostgreSQL: runs the steps of operations, and says what their errors mean."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -47,32 +47,29 @@ class Session:
         """Whether it is open and in no transaction."""
         return not self.connection.is_closed() and not self.connection.is_in_transaction()
 
-    async def begin(self, mode: str = "") -> None:
-        """Begin a transaction; raises Trouble."""
-        with self._judged():
-            await self.connection.execute(f"begin {mode}")
-
-    async def commit(self) -> None:
-        """Commit; raises Trouble, which says so when nobody knows whether it was stored."""
-        self._warned = False
+    @asynccontextmanager
+    async def transaction(self, mode: str = "") -> AsyncIterator[None]:
+        """Hold a transaction; commit it at the end, undo it on any error. Raises Trouble."""
+        await self._execute(f"begin {mode}")
         try:
-            done = await self.connection.execute("commit")
-        except Exception as error:
-            trouble = trouble_of(error, lost=self.connection.is_closed())
-            if trouble is None:
-                raise
-            raise (trouble if trouble.again and not self.connection.is_closed() else _unknown()) from error
-        # The server's wait for its standby was cut short: stored here, and lost if this server is lost now.
-        if self._warned or done != "COMMIT":
-            raise _unknown()
+            yield
+        except Exception:
+            with suppress(Trouble):
+                if not self.connection.is_closed():
+                    await self._execute("rollback")
+            raise
+        await self._commit()
 
-    async def run(self, make: Make[T], afterwards: list[Afterwards]) -> T:
-        """Run an operation to its end; raises Trouble, or what the operation raised."""
+    async def run(self, make: Make[T], afterwards: list[Afterwards] | None = None) -> T:
+        """Run an operation to its end; raises Trouble, or what the operation raised.
+
+        `afterwards` collects what is to be run after the commit.
+        """
         operation = make()
         try:
             step = next(operation)
             while True:
-                if isinstance(step, Afterwards):
+                if isinstance(step, Afterwards) and afterwards is not None:
                     afterwards.append(step)
                     step = operation.send([])
                 else:
@@ -97,6 +94,26 @@ class Session:
         await self._execute("release savepoint operation")
         afterwards.extend(mine)
         return result
+
+    async def read(self, make: Make[T], several: set[Statement]) -> T:
+        """Run an operation that only reads, in one snapshot.
+
+        One statement is a snapshot by itself, and needs no transaction. `several` remembers which statements others
+        follow; an operation that begins with one that it does not know yet may be made twice.
+        """
+        operation = make()
+        try:
+            step = next(operation)
+            if isinstance(step, tuple) and step[0] not in several:
+                operation.send(await self.rows_of(step))
+                several.add(step[0])
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        finally:
+            operation.close()
+        async with self.transaction("isolation level repeatable read"):
+            return await self.run(make)
 
     async def rows_of(self, step: Step) -> list[Any]:
         """Run one step; raises Trouble, or a mistake."""
@@ -130,6 +147,17 @@ class Session:
             return []
         return [record for one in executions for record in await self.connection.fetch(text.sql, *one)]
 
+    async def _commit(self) -> None:
+        self._warned = False
+        try:
+            done = await self.connection.execute("commit")
+        except Exception as error:
+            trouble = None if self.connection.is_closed() else trouble_of(error)
+            raise (trouble if trouble and getattr(error, "severity_en", "") == "ERROR" else _unknown()) from error
+        # The server's wait for its standby was cut short: stored here, and lost if this server is lost now.
+        if self._warned or done != "COMMIT":
+            raise _unknown()
+
     async def _execute(self, sql: str) -> None:
         with self._judged():
             await self.connection.execute(sql)
@@ -144,9 +172,10 @@ class Session:
         try:
             yield
         except Exception as error:
-            # A time-out leaves the connection in the middle of something.
-            lost = self.connection.is_closed() or isinstance(error, TimeoutError)
-            trouble = trouble_of(error, lost=lost)
+            trouble = trouble_of(error, lost=self.connection.is_closed())
+            if isinstance(error, TimeoutError):
+                # In the middle of something, and it may never end.
+                self.connection.terminate()
             if trouble:
                 raise trouble from error
             mistake = mistake_of(error)
