@@ -1,7 +1,8 @@
 """The portable subset in which migrations are written, and what becomes of it on each database. Pure.
 
-On PostgreSQL `integer` is read as `bigint`, `blob` as `bytea`, and `without rowid` disappears; strings, quoted names and
-comments are left alone. What stands between a line `-- postgres:` and a line `-- end` is for PostgreSQL only; `-- sqlite:` likewise.
+On PostgreSQL `integer` is read as `bigint`, `blob` as `bytea`, and `without rowid` disappears; strings, quoted names
+and comments are left alone. What stands between a line `-- postgres:` and a line `-- end` is for PostgreSQL only;
+`-- sqlite:` likewise.
 """
 
 import re
