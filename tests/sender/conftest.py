@@ -189,6 +189,11 @@ class NoticedWriter(ThreadWriter):
         self.committed.set()
         return result
 
+    async def add(self, together: Any, item: Any) -> Any:
+        result = await super().add(together, item)
+        self.committed.set()
+        return result
+
 
 class Running:
     """A sender that may be run, with short ways to look into its database."""
@@ -214,7 +219,6 @@ class Running:
 
     async def change(self, endpoint: Endpoint, **changes: Any) -> None:
         await self.sender.writer.write(lambda: self.sender.endpoints.change(endpoint.id, **changes))
-        self.sender.ring()
 
     def rows(self, text: str, **values: Any) -> list[dict[str, Any]]:
         def read() -> Any:

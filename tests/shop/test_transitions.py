@@ -104,15 +104,6 @@ async def test_summer_time_is_two_hours_ahead(world: World) -> None:
     assert (await world.order(await world.place()))["date_created"] == "2026-07-01 12:00:00"
 
 
-async def test_the_sender_is_woken(world: World) -> None:
-    order_id = await world.place()
-    rings = world.bell.rings
-
-    await world.change(order_id, status="paid")
-
-    assert world.bell.rings == rings + 1
-
-
 async def test_a_change_and_its_event_are_one_transaction(world: World) -> None:
     """What fails after the event was written leaves neither the event nor the change."""
     order_id = int(await world.place())

@@ -1,13 +1,14 @@
 """The portable subset in which migrations are written, and what becomes of it on each database. Pure.
 
-On PostgreSQL `integer` is read as `bigint`, `blob` as `bytea`, and `without rowid` disappears; strings, quoted names and comments are left
-alone. What stands between a line `-- postgres:` and a line `-- end` is for PostgreSQL only; `-- sqlite:` likewise.
+On PostgreSQL `integer` is read as `bigint`, `blob` as `bytea`, and `without rowid` disappears; strings, quoted names
+and comments are left alone. What stands between a line `-- postgres:` and a line `-- end` is for PostgreSQL only;
+`-- sqlite:` likewise.
 """
 
 import re
 
 _ONLY = re.compile(r"^-- (sqlite|postgres):\n(.*?)^-- end$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"^--\s*(?:(?:sqlite|postgres)\s*:|end\b).*$", re.MULTILINE | re.IGNORECASE)
+_MARK = re.compile(r"^--\s*(?:(?:sqlite|postgres)\s*:.*|end\s*)$", re.MULTILINE | re.IGNORECASE)
 _TYPES = {"integer": "bigint", "blob": "bytea"}
 _WORDS = re.compile(
     r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\2\$)|\b(integer|blob)\b|\s*\b(without\s+rowid)\b",
@@ -31,7 +32,6 @@ def postgres_script(text: str) -> str:
 
 
 def _only(text: str, database: str) -> str:
-    kept = _ONLY.sub(lambda match: match[2] if match[1] == database else "", text)
-    if stray := _MARK.search(kept):
+    if stray := _MARK.search(_ONLY.sub(lambda match: match[2], text)):
         raise ValueError(f"{stray[0]!r} does not begin or end a part for one database")
-    return kept
+    return _ONLY.sub(lambda match: match[2] if match[1] == database else "", text)

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias, TypeVar
 import apsw
 
 from ombud.clock import SteadyClock
-from ombud.db.agenda import Agenda
 from ombud.db.damage import UNAVAILABLE, Damage, drop_cached, is_damage
 from ombud.db.database import QUEUE_LIMIT, Clock
 from ombud.db.files import beside, identity_of, make_private, refuse_network_file_system
@@ -24,6 +23,7 @@ from ombud.db.sqlite_connection import (
     open_reader,
     open_writer,
 )
+from ombud.db.sqlite_steps import Announcements
 from ombud.db.wake import WakeListener, send_wake
 from ombud.db.writer import ThreadWriter
 from ombud.errors import ConfigurationError, StorageUnavailable
@@ -47,7 +47,7 @@ class SqliteDatabase:
     exclusive = True
 
     def __init__(self, path: Path, clock: Clock | None = None, vfs: str | None = None) -> None:
-        """Open the file, or make it; `clock` is a steady one if none is given; `vfs` names how SQLite is to talk to files, if not as usual.
+        """Open the file, or make it; with a steady clock and the usual way to talk to files if none is given.
 
         Raises ConfigurationError, or StorageUnavailable when others keep it locked.
         """
@@ -90,6 +90,7 @@ class SqliteDatabase:
 
     def _check_file(self) -> None:
         """Look at every page, since an earlier process met a failing disk; writers elsewhere go on meanwhile."""
+        log.warning("%s is being checked: the disk failed under an earlier process", self.path)
         try:
             said = self._writer.execute("pragma quick_check(1)")[0][0]
         except UNAVAILABLE as error:
@@ -107,7 +108,7 @@ class SqliteDatabase:
         """Why this process must end: the disk has failed under it. None while all is well."""
         return self._damage.failure
 
-    def when_failed(self, callback: Callable[[], None]) -> None:
+    def when_failed(self, callback: Callable[[], object]) -> None:
         """Have this called once when the disk fails, from the thread that meets it; at once if it has."""
         self._damage.when_noted(callback)
 
@@ -129,19 +130,19 @@ class SqliteDatabase:
         """
         try:
             try:
-                return self._commit(lambda connection, agenda: connection.run_all(makes, agenda))
+                return self._commit(lambda connection: connection.run_all(makes))
             except OperationRaisedError as raised:
                 if len(makes) == 1:
                     return [raised.error]
-            return self._commit(lambda connection, agenda: connection.run_apart(makes, agenda))
+            return self._commit(lambda connection: connection.run_apart(makes))
         except StorageUnavailable as error:
             return [StorageUnavailable(str(error)) for _ in makes]
 
-    def _commit(self, run: Callable[[SqliteConnection, Agenda], list[Any]]) -> list[Any]:
-        agenda = Agenda()
+    def _commit(self, run: Callable[[SqliteConnection], tuple[list[Any], Announcements]]) -> list[Any]:
         with self._transaction() as connection:
-            values = run(connection, agenda)
-        agenda.announce()
+            values, announcements = run(connection)
+        for entry, returned in announcements:
+            entry.announce(returned)
         return values
 
     def read(self, make: Make[T]) -> T:

@@ -97,10 +97,10 @@ class Bell(Protocol):
     def holds(self, lane_id: int) -> bool:
         """Return whether this process owns the lane already, as far as it knows."""
 
-    def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
+    def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Hear which lanes were leased by such a token (rows of the lane)."""
 
-    def rung(self, lanes: list[Sequence[Any]], gifts: list[Sequence[Appended]]) -> None:
+    def rung(self, lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
         """Hear for which lanes something was committed; after `taken` of the same commit."""
 
 
@@ -118,10 +118,10 @@ class WakeBell:
         """Nothing is ever held."""
         return False
 
-    def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
+    def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Nothing is ever taken."""
 
-    def rung(self, _lanes: list[Sequence[Any]], _gifts: list[Sequence[Appended]]) -> None:
+    def rung(self, _lanes: list[tuple[Any, ...]], _gifts: list[Sequence[Appended]]) -> None:
         """Wake the others."""
         self._wake()
 

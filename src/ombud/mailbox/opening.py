@@ -1,4 +1,4 @@
-"""Taking part in a database whose tables are there: its days are open, its time goes on, and ids are this process's own."""
+"""Taking part in a database whose tables are there: its days are open, its time goes on, ids are this process's own."""
 
 from functools import partial
 

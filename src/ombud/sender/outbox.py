@@ -71,7 +71,7 @@ class Published:
 class Outbox:
     """The mailbox of a sender."""
 
-    def __init__(self, ids: IdSource, clock: Clock, settings: Settings = Settings()) -> None:
+    def __init__(self, ids: IdSource, clock: Clock, settings: Settings) -> None:
         policy = Policy.of(settings, gives_up=True)
         self.mailbox = Mailbox(Box.OUTBOX, sql["destination_facts"], ids, clock, policy)
 

@@ -24,7 +24,8 @@ class Shop:
     """One shop. A change and its event are one transaction; reads run in a thread and never hold up the loop.
 
     `writer` and `outbox` are the sender's, on one database migrated with `ombud.mailbox`, `ombud.sender` and
-    `ombud.shop`. `clock` gives UTC microseconds. Every method raises StorageUnavailable when the database cannot answer.
+    `ombud.shop`. `clock` gives UTC microseconds. Every method raises StorageUnavailable when the database cannot
+    answer.
     """
 
     def __init__(
