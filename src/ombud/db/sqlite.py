@@ -89,6 +89,7 @@ class SqliteDatabase:
 
     def _check_file(self) -> None:
         """Look at every page, since an earlier process met a failing disk; writers elsewhere go on meanwhile."""
+        log.warning("%s is being checked: the disk failed under an earlier process", self.path)
         try:
             said = self._writer.execute("pragma quick_check(1)")[0][0]
         except UNAVAILABLE as error:
@@ -106,7 +107,7 @@ class SqliteDatabase:
         """Why this process must end: the disk has failed under it. None while all is well."""
         return self._damage.failure
 
-    def when_failed(self, callback: Callable[[], None]) -> None:
+    def when_failed(self, callback: Callable[[], object]) -> None:
         """Have this called once when the disk fails, from the thread that meets it; at once if it has."""
         self._damage.when_noted(callback)
 

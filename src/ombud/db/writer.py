@@ -28,7 +28,8 @@ class ThreadWriter:
         self._database = database
         self._queue_limit = queue_limit
         self._waiting: deque[Waiting] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle = False
         self._closing = False
         self._thread = threading.Thread(target=self._commit_until_closed, name="ombud-writer", daemon=True)
@@ -63,7 +64,7 @@ class ThreadWriter:
 
     def close(self) -> None:
         """Commit what waits, then stop the thread."""
-        with self._changed:
+        with self._lock:
             self._closing = True
             self._changed.notify()
         self._thread.join()
@@ -71,7 +72,7 @@ class ThreadWriter:
     def _enqueue(self, waiting: Waiting) -> None:
         # A forked child has no thread that would ever answer.
         self._database.check_usable()
-        with self._changed:
+        with self._lock:
             if self._closing:
                 raise StorageUnavailable("The database is being closed; nothing was stored.")
             if len(self._waiting) >= self._queue_limit:
@@ -88,7 +89,7 @@ class ThreadWriter:
             tell(self._commit(batch))
 
     def _next_batch(self) -> list[Waiting]:
-        with self._changed:
+        with self._lock:
             while not self._waiting and not self._closing:
                 self._idle = True
                 self._changed.wait()
