@@ -25,6 +25,11 @@ OLDEST_SQLITE = (3, 51, 3)
 # Prepared statements that a connection keeps: all of a sender, a receiver and their panel, which are about 150.
 STATEMENTS = 256
 
+# Memory for pages: a hundred thousand lanes with their indexes fit, so that a lane is no read.
+CACHE_KIBIBYTES = 32_768
+# Pages in the log before they are copied into the file: a page that is written again and again is copied once.
+CHECKPOINT_PAGES = 4_000
+
 _FULL = 2
 
 
@@ -54,6 +59,8 @@ class SqliteConnection:
         self._connection = apsw.Connection(
             str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=STATEMENTS
         )
+        # Else a statement that could use a partial index is prepared anew for each value bound to it: 11 µs instead of 1.
+        self._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         open_connections[self._connection] = identity
         self._connection.set_busy_timeout(int(wait_seconds * 1000))
         self._steps = Steps(self._connection)
@@ -141,6 +148,8 @@ def open_writer(path: Path, identity: tuple[int, int], vfs: str | None, wait_sec
     connection = SqliteConnection(path, identity, vfs, wait_seconds)
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
+    connection.execute(f"pragma cache_size = -{CACHE_KIBIBYTES}")
+    connection.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("pragma fullfsync = on")  # macOS: fsync alone leaves data in the drive's cache
     # Entering WAL mode can fail without an error, so what counts is what SQLite says afterwards.
     [(mode,)], [(synchronous,)] = connection.execute("pragma journal_mode"), connection.execute("pragma synchronous")
