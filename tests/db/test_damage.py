@@ -30,6 +30,7 @@ class Disk:
         self.write: Exception | None = None
         self.sync: Exception | None = None
         self.read: Exception | None = None
+        self.sync_file: Exception | None = None
 
 
 class _Files(apsw.VFS):
@@ -45,6 +46,7 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, name: Any, flags: list[int]) -> None:
         super().__init__("", name, flags)
         self._disk = disk
+        self._is_log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
         if self._disk.write:
@@ -54,6 +56,8 @@ class _File(apsw.VFSFile):
     def xSync(self, flags: int) -> None:  # noqa: N802 - apsw's name
         if self._disk.sync:
             raise self._disk.sync
+        if self._disk.sync_file and not self._is_log:
+            raise self._disk.sync_file
         super().xSync(flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
@@ -76,7 +80,7 @@ def database(path: Path, disk: Disk) -> Iterator[SqliteDatabase]:
     opened.write(one("create table item(name text not null unique)"))
     opened.write(one(INSERT, name="a"))
     yield opened
-    disk.write = disk.sync = disk.read = None
+    disk.write = disk.sync = disk.read = disk.sync_file = None
     opened.close()
 
 
@@ -128,6 +132,30 @@ def test_after_an_error_of_the_disk_nothing_is_stored_and_who_must_know_is_told_
     assert told[1:] == ["late"]
     assert marker(path).exists()
     assert marker(path).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [(io_error(apsw.SQLITE_IOERR_FSYNC), "the disk failed (disk I/O error)"), (apsw.FullError("full"), None)],
+)
+def test_a_log_that_cannot_be_copied_leaves_every_commit_as_it_is(
+    database: SqliteDatabase, disk: Disk, path: Path, error: Exception, failure: str | None
+) -> None:
+    """SQLite copies it after a commit, and tells nobody what happens then."""
+    disk.sync_file = error
+    stored = 0
+    while database.failure is None and path.with_name("ombud.db-wal").stat().st_size < 8 << 20:
+        database.write(one(INSERT, name=f"{stored} {'x' * 100_000}"))
+        stored += 1
+
+    assert database.failure == failure
+    assert seen(path, "select count(*) from item") == [stored + 1]
+    disk.sync_file = None
+    if failure is None:
+        database.write(one(INSERT, name="b"))
+        before = path.with_name("ombud.db-wal").stat().st_size
+        database.write(one(INSERT, name="c"))
+        assert path.with_name("ombud.db-wal").stat().st_size == before, "copied, and begun anew"
 
 
 def test_a_page_that_cannot_be_read_is_damage_too(database: SqliteDatabase, disk: Disk, path: Path) -> None:

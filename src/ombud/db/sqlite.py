@@ -230,10 +230,19 @@ class SqliteDatabase:
             try:
                 with self._translating(self._writer), self._writer.transaction(self.clock):
                     yield self._writer
+                self._copy_log()
             finally:
                 self._process_lock.release()
         finally:
             self._write_lock.release()
+
+    def _copy_log(self) -> None:
+        try:
+            self._writer.copy_log()
+        except UNAVAILABLE as error:
+            # What was committed is in the log and stays there; the next commit copies anew all that this one did.
+            if is_damage(error, self._writer.system_errno):
+                self._damage.note(error)
 
     @contextmanager
     def _translating(self, connection: SqliteConnection | None) -> Iterator[None]:
