@@ -58,13 +58,14 @@ class Afterwards:
     SQLite that is the end of the same transaction; on PostgreSQL a transaction of its own after the commit, which is
     lost if the process dies between the two. The step itself is answered with no rows at once.
 
-    `then` is called when all that is committed, once for each statement and `then`, with the rows that came back and
-    every `gift`; in the thread that committed, so it must not wait.
+    `then` is called after the commit, once for a statement and a `then`, with the rows that the statement returned, as
+    tuples, and with every `gift`; where the commit was made: in that thread, or on that event loop. An error in it is
+    logged.
     """
 
     statement: Statement
     rows: Sequence[tuple[Any, ...]]
-    then: Callable[[list[Sequence[Any]], list[Any]], None] | None = None
+    then: Callable[[list[tuple[Any, ...]], list[Any]], None] | None = None
     gift: Any = None
 
     def __post_init__(self) -> None:
