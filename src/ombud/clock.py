@@ -1,4 +1,4 @@
-"""The time, as a database file keeps it: UTC in microseconds, never going back, and not led astray by a clock that jumps."""
+"""The time, as a database file keeps it: UTC in microseconds, never going back, led astray by no clock that jumps."""
 
 import threading
 import time

@@ -19,6 +19,9 @@ RETRY_SECONDS = (5.0, 30.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 43_200.
 # A longer pause, or more retries than this, is a typing error: together they last a year.
 LONGEST_RETRY_SECONDS = 86_400.0
 MOST_RETRIES = 365
+# More than a worker has slots, and ten years, are typing errors too.
+MOST_IN_FLIGHT = 2_048
+MOST_DAYS = 3_650
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Settings:
     database_url: str = "sqlite:///ombud.db"
     allow_networks: tuple[Network, ...] = ()
     retry_seconds: tuple[float, ...] = RETRY_SECONDS
+    probe_seconds: tuple[float, ...] = (5.0, 300.0)  # until the first probe of a failing destination, doubling to this
+    window_cap: int = 64  # deliveries in flight for one destination: what it can hold of a process
+    lease_seconds: float = 30.0  # without a sign of life a lane is somebody else's: three signs and one long commit
+    keep_done_days: int = 3  # at 10,000 events/s a day of them is half a terabyte
+    keep_failed_days: int = 30  # a merchant comes back from holidays
     timeout_seconds: float = 10.0  # the vendor's page: acknowledge within 10 seconds
     perform: str = "here"
     confirm: str = "api"
@@ -67,6 +75,23 @@ def _seconds_list(value: str) -> tuple[float, ...]:
     return seconds
 
 
+def _probes(value: str) -> tuple[float, ...]:
+    seconds = _seconds_list(value)
+    if len(seconds) != 2 or not 0 < seconds[0] <= seconds[1]:  # noqa: PLR2004 - the first and the longest
+        raise ValueError("it is two numbers above 0, the first and the longest pause between probes: 5,300")
+    return seconds
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not least <= number <= most:
+            raise ValueError(f"it is a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
 def _networks(value: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
 
@@ -76,6 +101,11 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_DATABASE_URL": ("database_url", _text),
     "OMBUD_ALLOW_NETWORKS": ("allow_networks", _networks),
     "OMBUD_RETRY_SECONDS": ("retry_seconds", _seconds_list),
+    "OMBUD_PROBE_SECONDS": ("probe_seconds", _probes),
+    "OMBUD_WINDOW_CAP": ("window_cap", _whole(1, MOST_IN_FLIGHT)),
+    "OMBUD_LEASE_SECONDS": ("lease_seconds", _positive),
+    "OMBUD_KEEP_DONE_DAYS": ("keep_done_days", _whole(1, MOST_DAYS)),
+    "OMBUD_KEEP_FAILED_DAYS": ("keep_failed_days", _whole(1, MOST_DAYS)),
     "OMBUD_TIMEOUT_SECONDS": ("timeout_seconds", _positive),
     "OMBUD_PERFORM": ("perform", _one_of("here", "elsewhere")),
     "OMBUD_CONFIRM": ("confirm", _one_of("api", "none")),

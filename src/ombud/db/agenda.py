@@ -1,54 +1,47 @@
 """What the operations of one commit have named to be run after all of them, and whom to tell when that is committed."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ombud.db.operation import Afterwards, Statement
 
 log = logging.getLogger("ombud.db")
 
-Then: TypeAlias = Callable[[list[Sequence[Any]], list[Any]], None]
-# Runs a statement for rows and returns the rows that come back, as tuples.
-Run: TypeAlias = Callable[[Statement, Sequence[tuple[Any, ...]]], list[Any]]
+Then: TypeAlias = Callable[[list[tuple[Any, ...]], list[Any]], None]
 
 
-class Agenda:
-    """Unites the rows of `Afterwards` steps by statement and listener, in the order in which they were first named."""
+@dataclass
+class Entry:
+    """What several operations want done after them, as one."""
 
-    def __init__(self) -> None:
-        self._rows: dict[tuple[Statement, Then | None], set[tuple[Any, ...]]] = {}
-        self._gifts: dict[tuple[Statement, Then | None], list[Any]] = {}
-        self._calls: list[tuple[Then, list[Any], list[Any]]] = []
+    statement: Statement
+    then: Then | None
+    wanted: set[tuple[Any, ...]] = field(default_factory=set)
+    gifts: list[Any] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        """Return whether there is anything to run."""
-        return bool(self._rows)
+    @property
+    def rows(self) -> Sequence[tuple[Any, ...]]:
+        """The rows to run the statement for, in an order that all processes keep."""
+        return sorted(self.wanted)
 
-    def add(self, step: Afterwards) -> None:
-        """Note a step."""
-        key = (step.statement, step.then)
-        self._rows.setdefault(key, set()).update(step.rows)
+    def announce(self, returned: list[tuple[Any, ...]]) -> None:
+        """Tell who wants to know, after the commit. What goes wrong with that is logged: the commit stands."""
+        if self.then is None:
+            return
+        try:
+            self.then(returned, self.gifts)
+        except Exception:
+            log.exception("what was to follow %s failed", self.statement.name)
+
+
+def united(steps: Iterable[Afterwards]) -> list[Entry]:
+    """Unite steps by statement and listener, in the order in which they were first named."""
+    entries: dict[tuple[Statement, Then | None], Entry] = {}
+    for step in steps:
+        entry = entries.setdefault((step.statement, step.then), Entry(step.statement, step.then))
+        entry.wanted.update(step.rows)
         if step.gift is not None:
-            self._gifts.setdefault(key, []).append(step.gift)
-
-    def join(self, other: "Agenda") -> None:
-        """Note all that another one has."""
-        for key, rows in other._rows.items():
-            self._rows.setdefault(key, set()).update(rows)
-            self._gifts.setdefault(key, []).extend(other._gifts.get(key, ()))
-
-    def run(self, run: Run) -> None:
-        """Run every statement once, for the rows of all."""
-        for (statement, then), rows in self._rows.items():
-            returned = run(statement, sorted(rows)) if rows else []
-            if then is not None:
-                self._calls.append((then, returned, self._gifts.get((statement, then), [])))
-
-    def announce(self) -> None:
-        """Tell the listeners; after the commit. What goes wrong with one is logged: the commit stands."""
-        for then, rows, gifts in self._calls:
-            try:
-                then(rows, gifts)
-            except Exception:
-                log.exception("what was committed could not be announced; it is found by the next look")
+            entry.gifts.append(step.gift)
+    return list(entries.values())

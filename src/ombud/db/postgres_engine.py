@@ -5,9 +5,9 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ombud.db.agenda import Entry, united
 from ombud.db.operation import Afterwards, Make, Statement
 from ombud.db.postgres_connect import Server
 from ombud.db.postgres_errors import Trouble, reason_of
@@ -36,16 +36,6 @@ class _RaisedError(Exception):
         super().__init__()
         self.index = index
         self.error = error
-
-
-@dataclass
-class _Later:
-    """What several operations want done after their commit, as one."""
-
-    statement: Statement
-    then: Callable[[list[tuple[Any, ...]], list[Any]], None] | None
-    rows: set[tuple[Any, ...]] = field(default_factory=set)
-    gifts: list[Any] = field(default_factory=list)
 
 
 class Engine:
@@ -130,31 +120,18 @@ class Engine:
         try:
             while self._waiting:
                 waiting, self._waiting = self._waiting, []
-                for later in _merged(waiting):
-                    await self._do(later)
+                for entry in united(waiting):
+                    await self._do(entry)
         finally:
             self._runner = None
 
-    async def _do(self, later: _Later) -> None:
+    async def _do(self, entry: Entry) -> None:
         try:
-            rows = await self.run_relaxed(later.statement, sorted(later.rows))
+            rows = await self.run_relaxed(entry.statement, entry.rows)
         except Exception as error:  # noqa: BLE001 - the commits stand, whatever this is; a sweep does it again
-            log.warning("%s was not run after its commit: %s", later.statement.name, reason_of(error))
-            return
-        try:
-            if later.then:
-                later.then(rows, later.gifts)
-        except Exception:
-            log.exception("what was to follow %s failed", later.statement.name)
-
-
-def _merged(afterwards: list[Afterwards]) -> list[_Later]:
-    merged: dict[Any, _Later] = {}
-    for step in afterwards:
-        later = merged.setdefault((step.statement, step.then), _Later(step.statement, step.then))
-        later.rows.update(step.rows)
-        later.gifts.append(step.gift)
-    return list(merged.values())
+            log.warning("%s was not run after its commit: %s", entry.statement.name, reason_of(error))
+        else:
+            entry.announce(rows)
 
 
 async def _repeated(pool: Pool, use: Callable[[Session], Awaitable[T]]) -> T:

@@ -1,15 +1,17 @@
 """The portable subset in which migrations are written, and what becomes of it on each database. Pure.
 
-On PostgreSQL `integer` is read as `bigint` and `without rowid` disappears; strings, quoted names and comments are left
-alone. What stands between a line `-- postgres:` and a line `-- end` is for PostgreSQL only; `-- sqlite:` likewise.
+On PostgreSQL `integer` is read as `bigint`, `blob` as `bytea`, and `without rowid` disappears; strings, quoted names
+and comments are left alone. What stands between a line `-- postgres:` and a line `-- end` is for PostgreSQL only;
+`-- sqlite:` likewise.
 """
 
 import re
 
 _ONLY = re.compile(r"^-- (sqlite|postgres):\n(.*?)^-- end$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^--\s*(?:(?:sqlite|postgres)\s*:.*|end\s*)$", re.MULTILINE | re.IGNORECASE)
+_TYPES = {"integer": "bigint", "blob": "bytea"}
 _WORDS = re.compile(
-    r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\2\$)|\b(integer)\b|\s*\b(without\s+rowid)\b",
+    r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\2\$)|\b(integer|blob)\b|\s*\b(without\s+rowid)\b",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -23,8 +25,8 @@ def postgres_script(text: str) -> str:
     """Return the statements for PostgreSQL; raises ValueError for a mark that is none."""
 
     def translate(match: re.Match[str]) -> str:
-        untouched, _, integer, _ = match.groups()
-        return untouched or ("bigint" if integer else "")
+        untouched, _, kind, _ = match.groups()
+        return untouched or (_TYPES[kind.lower()] if kind else "")
 
     return _WORDS.sub(translate, _only(text, "postgres"))
 

@@ -10,8 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import apsw
 
-from ombud.clock import now_microseconds
-from ombud.db.agenda import Agenda
+from ombud.clock import SteadyClock
 from ombud.db.damage import UNAVAILABLE, Damage, drop_cached, is_damage
 from ombud.db.database import QUEUE_LIMIT, Clock
 from ombud.db.files import beside, identity_of, make_private, refuse_network_file_system
@@ -24,6 +23,7 @@ from ombud.db.sqlite_connection import (
     open_reader,
     open_writer,
 )
+from ombud.db.sqlite_steps import Announcements
 from ombud.db.wake import WakeListener, WakeSender
 from ombud.db.writer import ThreadWriter
 from ombud.errors import ConfigurationError, StorageUnavailable
@@ -46,15 +46,15 @@ class SqliteDatabase:
     # One process performs a box: it holds a file lock.
     exclusive = True
 
-    def __init__(self, path: Path, clock: Clock = now_microseconds, vfs: str | None = None) -> None:
-        """Open the file, or make it; `vfs` names how SQLite is to talk to files, if not as usual.
+    def __init__(self, path: Path, clock: Clock | None = None, vfs: str | None = None) -> None:
+        """Open the file, or make it; with a steady clock and the usual way to talk to files if none is given.
 
         Raises ConfigurationError, or StorageUnavailable when others keep it locked.
         """
         check_sqlite_version()
         self.path = path.absolute()
         self.name = str(self.path)
-        self.clock = clock
+        self.clock: Clock = clock or SteadyClock()
         self._vfs = vfs
         self._pid = os.getpid()
         self._closed = False
@@ -131,19 +131,19 @@ class SqliteDatabase:
         """
         try:
             try:
-                return self._commit(lambda connection, agenda: connection.run_all(makes, agenda))
+                return self._commit(lambda connection: connection.run_all(makes))
             except OperationRaisedError as raised:
                 if len(makes) == 1:
                     return [raised.error]
-            return self._commit(lambda connection, agenda: connection.run_apart(makes, agenda))
+            return self._commit(lambda connection: connection.run_apart(makes))
         except StorageUnavailable as error:
             return [StorageUnavailable(str(error)) for _ in makes]
 
-    def _commit(self, run: Callable[[SqliteConnection, Agenda], list[Any]]) -> list[Any]:
-        agenda = Agenda()
+    def _commit(self, run: Callable[[SqliteConnection], tuple[list[Any], Announcements]]) -> list[Any]:
         with self._transaction() as connection:
-            values = run(connection, agenda)
-        agenda.announce()
+            values, announcements = run(connection)
+        for entry, returned in announcements:
+            entry.announce(returned)
         return values
 
     def read(self, make: Make[T]) -> T:

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 
 import apsw
 
-from ombud.db.agenda import Agenda
 from ombud.db.damage import UNAVAILABLE
 from ombud.db.database import Clock
 from ombud.db.files import open_connections
-from ombud.db.operation import Make, Operation
-from ombud.db.sqlite_steps import Steps
+from ombud.db.operation import Afterwards, Make, Operation
+from ombud.db.sqlite_steps import Announcements, Steps
 from ombud.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -114,36 +113,36 @@ class SqliteConnection:
             if not self._connection.get_autocommit():
                 self._connection.execute("rollback")
 
-    def run_all(self, makes: Sequence[Make[Any]], agenda: Agenda) -> list[Any]:
+    def run_all(self, makes: Sequence[Make[Any]]) -> tuple[list[Any], Announcements]:
         """Run operations one after the other; returns their values. Raises OperationRaisedError at the first error."""
+        afterwards: list[Afterwards] = []
         values = []
         for make in makes:
             try:
-                values.append(self._steps.run(make(), agenda))
+                values.append(self._steps.run(make(), afterwards))
             except UNAVAILABLE:
                 raise
             except Exception as error:
                 raise OperationRaisedError(error) from error
-        self._steps.run_agenda(agenda)
-        return values
+        return values, self._steps.run_afterwards(afterwards)
 
-    def run_apart(self, makes: Sequence[Make[Any]], agenda: Agenda) -> list[Any]:
+    def run_apart(self, makes: Sequence[Make[Any]]) -> tuple[list[Any], Announcements]:
         """Run operations one after the other; returns their values or errors. One that raises is undone alone."""
+        afterwards: list[Afterwards] = []
         values = []
         for make in makes:
-            own = Agenda()
+            own: list[Afterwards] = []
             self._connection.execute("savepoint operation")
             try:
                 values.append(self._steps.run(make(), own))
-                agenda.join(own)
+                afterwards += own
             except UNAVAILABLE:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the other operations must not pay
                 self._connection.execute("rollback to operation")
                 values.append(error)
             self._connection.execute("release operation")
-        self._steps.run_agenda(agenda)
-        return values
+        return values, self._steps.run_afterwards(afterwards)
 
 
 def open_reader(path: Path, identity: tuple[int, int], vfs: str | None, wait_seconds: float) -> SqliteConnection:

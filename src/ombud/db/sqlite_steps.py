@@ -1,16 +1,19 @@
 """Runs the steps of operations on one SQLite connection. The hot path is a tuple of values, or a list of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import apsw
 
-from ombud.db.agenda import Agenda
+from ombud.db.agenda import Entry, united
 from ombud.db.dialect import NOW
 from ombud.db.operation import Afterwards, Operation, RowFactory, Script, Statement, Step
 from ombud.db.script import sqlite_script
 
 T = TypeVar("T")
+
+# What was run after all operations of a transaction, with the rows that it returned.
+Announcements: TypeAlias = list[tuple[Entry, list[tuple[Any, ...]]]]
 
 
 class Steps:
@@ -21,12 +24,14 @@ class Steps:
         self._columns: dict[str, tuple[str, ...]] = {}
         self.now = now
 
-    def run(self, operation: Operation[T], agenda: Agenda | None = None) -> T:
-        """Run an operation to its end; returns its value. `agenda` collects what is to be run at the end of all."""
+    def run(self, operation: Operation[T], afterwards: list[Afterwards] | None = None) -> T:
+        """Run an operation to its end; returns its value. `afterwards` collects what is to be run at the end of all."""
         try:
             step = next(operation)
             while True:
-                rows = self._rows(step[0], step[1], *step[2:]) if isinstance(step, tuple) else self._do(step, agenda)
+                rows = (
+                    self._rows(step[0], step[1], *step[2:]) if isinstance(step, tuple) else self._do(step, afterwards)
+                )
                 step = operation.send(rows)
         except StopIteration as stop:
             value: T = stop.value
@@ -34,18 +39,18 @@ class Steps:
         finally:
             operation.close()
 
-    def _do(self, step: Step, agenda: Agenda | None) -> list[Any]:
-        if isinstance(step, Afterwards) and agenda is not None:
-            agenda.add(step)
+    def _do(self, step: Step, afterwards: list[Afterwards] | None) -> list[Any]:
+        if isinstance(step, Afterwards) and afterwards is not None:
+            afterwards.append(step)
             return []
         if isinstance(step, Script):
             self._connection.execute(sqlite_script(step.text)).fetchall()
             return []
         raise TypeError(f"this cannot be done here: {step!r}")
 
-    def run_agenda(self, agenda: Agenda) -> None:
-        """Run what operations have named to be run after all of them."""
-        agenda.run(lambda statement, rows: self._rows(statement, rows, tuple))
+    def run_afterwards(self, afterwards: list[Afterwards]) -> Announcements:
+        """Run what operations have named to be run after all of them; returns what to announce after the commit."""
+        return [(entry, self._rows(entry.statement, entry.rows, tuple)) for entry in united(afterwards)]
 
     def _rows(self, statement: Statement, values: Any, factory: RowFactory | None = None) -> list[Any]:
         text = statement.for_sqlite

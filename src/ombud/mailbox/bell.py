@@ -12,7 +12,7 @@ from ombud.mailbox.mailbox import Appended
 log = logging.getLogger("ombud.mailbox")
 
 # Rows of the lanes that were leased with a commit, and what was committed for all lanes.
-Heard = tuple[list[Sequence[Any]], list[Sequence[Appended]]]
+Heard = tuple[list[tuple[Any, ...]], list[Sequence[Appended]]]
 
 
 class WorkerBell:
@@ -24,7 +24,7 @@ class WorkerBell:
         self._hear = hear
         self._has_room = has_room
         self._held = held
-        self._taken: list[Sequence[Any]] = []
+        self._taken: list[tuple[Any, ...]] = []
         self._heard: deque[Heard] = deque()
 
     def take(self) -> int | None:
@@ -35,11 +35,11 @@ class WorkerBell:
         """Return whether the worker owns the lane."""
         return lane_id in self._held
 
-    def taken(self, lanes: list[Sequence[Any]], _gifts: list[Any]) -> None:
+    def taken(self, lanes: list[tuple[Any, ...]], _gifts: list[Any]) -> None:
         """Keep the lanes that an append has leased until `rung` says what it has appended."""
         self._taken += lanes
 
-    def rung(self, _lanes: list[Sequence[Any]], gifts: list[Sequence[Appended]]) -> None:
+    def rung(self, _lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
         """Tell the worker."""
         taken, self._taken = self._taken, []
         first = not self._heard

@@ -15,7 +15,7 @@ from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
 from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank
 from ombud.mailbox.retry import Terms
-from ombud.settings import RETRY_SECONDS
+from ombud.settings import RETRY_SECONDS, Settings
 
 sql = read_queries("ombud.mailbox")
 
@@ -23,6 +23,8 @@ Clock = Callable[[], int]
 
 # Seconds that a lease lasts without a sign of life: three missed extensions and one long commit.
 LEASE_SECONDS = 30.0
+# Seconds that a delivery is tried while its destination is open: a weekend with a holiday.
+DEADLINE_SECONDS = 72 * 3_600.0
 # Microseconds of a day, by which rows are placed.
 DAY_MICROSECONDS = 86_400_000_000
 
@@ -54,6 +56,19 @@ class Policy:
     care: Care = Care()
     ages: Ages = Ages()
 
+    @classmethod
+    def of(cls, settings: Settings, *, merging: bool = False, gives_up: bool = False) -> "Policy":
+        """Return the policy of these settings. What `gives_up` has a deadline, and destinations that are switched off."""
+        first, last = settings.probe_seconds
+        return cls(
+            retry_seconds=settings.retry_seconds,
+            deadline_seconds=DEADLINE_SECONDS if gives_up else None,
+            lease_seconds=settings.lease_seconds,
+            merging=merging,
+            care=Care(settings.window_cap, first, last, gives_up),
+            ages=Ages(settings.keep_done_days, settings.keep_failed_days),
+        )
+
     @property
     def terms(self) -> Terms:
         """How long a delivery is tried."""
@@ -82,10 +97,10 @@ class Bell(Protocol):
     def holds(self, lane_id: int) -> bool:
         """Return whether this process owns the lane already, as far as it knows."""
 
-    def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
+    def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Hear which lanes were leased by such a token (rows of the lane)."""
 
-    def rung(self, lanes: list[Sequence[Any]], gifts: list[Sequence[Appended]]) -> None:
+    def rung(self, lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
         """Hear for which lanes something was committed; after `taken` of the same commit."""
 
 
@@ -103,10 +118,10 @@ class WakeBell:
         """Nothing is ever held."""
         return False
 
-    def taken(self, lanes: list[Sequence[Any]], gifts: list[Any]) -> None:
+    def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Nothing is ever taken."""
 
-    def rung(self, _lanes: list[Sequence[Any]], _gifts: list[Sequence[Appended]]) -> None:
+    def rung(self, _lanes: list[tuple[Any, ...]], _gifts: list[Sequence[Appended]]) -> None:
         """Wake the others."""
         self._wake()
 

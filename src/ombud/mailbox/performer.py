@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from ombud.db.database import Writer
 from ombud.mailbox.janitor import Janitor
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import Box
+from ombud.mailbox.opening import seat_name
 from ombud.mailbox.starter import Perform
 from ombud.mailbox.worker import Worker
 
@@ -19,11 +19,6 @@ log = logging.getLogger("ombud.mailbox")
 
 # Seconds between two tries to be elected: what the work of a box stands still for when its performer dies.
 ELECTION_SECONDS = 0.5
-
-
-def seat_name(box: Box) -> str:
-    """Return the name under which performers of a box are elected and woken."""
-    return box.name.lower()
 
 
 class Performer:
