@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ombud.client import UnexpectedAnswer, read_order, read_product, replies, shapes, values
+from ombud.client import UnexpectedAnswer, order_shapes, product_shapes, read_order, read_product, replies, values
 from ombud.client.answer import Answer
 from ombud.client.errors import WriteRejected
 from ombud.client.secret import Secret
@@ -88,13 +88,13 @@ def parses_or_says_so(parse: Callable[[Any], object], value: Any) -> None:
         hash(parse(value))
 
 
-@pytest.mark.parametrize("parse", [read_order, read_product, shapes.product_total])
+@pytest.mark.parametrize("parse", [read_order, read_product, product_shapes.product_total])
 @given(value=JSON | OBJECTS)
 def test_any_json_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(parse, value)
 
 
-@pytest.mark.parametrize("parse", [shapes.order_list, shapes.product_list])
+@pytest.mark.parametrize("parse", [order_shapes.order_list, product_shapes.product_list])
 @given(value=JSON | OBJECTS | st.lists(OBJECTS, max_size=3) | OBJECTS.map(lambda o: {"product": o}))
 def test_any_list_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(lambda v: tuple(parse(v)), value)
