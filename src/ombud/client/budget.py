@@ -16,12 +16,12 @@ START_PER_SECOND = 2.0  # requests; other people's clients stay at this
 MOST_PER_SECOND = 10.0  # requests; more than a shop's panel and its apps need, however patient the API is
 LEAST_PER_SECOND = 0.1  # requests; one in ten seconds still finds out that the API is back
 BURST = 4  # requests that may leave at once after a pause: what one click of a person needs
-GROWTH = 0.05  # requests per second, added for each second of full use: from 2 to 10 in less than three minutes
+GROWTH = 0.0125  # requests per second, for each request while it is used in full: from 2 to 10 in two minutes
 FIRST_PAUSE_SECONDS = 1.0  # after a 429 that names no time; doubled for each one in a row
 LONGEST_OWN_PAUSE_SECONDS = 60.0
 LONGEST_ASKED_PAUSE_SECONDS = 3_600.0  # a longer Retry-After is a mistake more often than a wish: one look an hour
 FAIR_SHARE = 10  # every tenth turn is the longest waiting one's, whatever its priority: nothing waits for ever
-ALMOST_ONE = 1 - 1e-9  # a token, give or take the rounding of its refill
+ROUNDING = 1e-6  # of a token; the refill of a large clock is no more exact than this
 
 
 class Priority(IntEnum):
@@ -136,8 +136,8 @@ class Budget:
             now = self._clock()
             ahead = self._in_order().index(ticket)
             self._bucket.refill(now, self._per_second)
-            missing = ahead + ALMOST_ONE - self._bucket.tokens
-            if now >= self._trouble.until and missing <= 0:
+            missing = ahead + 1 - self._bucket.tokens
+            if now >= self._trouble.until and missing <= ROUNDING:
                 self._waiting.remove(ticket)
                 self._bucket.tokens -= 1
                 self._turns += 1
@@ -156,7 +156,7 @@ class Budget:
             self._trouble.in_a_row = 0
             self._bucket.refill(self._clock(), self._per_second)
             if self._waiting or self._bucket.tokens < 1:
-                self._per_second = min(self._most, self._per_second + GROWTH / self._per_second)
+                self._per_second = min(self._most, self._per_second + GROWTH)
 
     def limited(self, ticket: Ticket, retry_after_seconds: float | None = None) -> None:
         """The API answered 429 to the request of this ticket. Nobody gets a turn before the pause is over."""
