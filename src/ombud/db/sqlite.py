@@ -8,12 +8,13 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
+from ombud.db.files import make_private, write_log_again
 from ombud.db.locks import FileLock
 from ombud.db.operation import Make, Operation, Row, Statement, Values
 from ombud.errors import ConfigurationError, StorageUnavailable
@@ -62,22 +63,22 @@ def check_sqlite_version(version: str = "") -> None:
 class Database:
     """A SQLite file opened by this process. Thread-safe. Open it after a fork, not before: a child cannot use it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         """Open the file, or make it; raises ConfigurationError, or StorageUnavailable when others keep it locked."""
         check_sqlite_version()
         self.path = path.absolute()
+        self._vfs = vfs  # the registered SQLite VFS that reaches the files; None is SQLite's own
         self._pid = os.getpid()
         self._failure: str | None = None
-        self._write_lock = threading.Lock()
-        self._readers_lock = threading.Lock()
+        self._write_lock, self._readers_lock = threading.Lock(), threading.Lock()
         self._idle_readers: list[_Connection] = []
         try:
-            _make_private(self.path)
+            make_private(self.path)
             self._identity = _identity(self.path)
             self._process_lock = FileLock(beside(self.path, "write"))
             try:
                 self._process_lock.acquire(WRITE_WAIT_SECONDS)
-                self._writer = _open_writer(self.path, self._identity)
+                self._writer = _open_writer(self.path, self._identity, self._vfs)
                 self._process_lock.release()
             except BaseException:
                 self._process_lock.close()
@@ -114,7 +115,7 @@ class Database:
         with self._readers_lock:
             reader = self._idle_readers.pop() if self._idle_readers else None
         with _as_unavailable():
-            reader = reader or _open_reader(self.path, self._identity)
+            reader = reader or _open_reader(self.path, self._identity, self._vfs)
             try:
                 reader.execute("begin")
                 try:
@@ -178,8 +179,8 @@ class Database:
 class _Connection:
     """Runs operations on one apsw connection."""
 
-    def __init__(self, path: Path, identity: tuple[int, int]) -> None:
-        self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    def __init__(self, path: Path, identity: tuple[int, int], vfs: str | None) -> None:
+        self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
         _connections[self._connection] = identity
         self._connection.set_busy_timeout(int(WRITE_WAIT_SECONDS * 1000))
         self._columns: dict[Statement, tuple[str, ...]] = {}
@@ -250,12 +251,6 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}.{suffix}")
 
 
-def _make_private(path: Path) -> None:
-    """Create the file as 0600: the -wal and -shm files take its mode."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
 def _identity(path: Path) -> tuple[int, int]:
     """Return the device and number of a file that this process may open."""
     file = path.stat()
@@ -268,14 +263,14 @@ def _identity(path: Path) -> tuple[int, int]:
     return identity
 
 
-def _open_reader(path: Path, identity: tuple[int, int]) -> _Connection:
-    connection = _Connection(path, identity)
+def _open_reader(path: Path, identity: tuple[int, int], vfs: str | None) -> _Connection:
+    connection = _Connection(path, identity, vfs)
     connection.execute("pragma query_only = on")
     return connection
 
 
-def _open_writer(path: Path, identity: tuple[int, int]) -> _Connection:
-    connection = _Connection(path, identity)
+def _open_writer(path: Path, identity: tuple[int, int], vfs: str | None) -> _Connection:
+    connection = _Connection(path, identity, vfs)
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     connection.execute("pragma fullfsync = on")  # macOS: fsync alone leaves data in the drive's cache
@@ -287,6 +282,9 @@ def _open_writer(path: Path, identity: tuple[int, int]) -> _Connection:
             f"{path} is in journal mode {mode}, synchronous {synchronous}, and cannot survive a power cut."
             " Put it on a local disk with a file system that supports shared memory."
         )
+    # Nobody, whatever program it is, adds to the log meanwhile.
+    with _as_unavailable(), connection.transaction():
+        write_log_again(path)
     return connection
 
 
