@@ -15,7 +15,7 @@ from ombud.client import OrderStatus
 from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
 from ombud.db.operation import Make, Operation, Row, Statement
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import NEVER, Dead, Delivery, Done, Draft, Interrupted, Lane, Loaded, Outcome, Result, Retry
 from ombud.receiver.documents import read_document
@@ -50,7 +50,7 @@ def once(statement: Statement, **values: Any) -> Operation[list[Row]]:
 class Post:
     """A mailbox that is performed by hand."""
 
-    database: Database
+    database: SqliteDatabase
     mailbox: Mailbox
 
     def run(self, make: Make[T]) -> T:
@@ -89,7 +89,7 @@ class Post:
 
 def make_sender(path: Path) -> None:
     """Make a sender's database: done, dead, skipped, pending, in backoff, held, leased, late and replayed."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     migrate(database, ["ombud.admin"])
     sender = Sender(database, Settings())
     post = Post(database, sender.outbox.mailbox)
@@ -115,7 +115,7 @@ def make_sender(path: Path) -> None:
 
 def make_receiver(path: Path) -> None:
     """Make a receiver's database: looks, an absence, changes done, held and pending, arrivals that were covered."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     migrate(database, ["ombud.admin"])
     receiver = Receiver(database, Settings(token="a-token-of-tests"))
     arrivals, changes = Post(database, receiver.arrivals), Post(database, receiver.changes)

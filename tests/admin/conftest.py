@@ -9,22 +9,22 @@ import pytest
 
 from ombud.db.migrate import migrate
 from ombud.db.operation import Statement
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """A database of its own."""
-    made = Database(tmp_path / "sender.db")
+    made = SqliteDatabase(tmp_path / "sender.db")
     migrate(made, ["ombud.admin"])
     yield made
     made.close()
 
 
 @pytest.fixture
-def sender(database: Database) -> Iterator[Sender]:
+def sender(database: SqliteDatabase) -> Iterator[Sender]:
     """A sender that performs nothing."""
     made = Sender(database, Settings(allow_networks=(ip_network("127.0.0.0/8"),)))
     yield made
@@ -32,7 +32,7 @@ def sender(database: Database) -> Iterator[Sender]:
 
 
 @pytest.fixture
-def run_sql(database: Database) -> Callable[..., list[Any]]:
+def run_sql(database: SqliteDatabase) -> Callable[..., list[Any]]:
     """Run a statement."""
 
     def run(text: str, **values: Any) -> list[Any]:

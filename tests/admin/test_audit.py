@@ -12,7 +12,7 @@ from ombud.admin import audit as audit_module
 from ombud.admin.audit import EXAMPLES
 from ombud.db.migrate import migrate
 from ombud.db.queries import read_queries
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from tests.admin.audited import audited, contents, damage, kinds, make_receiver, make_sender, rows
 from tests.admin.damages import RECEIVER, SENDER, Damage
 
@@ -97,7 +97,7 @@ def test_many_findings_are_counted_and_few_are_shown(copy: Copy, capsys: pytest.
 
 
 def test_a_statement_for_each_check_and_none_besides(tmp_path: Path) -> None:
-    database = Database(tmp_path / "ombud.db")
+    database = SqliteDatabase(tmp_path / "ombud.db")
     migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.receiver"])
     database.close()
     connection = apsw.Connection(str(tmp_path / "ombud.db"))

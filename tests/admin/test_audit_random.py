@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.strategies import booleans, integers, lists, sampled_from
 
 from ombud.admin.audit import audit
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.model import NEVER, Dead, Delivery, Done, Fault, Interrupted, Lane, Outcome, Retry, Skip
 from ombud.sender.endpoints import Endpoint, EndpointEdit
 from ombud.sender.outbox import Event
@@ -37,7 +37,7 @@ class Life(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.clock = StoppedClock()
-        self.database = Database(self.folder / "ombud.db")
+        self.database = SqliteDatabase(self.folder / "ombud.db")
         self.sender = Sender(self.database, Settings(retry_seconds=(0.2, 5.0)), self.clock)
         self.post = Post(self.database, self.sender.outbox.mailbox)
         self.endpoints: list[Endpoint] = []

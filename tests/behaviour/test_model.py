@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import Dead, Delivery, Done, Interrupted, Lane, Outcome, Result, Retry, Skip, State
 from tests.behaviour.conftest import BACKENDS, LEASE_SECONDS, SCHEDULE
@@ -55,7 +55,7 @@ class Owner:
 class Life(RuleBasedStateMachine):
     """Appenders, an owner for each leased lane, and owners who lost theirs and do not know it."""
 
-    open_database: Callable[[Path], Database]
+    open_database: Callable[[Path], SqliteDatabase]
 
     @initialize()
     def begin(self) -> None:

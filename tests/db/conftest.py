@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from tests.db.sql import one
 
 
@@ -16,9 +16,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
+def database(path: Path) -> Iterator[SqliteDatabase]:
     """An open database with one table, `item(name unique)`."""
-    opened = Database(path)
+    opened = SqliteDatabase(path)
     opened.write(one("create table item(name text not null unique)"))
     yield opened
     opened.close()

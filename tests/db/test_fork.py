@@ -16,8 +16,8 @@ import pytest
 
 from ombud.db.locks import FileLock
 from ombud.db.operation import Operation, Statement
-from ombud.db.sqlite import Database
-from ombud.db.writer import Writer
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.writer import ThreadWriter
 from ombud.errors import ConfigurationError, StorageUnavailable
 from tests.db.children import Child, Line, in_child
 from tests.db.sql import one, seen
@@ -25,7 +25,7 @@ from tests.db.sql import one, seen
 INSERT = "insert into item values (:name)"
 
 
-def test_a_child_cannot_use_its_parents_database(database: Database, path: Path) -> None:
+def test_a_child_cannot_use_its_parents_database(database: SqliteDatabase, path: Path) -> None:
     def try_both() -> list[str]:
         said = []
         for use in (database.write, database.read):
@@ -40,7 +40,7 @@ def test_a_child_cannot_use_its_parents_database(database: Database, path: Path)
     assert seen(path, "select name from item") == []
 
 
-def test_the_parent_works_on_while_children_come_and_go(database: Database, path: Path) -> None:
+def test_the_parent_works_on_while_children_come_and_go(database: SqliteDatabase, path: Path) -> None:
     database.read(one("select 1"))
     for number in range(5):
         database.write(one(INSERT, name=f"before {number}"))
@@ -56,9 +56,9 @@ def test_a_child_that_ends_as_python_ends_harms_nothing(path: Path) -> None:
     """A plain `os.fork` runs the interpreter's whole farewell in the child."""
     script = """
 import os, pathlib, sys
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from tests.db.sql import one
-database = Database(pathlib.Path(sys.argv[1]))
+database = SqliteDatabase(pathlib.Path(sys.argv[1]))
 database.write(one("create table item(name)"))
 child = os.fork()
 if child == 0:
@@ -75,7 +75,7 @@ os._exit(0)  # as a kill would: what was stored is still in the log
     assert seen(path, "pragma integrity_check") == ["ok"]
 
 
-def test_a_child_that_closes_its_parents_database_harms_nothing(database: Database, path: Path) -> None:
+def test_a_child_that_closes_its_parents_database_harms_nothing(database: SqliteDatabase, path: Path) -> None:
     """Also when a thread of the parent was writing at the moment of the fork."""
     writing, done = threading.Event(), threading.Event()
 
@@ -96,9 +96,9 @@ def test_a_child_that_closes_its_parents_database_harms_nothing(database: Databa
 
 
 def test_a_write_in_a_child_fails_at_once_instead_of_waiting_for_a_thread_it_does_not_have(
-    database: Database,
+    database: SqliteDatabase,
 ) -> None:
-    writer = Writer(database)
+    writer = ThreadWriter(database)
 
     def write() -> str:
         async def try_it() -> str:
@@ -112,22 +112,22 @@ def test_a_write_in_a_child_fails_at_once_instead_of_waiting_for_a_thread_it_doe
     writer.close()
 
 
-def test_a_child_may_not_open_what_its_parent_has_open(database: Database, path: Path) -> None:
+def test_a_child_may_not_open_what_its_parent_has_open(database: SqliteDatabase, path: Path) -> None:
     def open_again() -> str:
         with pytest.raises(ConfigurationError) as caught:
-            Database(path)
+            SqliteDatabase(path)
         return str(caught.value)
 
     assert "was open in the process that this one was forked from" in in_child(open_again)
 
 
-def test_a_grandchild_may_not_either(database: Database, path: Path) -> None:
+def test_a_grandchild_may_not_either(database: SqliteDatabase, path: Path) -> None:
     def fork_again() -> int:
         grandchild = os.fork()
         if grandchild:
             return os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1])
         try:
-            Database(path)
+            SqliteDatabase(path)
         except ConfigurationError:
             os._exit(7)
         os._exit(1)
@@ -135,11 +135,11 @@ def test_a_grandchild_may_not_either(database: Database, path: Path) -> None:
     assert in_child(fork_again) == 7
 
 
-def test_a_child_opens_what_its_parent_has_closed(database: Database, path: Path) -> None:
+def test_a_child_opens_what_its_parent_has_closed(database: SqliteDatabase, path: Path) -> None:
     database.close()
 
     def write() -> None:
-        mine = Database(path)
+        mine = SqliteDatabase(path)
         mine.write(one(INSERT, name="child"))
         mine.close()
 
@@ -147,11 +147,11 @@ def test_a_child_opens_what_its_parent_has_closed(database: Database, path: Path
     assert seen(path, "select name from item") == ["child"]
 
 
-def test_a_child_opens_another_file(database: Database, tmp_path: Path) -> None:
+def test_a_child_opens_another_file(database: SqliteDatabase, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
 
     def write() -> None:
-        mine = Database(other)
+        mine = SqliteDatabase(other)
         mine.write(one("create table item(name)"))
         mine.close()
 

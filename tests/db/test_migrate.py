@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from ombud.db.migrate import migrate, migrations_of
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import ConfigurationError
 from tests.db.children import Child, Line
 from tests.db.sql import one, seen
@@ -42,11 +42,11 @@ def make_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakePart:
 
 
 @pytest.fixture
-def empty(path: Path) -> Database:
-    return Database(path)
+def empty(path: Path) -> SqliteDatabase:
+    return SqliteDatabase(path)
 
 
-def test_files_are_applied_in_order_and_once(empty: Database, path: Path, make_part: MakePart) -> None:
+def test_files_are_applied_in_order_and_once(empty: SqliteDatabase, path: Path, make_part: MakePart) -> None:
     part = make_part(
         "create table a(n integer); insert into a values (1);",
         "update a set n = n * 10;",
@@ -60,7 +60,9 @@ def test_files_are_applied_in_order_and_once(empty: Database, path: Path, make_p
     empty.close()
 
 
-def test_a_later_start_applies_what_is_new(empty: Database, path: Path, make_part: MakePart, tmp_path: Path) -> None:
+def test_a_later_start_applies_what_is_new(
+    empty: SqliteDatabase, path: Path, make_part: MakePart, tmp_path: Path
+) -> None:
     part = make_part("create table a(n);")
     migrate(empty, [part])
     (tmp_path / "parts" / part / "migrations" / "0002_more.sql").write_text("create table b(n);")
@@ -71,7 +73,7 @@ def test_a_later_start_applies_what_is_new(empty: Database, path: Path, make_par
     empty.close()
 
 
-def test_each_part_counts_for_itself(empty: Database, path: Path, make_part: MakePart) -> None:
+def test_each_part_counts_for_itself(empty: SqliteDatabase, path: Path, make_part: MakePart) -> None:
     first, second = make_part("create table a(n);", "create table b(n);"), make_part("create table c(n);")
     migrate(empty, [first, second])
 
@@ -79,7 +81,7 @@ def test_each_part_counts_for_itself(empty: Database, path: Path, make_part: Mak
     empty.close()
 
 
-def test_a_broken_file_leaves_nothing_of_itself(empty: Database, path: Path, make_part: MakePart) -> None:
+def test_a_broken_file_leaves_nothing_of_itself(empty: SqliteDatabase, path: Path, make_part: MakePart) -> None:
     part = make_part("create table a(n);", "create table b(n); insert into nowhere values (1);", "create table c(n);")
 
     with pytest.raises(apsw.SQLError, match="nowhere"):
@@ -90,7 +92,7 @@ def test_a_broken_file_leaves_nothing_of_itself(empty: Database, path: Path, mak
     empty.close()
 
 
-def test_a_database_of_a_newer_ombud_is_refused(empty: Database, path: Path, make_part: MakePart) -> None:
+def test_a_database_of_a_newer_ombud_is_refused(empty: SqliteDatabase, path: Path, make_part: MakePart) -> None:
     part = make_part("create table a(n);", "create table b(n);")
     migrate(empty, [part])
     empty.write(one("update schema_version set version = 7"))
@@ -118,7 +120,7 @@ def test_other_files_are_none_of_its_business(make_part: MakePart) -> None:
 
 
 @pytest.mark.parametrize("part", ["ombud.mailbox", "ombud.sender", "ombud.admin"])
-def test_the_shipped_migrations_can_be_applied(empty: Database, path: Path, part: str) -> None:
+def test_the_shipped_migrations_can_be_applied(empty: SqliteDatabase, path: Path, part: str) -> None:
     migrate(empty, ["ombud.mailbox", part])
 
     assert dict(seen(path, "select part, version from schema_version"))[part] == len(migrations_of(part))
@@ -133,7 +135,7 @@ def test_ten_processes_at_once(path: Path, make_part: MakePart) -> None:
     def start(line: Line) -> None:
         line.send("ready")
         line.recv()
-        mine = Database(path)
+        mine = SqliteDatabase(path)
         migrate(mine, [part])
         mine.close()
 
@@ -160,14 +162,14 @@ def test_a_migration_that_is_killed_in_the_middle_is_done_by_the_next_start(path
 
     def die_in_the_second(_: Line) -> None:
         _every_connection_knows("power_off", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-        migrate(Database(path), [part])
+        migrate(SqliteDatabase(path), [part])
 
     assert Child(die_in_the_second).end() == -signal.SIGKILL
     assert seen(path, TABLES) == ["a"]
 
     def start_again(_: Line) -> None:
         _every_connection_knows("power_off", lambda *_: 1)
-        mine = Database(path)
+        mine = SqliteDatabase(path)
         migrate(mine, [part])
         mine.close()
 

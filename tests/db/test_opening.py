@@ -9,7 +9,8 @@ import apsw
 import pytest
 
 from ombud.db.locks import FileLock
-from ombud.db.sqlite import Database, check_sqlite_version
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.sqlite_connection import check_sqlite_version
 from ombud.errors import ConfigurationError, StorageUnavailable
 from tests.db.children import Child, Line
 from tests.db.sql import descriptors_on, one, seen
@@ -31,7 +32,7 @@ def each_connection() -> Iterator[Callable[[Callable[[apsw.Connection], None]], 
     apsw.connection_hooks[:] = before
 
 
-def test_a_power_cut_takes_nothing_that_was_answered(database: Database) -> None:
+def test_a_power_cut_takes_nothing_that_was_answered(database: SqliteDatabase) -> None:
     settings = {name: database.write(one(f"pragma {name}"))[0] for name in ("journal_mode", "synchronous", "fullfsync")}
 
     assert settings == {
@@ -45,7 +46,7 @@ def test_a_place_without_shared_memory_is_refused(path: Path, default_vfs: Calla
     default_vfs("unix-dotfile")
 
     with pytest.raises(ConfigurationError, match=r"in journal mode delete, .* cannot survive a power cut"):
-        Database(path)
+        SqliteDatabase(path)
 
 
 def test_a_connection_that_will_not_sync_is_refused(
@@ -62,7 +63,7 @@ def test_a_connection_that_will_not_sync_is_refused(
     each_connection(break_syncing)
 
     with pytest.raises(ConfigurationError, match="synchronous 1, and cannot survive a power cut"):
-        Database(path)
+        SqliteDatabase(path)
 
 
 @pytest.mark.parametrize("version", ["3.40.1", "3.51.2", "3.9.0", "2.99.99"])
@@ -81,7 +82,7 @@ def test_a_sound_sqlite_is_accepted(version: str) -> None:
     check_sqlite_version(version)
 
 
-def test_only_the_owner_may_read_what_is_stored(database: Database, path: Path, tmp_path: Path) -> None:
+def test_only_the_owner_may_read_what_is_stored(database: SqliteDatabase, path: Path, tmp_path: Path) -> None:
     database.write(one("insert into item values ('a')"))
 
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
@@ -92,7 +93,7 @@ def test_only_the_owner_may_read_what_is_stored(database: Database, path: Path, 
 def test_even_an_open_umask_gives_nothing_away(path: Path) -> None:
     before = os.umask(0)
     try:
-        Database(path).close()
+        SqliteDatabase(path).close()
     finally:
         os.umask(before)
 
@@ -116,7 +117,7 @@ def test_what_is_no_database_is_a_configuration_error(path: Path, make: Callable
     make(path)
 
     with pytest.raises(ConfigurationError, match=r"Cannot open .*ombud\.db"):
-        Database(path)
+        SqliteDatabase(path)
 
 
 @pytest.mark.parametrize("name", ["missing/ombud.db", "file/ombud.db", "x" * 300, "a\0b.db", "\udce9.db"])
@@ -124,7 +125,7 @@ def test_a_path_that_cannot_be_is_a_configuration_error(tmp_path: Path, name: st
     (tmp_path / "file").touch()
 
     with pytest.raises(ConfigurationError, match="Cannot open"):
-        Database(tmp_path / name)
+        SqliteDatabase(tmp_path / name)
 
 
 def test_a_failed_opening_leaves_no_descriptor(path: Path, tmp_path: Path) -> None:
@@ -132,12 +133,12 @@ def test_a_failed_opening_leaves_no_descriptor(path: Path, tmp_path: Path) -> No
 
     for _ in range(5):
         with pytest.raises(ConfigurationError):
-            Database(path)
+            SqliteDatabase(path)
 
     assert descriptors_on(tmp_path) == []
 
 
-def test_closing_leaves_no_descriptor_and_one_file_of_data(database: Database, tmp_path: Path) -> None:
+def test_closing_leaves_no_descriptor_and_one_file_of_data(database: SqliteDatabase, tmp_path: Path) -> None:
     database.write(one("insert into item values ('a')"))
     database.read(one("select 1"))
     database.close()
@@ -150,7 +151,7 @@ def test_closing_leaves_no_descriptor_and_one_file_of_data(database: Database, t
 def test_a_file_that_somebody_is_writing_to_for_long_is_unavailable(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Database(path).close()
+    SqliteDatabase(path).close()
     monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
 
     def hold_the_lock(line: Line) -> None:
@@ -162,10 +163,10 @@ def test_a_file_that_somebody_is_writing_to_for_long_is_unavailable(
     assert child.hear() == "held"
 
     with pytest.raises(StorageUnavailable, match="Another process has held"):
-        Database(path)
+        SqliteDatabase(path)
 
     assert descriptors_on(tmp_path) == []
     child.say()
     assert child.hear() is None
     assert child.end() == 0
-    Database(path).close()
+    SqliteDatabase(path).close()

@@ -1,12 +1,15 @@
 """The reader of named SQL."""
 
+import re
+
 import apsw
 import pytest
 
+from ombud.db.dialect import SqliteText, parameters, rows_source, with_parameters
 from ombud.db.migrate import migrate
-from ombud.db.operation import Statement
+from ombud.db.operation import Afterwards, Statement
 from ombud.db.queries import Queries, read_queries
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 
 TEXT = """-- A word about the file; belongs to no query.
 
@@ -55,12 +58,111 @@ def test_a_name_without_a_statement_is_refused() -> None:
         Queries("a.sql", "-- name: first\n-- Why.\n\n-- name: second\n-- Why.\nselect 2;\n")
 
 
+SETTLE = """-- name: settle
+-- rows: shop_id bigint, state bigint, reason text
+-- Why.
+update delivery set reason = :reason, state = :state where shop_id = :shop_id and due_at <= :now;
+-- postgres:
+-- Another why.
+update delivery d set state = r.state from {rows} r where d.shop_id = r.shop_id::bigint and d.due_at <= :now;
+"""
+
+
+def test_a_header_numbers_the_parameters_of_sqlite_in_its_own_order() -> None:
+    statement = Queries("a.sql", SETTLE)["settle"]
+
+    assert statement.columns == (("shop_id", "bigint"), ("state", "bigint"), ("reason", "text"))
+    assert statement.for_sqlite == SqliteText(
+        "update delivery set reason = ?3, state = ?2 where shop_id = ?1 and due_at <= ?4;", columns=3, takes_now=True
+    )
+    assert statement.postgres.startswith("update delivery d set state = r.state from {rows} r where")
+
+
+def test_a_header_may_take_more_than_one_line() -> None:
+    text = "-- name: a\n-- rows: b bigint,\n-- rows: c double precision\n-- Why.\nselect :b, :c;\n"
+    with pytest.raises(ValueError, match="not `name type, name type`"):
+        Queries("a.sql", text)
+
+    assert Queries("a.sql", text.replace(",\n", "\n"))["a"].columns == (("b", "bigint"), ("c", "double precision"))
+
+
+def test_without_a_header_parameters_stay_names() -> None:
+    statement = Queries("a.sql", "-- name: a\n-- Why.\nselect :b, :now;\n")["a"]
+
+    assert statement.for_sqlite == SqliteText("select :b, :now;", columns=0, takes_now=True)
+    assert statement.postgres == statement.sql
+
+
+def test_a_header_may_name_the_time_itself() -> None:
+    statement = Queries("a.sql", "-- name: a\n-- rows: now bigint, b bigint\n-- Why.\nselect :b, :now;\n")["a"]
+
+    assert statement.for_sqlite == SqliteText("select ?2, ?1;", columns=2, takes_now=False)
+
+
+def test_what_looks_like_a_parameter_in_text_names_comments_and_casts_is_left_alone() -> None:
+    sql = """select ':a', 'it''s :b', ":c", d::text, e :: text, :f -- :g
+    /* :h
+    :i */ from j where k=:k"""
+
+    assert parameters(sql) == {"f", "k"}
+    assert with_parameters(sql, str.upper) == sql.replace(":f", "F").replace("=:k", "=K")
+
+
+def test_a_few_words_differ_between_the_databases() -> None:
+    text = "-- name: a\n-- Why.\nselect {greatest}(1, {least}(2, 3)), '{}', '{word}' {without_rowid};\n"
+    statement = Queries("a.sql", text)["a"]
+
+    assert statement.sql == "select max(1, min(2, 3)), '{}', '{word}' without rowid;"
+    assert statement.postgres == "select greatest(1, least(2, 3)), '{}', '{word}' ;"
+
+
+def test_all_rows_are_one_table_on_postgresql() -> None:
+    assert rows_source((("shop_id", "bigint"), ("reason", "text"))) == (
+        "(select * from unnest($1::bigint[], $2::text[]) as u(shop_id, reason))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("-- rows: b\n-- Why.\nselect :b;", "not `name type"),
+        ("-- rows: b bigint, b text\n-- Why.\nselect :b;", "each name once"),
+        ("-- Rows: b bigint\n-- Why.\nselect :b;", "a mark that is none: '-- Rows: b bigint'"),
+        ("-- Why.\nselect 1;\n--postgres:\nselect 2;", "a mark that is none: '--postgres:'"),
+        ("-- Why.\nselect 1;\n-- postgres: select 2;", "a mark that is none"),
+        ("-- Why.\nselect 1;\n-- postgres:\n", "no statement"),
+        ("-- Why.\n-- postgres:\nselect 2;", "no statement"),
+        ("-- Why.\nselect 1;\n-- postgres:\nselect 2;\n-- postgres:\nselect 3;", "more than one text for PostgreSQL"),
+        ("-- rows: b bigint\n-- Why.\nselect :b, :c;", "other parameters than its header: c"),
+        ("-- rows: b bigint, c bigint\n-- Why.\nselect :b;", "other parameters than its header: c"),
+        ("-- rows: b bigint\n-- Why.\nselect :b;\n-- postgres:\nselect :c;", "not bound on PostgreSQL: c"),
+        (
+            "-- rows: b bigint\n-- Why.\nselect :b;\n-- postgres:\nselect :b from {rows} r;",
+            "not bound on PostgreSQL: b",
+        ),
+        ("-- rows: b bigint\n-- Why.\nselect :b from {rows} r;", "{rows} in its text for SQLite"),
+        ("-- Why.\nselect 1;\n-- postgres:\nselect b from {rows} r;", "{rows} and no `-- rows:` header"),
+        ("-- Why.\nselect {largest}(1, 2);", "{largest} is none of"),
+    ],
+)
+def test_a_statement_that_could_go_wrong_on_one_database_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        Queries("a.sql", f"-- name: a\n{text}\n")
+
+    assert str(caught.value).startswith("a.sql: a ")
+
+
+def test_what_runs_afterwards_needs_a_header() -> None:
+    with pytest.raises(ValueError, match="needs a `-- rows:` header"):
+        Afterwards(Statement("a", "select 1"), [])
+
+
 def test_a_package_is_read_once() -> None:
     assert read_queries("ombud.mailbox") is read_queries("ombud.mailbox")
 
 
 @pytest.mark.parametrize("statement", list(read_queries("ombud.mailbox")), ids=lambda statement: statement.name)
-def test_no_statement_of_the_mailbox_scans_a_table(database: Database, statement: Statement) -> None:
+def test_no_statement_of_the_mailbox_scans_a_table(database: SqliteDatabase, statement: Statement) -> None:
     """What finds work must not slow down with the lanes and deliveries that are none of its business."""
     migrate(database, ["ombud.mailbox"])
     connection = apsw.Connection(str(database.path))

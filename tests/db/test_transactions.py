@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from ombud.db.operation import Operation, Row, Statement
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import InvalidInput, OmbudError, StorageUnavailable
 from tests.db.children import Child, Line
 from tests.db.sql import descriptors_on, each, one, seen
@@ -22,20 +22,20 @@ def insert_two_then_fail() -> Operation[None]:
     raise InvalidInput("name", "never mind")
 
 
-def test_a_write_is_there_when_it_returns(database: Database, path: Path) -> None:
+def test_a_write_is_there_when_it_returns(database: SqliteDatabase, path: Path) -> None:
     assert database.write(one(f"{INSERT} returning name, 7 as n", name="a")) == [{"name": "a", "n": 7}]
 
     assert seen(path, NAMES) == ["a"]
 
 
-def test_a_list_of_values_runs_the_statement_for_each(database: Database, path: Path) -> None:
+def test_a_list_of_values_runs_the_statement_for_each(database: SqliteDatabase, path: Path) -> None:
     database.write(each(INSERT, [{"name": "a"}, {"name": "b"}]))
     database.write(each(INSERT, []))
 
     assert seen(path, NAMES) == ["a", "b"]
 
 
-def test_parameters_bind_by_name_and_a_missing_one_is_an_error(database: Database) -> None:
+def test_parameters_bind_by_name_and_a_missing_one_is_an_error(database: SqliteDatabase) -> None:
     rows = database.read(one("select :b as first, :a as second, :b as third", a=1, b=2))
     assert rows == [{"first": 2, "second": 1, "third": 2}]
 
@@ -43,7 +43,7 @@ def test_parameters_bind_by_name_and_a_missing_one_is_an_error(database: Databas
         database.read(one("select :a, :c", a=1))
 
 
-def test_an_operation_that_fails_is_undone_alone(database: Database, path: Path) -> None:
+def test_an_operation_that_fails_is_undone_alone(database: SqliteDatabase, path: Path) -> None:
     first, failed, constraint, last = database.write_all(
         [one(INSERT, name="a"), insert_two_then_fail, one(INSERT, name="a"), one(INSERT, name="b")]
     )
@@ -54,20 +54,20 @@ def test_an_operation_that_fails_is_undone_alone(database: Database, path: Path)
     assert seen(path, NAMES) == ["a", "b"]
 
 
-def test_a_single_write_raises_what_the_operation_raised(database: Database, path: Path) -> None:
+def test_a_single_write_raises_what_the_operation_raised(database: SqliteDatabase, path: Path) -> None:
     with pytest.raises(InvalidInput, match="never mind"):
         database.write(insert_two_then_fail)
 
     assert seen(path, NAMES) == []
 
 
-def test_operations_of_a_group_see_each_other(database: Database) -> None:
+def test_operations_of_a_group_see_each_other(database: SqliteDatabase) -> None:
     *_, names = database.write_all([one(INSERT, name="a"), one(INSERT, name="b"), one(NAMES)])
 
     assert names == [{"name": "a"}, {"name": "b"}]
 
 
-def test_an_interrupted_write_is_undone_and_frees_the_lock(database: Database, path: Path) -> None:
+def test_an_interrupted_write_is_undone_and_frees_the_lock(database: SqliteDatabase, path: Path) -> None:
     def interrupted() -> Operation[None]:
         yield Statement("insert", INSERT), {"name": "x"}
         raise KeyboardInterrupt
@@ -79,7 +79,7 @@ def test_an_interrupted_write_is_undone_and_frees_the_lock(database: Database, p
     assert seen(path, NAMES) == ["a"]
 
 
-def test_a_reader_sees_one_moment(database: Database) -> None:
+def test_a_reader_sees_one_moment(database: SqliteDatabase) -> None:
     def look_twice() -> Operation[tuple[list[Row], list[Row]]]:
         before = yield Statement("names", NAMES), {}
         database.write(one(INSERT, name="b"))
@@ -92,14 +92,14 @@ def test_a_reader_sees_one_moment(database: Database) -> None:
     assert database.read(one(NAMES)) == [{"name": "a"}, {"name": "b"}]
 
 
-def test_a_reader_cannot_write(database: Database, path: Path) -> None:
+def test_a_reader_cannot_write(database: SqliteDatabase, path: Path) -> None:
     with pytest.raises(OmbudError, match="readonly"):
         database.read(one(INSERT, name="a"))
 
     assert seen(path, NAMES) == []
 
 
-def test_a_reader_that_failed_is_good_for_the_next(database: Database) -> None:
+def test_a_reader_that_failed_is_good_for_the_next(database: SqliteDatabase) -> None:
     with pytest.raises(InvalidInput):
         database.read(_fail_after_reading)
 
@@ -112,7 +112,7 @@ def _fail_after_reading() -> Operation[None]:
     raise InvalidInput("name", "never mind")
 
 
-def test_readers_in_turn_share_a_connection(database: Database, tmp_path: Path) -> None:
+def test_readers_in_turn_share_a_connection(database: SqliteDatabase, tmp_path: Path) -> None:
     database.read(one(NAMES))
     before = descriptors_on(tmp_path)
 
@@ -122,7 +122,7 @@ def test_readers_in_turn_share_a_connection(database: Database, tmp_path: Path) 
     assert descriptors_on(tmp_path) == before
 
 
-def test_threads_write_and_read_without_loss(database: Database, path: Path) -> None:
+def test_threads_write_and_read_without_loss(database: SqliteDatabase, path: Path) -> None:
     start = threading.Barrier(8)
 
     def work(number: int) -> None:
@@ -140,7 +140,7 @@ def test_threads_write_and_read_without_loss(database: Database, path: Path) -> 
     assert seen(path, "select count(*) from item") == [200]
 
 
-def test_a_closed_database_says_so(database: Database) -> None:
+def test_a_closed_database_says_so(database: SqliteDatabase) -> None:
     database.close()
     database.close()
 
@@ -149,7 +149,7 @@ def test_a_closed_database_says_so(database: Database) -> None:
             use(one(NAMES))
 
 
-def test_a_reader_under_way_is_closed_with_the_database(database: Database, tmp_path: Path) -> None:
+def test_a_reader_under_way_is_closed_with_the_database(database: SqliteDatabase, tmp_path: Path) -> None:
     reading, closed = threading.Event(), threading.Event()
 
     def slow() -> Operation[None]:
@@ -168,13 +168,13 @@ def test_a_reader_under_way_is_closed_with_the_database(database: Database, tmp_
 
 
 def test_processes_write_one_file_without_loss(path: Path) -> None:
-    opened = Database(path)
+    opened = SqliteDatabase(path)
     opened.write(one("create table counter(n integer)"))
     opened.write(one("insert into counter values (0)"))
     opened.close()
 
     def count(line: Line) -> None:
-        mine = Database(path)
+        mine = SqliteDatabase(path)
         line.send("ready")
         line.recv()
         for _ in range(200):
@@ -199,7 +199,7 @@ def test_the_wait_for_another_process_is_bounded(path: Path, monkeypatch: pytest
             line.send("writing")
             line.recv()
 
-        mine = Database(path)
+        mine = SqliteDatabase(path)
         mine.write(one("create table item(name)"))
         line.send("open")
         line.recv()
@@ -208,7 +208,7 @@ def test_the_wait_for_another_process_is_bounded(path: Path, monkeypatch: pytest
 
     child = Child(write_slowly)
     assert child.hear() == "open"
-    database = Database(path)
+    database = SqliteDatabase(path)
     child.say()
     assert child.hear() == "writing"
     monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
@@ -229,7 +229,7 @@ def test_the_wait_for_another_process_is_bounded(path: Path, monkeypatch: pytest
 def test_the_wait_for_a_strange_program_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell that writes to the file knows nothing of our lock file."""
     monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
-    database = Database(path)
+    database = SqliteDatabase(path)
     database.write(one("create table item(name)"))
     shell = apsw.Connection(str(path))
     shell.execute("begin immediate")
@@ -244,7 +244,7 @@ def test_the_wait_for_a_strange_program_is_bounded(path: Path, monkeypatch: pyte
     assert seen(path, NAMES) == ["ours, later"]
 
 
-def test_threads_of_one_process_wait_no_longer(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_of_one_process_wait_no_longer(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
     writing, done = threading.Event(), threading.Event()
 

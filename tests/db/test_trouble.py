@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import StorageUnavailable
 from tests.db.children import in_child
 from tests.db.sql import one, seen
@@ -14,7 +14,7 @@ INSERT = "insert into item values (:name)"
 LARGE = "x" * 200_000
 
 
-def test_a_full_disk_fails_the_whole_group_and_heals(database: Database, path: Path) -> None:
+def test_a_full_disk_fails_the_whole_group_and_heals(database: SqliteDatabase, path: Path) -> None:
     pages = database.write(one("pragma page_count"))[0]["page_count"]
     database.write(one(f"pragma max_page_count = {pages + 5}"))
 
@@ -33,7 +33,7 @@ def test_after_an_input_output_error_nothing_more_is_stored(path: Path) -> None:
     """What a failed write or sync left in the kernel is unknown, so a later success would prove nothing."""
 
     def meet_a_limit() -> list[str]:
-        database = Database(path)
+        database = SqliteDatabase(path)
         database.write(one("create table item(name)"))
         database.write(one(INSERT, name="a"))
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -50,14 +50,14 @@ def test_after_an_input_output_error_nothing_more_is_stored(path: Path) -> None:
     assert seen(path, "select name from item") == ["a"]
 
 
-def _refusal(database: Database, name: str) -> str:
+def _refusal(database: SqliteDatabase, name: str) -> str:
     with pytest.raises(StorageUnavailable) as caught:
         database.write(one(INSERT, name=name))
     return str(caught.value)
 
 
 @pytest.fixture
-def damaged(database: Database, path: Path) -> Database:
+def damaged(database: SqliteDatabase, path: Path) -> SqliteDatabase:
     """A database whose pages, the first one aside, were overwritten; nothing of it is cached."""
     for number in range(50):
         database.write(one(INSERT, name=f"{number} {'x' * 3_000}"))
@@ -65,10 +65,10 @@ def damaged(database: Database, path: Path) -> Database:
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * (path.stat().st_size - 4096))
-    return Database(path)
+    return SqliteDatabase(path)
 
 
-def test_a_damaged_file_is_unavailable(damaged: Database) -> None:
+def test_a_damaged_file_is_unavailable(damaged: SqliteDatabase) -> None:
     with pytest.raises(StorageUnavailable, match="malformed"):
         damaged.read(one("select name from item"))
     with pytest.raises(StorageUnavailable, match="malformed"):

@@ -8,9 +8,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from ombud.db.database import BATCH_LIMIT
 from ombud.db.operation import Operation, Row, Statement
-from ombud.db.sqlite import Database
-from ombud.db.writer import BATCH_LIMIT, Writer
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.writer import ThreadWriter
 from ombud.errors import InvalidInput, StorageUnavailable
 from tests.db.sql import one, seen
 
@@ -18,14 +19,14 @@ INSERT = "insert into item values (:name)"
 
 
 @pytest.fixture
-def writer(database: Database) -> Iterator[Writer]:
-    made = Writer(database)
+def writer(database: SqliteDatabase) -> Iterator[ThreadWriter]:
+    made = ThreadWriter(database)
     yield made
     made.close()
 
 
 @pytest.fixture
-def commits(database: Database) -> list[int]:
+def commits(database: SqliteDatabase) -> list[int]:
     """A list that grows by one with every commit."""
     made: list[int] = []
 
@@ -57,14 +58,16 @@ class Obstacle:
         self._free.set()
 
 
-async def queued(writer: Writer, makes: list[Callable[[], Operation[list[Row]]]]) -> list["asyncio.Task[list[Row]]"]:
+async def queued(
+    writer: ThreadWriter, makes: list[Callable[[], Operation[list[Row]]]]
+) -> list["asyncio.Task[list[Row]]"]:
     """Start writes, and return when all of them wait."""
     tasks = [asyncio.create_task(writer.write(make)) for make in makes]
     await asyncio.sleep(0)
     return tasks
 
 
-async def test_an_answer_comes_after_its_commit(writer: Writer, path: Path) -> None:
+async def test_an_answer_comes_after_its_commit(writer: ThreadWriter, path: Path) -> None:
     stranger = apsw.Connection(str(path))
     for number in range(200):
         await writer.write(one(INSERT, name=str(number)))
@@ -72,7 +75,7 @@ async def test_an_answer_comes_after_its_commit(writer: Writer, path: Path) -> N
     stranger.close()
 
 
-async def test_writes_that_wait_together_share_a_commit(writer: Writer, commits: list[int], path: Path) -> None:
+async def test_writes_that_wait_together_share_a_commit(writer: ThreadWriter, commits: list[int], path: Path) -> None:
     obstacle = Obstacle()
     first = await queued(writer, [obstacle.make])
     await obstacle.reached()
@@ -84,7 +87,7 @@ async def test_writes_that_wait_together_share_a_commit(writer: Writer, commits:
     assert seen(path, "select count(*) from item") == [100]
 
 
-async def test_a_batch_is_capped(writer: Writer, commits: list[int]) -> None:
+async def test_a_batch_is_capped(writer: ThreadWriter, commits: list[int]) -> None:
     obstacle = Obstacle()
     first = await queued(writer, [obstacle.make])
     await obstacle.reached()
@@ -95,7 +98,7 @@ async def test_a_batch_is_capped(writer: Writer, commits: list[int]) -> None:
     assert len(commits) == 3
 
 
-async def test_an_error_reaches_its_own_caller_alone(writer: Writer, path: Path) -> None:
+async def test_an_error_reaches_its_own_caller_alone(writer: ThreadWriter, path: Path) -> None:
     def fail() -> Operation[list[Row]]:
         yield Statement("insert", INSERT), {"name": "x"}
         raise InvalidInput("name", "never mind")
@@ -112,7 +115,9 @@ async def test_an_error_reaches_its_own_caller_alone(writer: Writer, path: Path)
     assert seen(path, "select name from item order by 1") == ["a", "b"]
 
 
-async def test_a_storage_error_reaches_everyone_in_the_batch(writer: Writer, database: Database, path: Path) -> None:
+async def test_a_storage_error_reaches_everyone_in_the_batch(
+    writer: ThreadWriter, database: SqliteDatabase, path: Path
+) -> None:
     pages = database.write(one("pragma page_count"))[0]["page_count"]
     database.write(one(f"pragma max_page_count = {pages + 5}"))
     obstacle = Obstacle()
@@ -129,8 +134,8 @@ async def test_a_storage_error_reaches_everyone_in_the_batch(writer: Writer, dat
     assert seen(path, "select name from item") == ["b"]
 
 
-async def test_a_full_queue_is_refused_at_once(database: Database, path: Path) -> None:
-    writer = Writer(database, queue_limit=2)
+async def test_a_full_queue_is_refused_at_once(database: SqliteDatabase, path: Path) -> None:
+    writer = ThreadWriter(database, queue_limit=2)
     obstacle = Obstacle()
     first = await queued(writer, [obstacle.make])
     await obstacle.reached()
@@ -145,7 +150,7 @@ async def test_a_full_queue_is_refused_at_once(database: Database, path: Path) -
     assert seen(path, "select name from item order by 1") == ["a", "b"]
 
 
-async def test_a_caller_that_gives_up_disturbs_nobody(writer: Writer, path: Path) -> None:
+async def test_a_caller_that_gives_up_disturbs_nobody(writer: ThreadWriter, path: Path) -> None:
     obstacle = Obstacle()
     first = await queued(writer, [obstacle.make])
     await obstacle.reached()
@@ -160,8 +165,8 @@ async def test_a_caller_that_gives_up_disturbs_nobody(writer: Writer, path: Path
     assert seen(path, "select name from item order by 1") == ["a", "b", "c"]
 
 
-async def test_closing_commits_what_waits(database: Database, path: Path) -> None:
-    writer = Writer(database)
+async def test_closing_commits_what_waits(database: SqliteDatabase, path: Path) -> None:
+    writer = ThreadWriter(database)
     obstacle = Obstacle()
     first = await queued(writer, [obstacle.make])
     await obstacle.reached()
@@ -175,14 +180,14 @@ async def test_closing_commits_what_waits(database: Database, path: Path) -> Non
         await writer.write(one(INSERT, name="late"))
 
 
-async def test_a_closed_database_refuses(writer: Writer, database: Database) -> None:
+async def test_a_closed_database_refuses(writer: ThreadWriter, database: SqliteDatabase) -> None:
     database.close()
 
     with pytest.raises(StorageUnavailable, match="it was closed"):
         await writer.write(one(INSERT, name="a"))
 
 
-def test_event_loops_of_two_threads_share_a_writer(writer: Writer, path: Path) -> None:
+def test_event_loops_of_two_threads_share_a_writer(writer: ThreadWriter, path: Path) -> None:
     async def write(letter: str) -> None:
         await asyncio.gather(*(writer.write(one(INSERT, name=f"{letter}{number}")) for number in range(100)))
 
@@ -195,7 +200,7 @@ def test_event_loops_of_two_threads_share_a_writer(writer: Writer, path: Path) -
     assert seen(path, "select count(*) from item") == [200]
 
 
-def test_loops_that_end_while_their_write_is_committed_do_not_stop_the_writer(writer: Writer) -> None:
+def test_loops_that_end_while_their_write_is_committed_do_not_stop_the_writer(writer: ThreadWriter) -> None:
     async def start_and_leave(number: int) -> None:
         await queued(writer, [one(INSERT, name=str(number))])
 
@@ -220,7 +225,7 @@ class Vanishing(asyncio.SelectorEventLoop):
         raise RuntimeError("Event loop is closed")
 
 
-async def test_a_loop_that_is_closed_at_the_last_moment_does_not_stop_the_writer(writer: Writer) -> None:
+async def test_a_loop_that_is_closed_at_the_last_moment_does_not_stop_the_writer(writer: ThreadWriter) -> None:
     loop = Vanishing()
 
     def leave() -> None:

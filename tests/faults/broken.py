@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from ombud.cli.main import main
 from ombud.db import writer
 from ombud.db.operation import Operation
-from ombud.db.writer import Writer
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.writer import ThreadWriter
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Done, Lane, Loaded, Result
 
@@ -20,13 +21,18 @@ SETTLE_SECONDS = 15.0
 def ack_before_commit() -> None:
     """Answer the writers when their rows are in the transaction, not when it is on disk."""
 
-    def commit_until_closed(self: Writer) -> None:
-        while batch := self._next_batch():
-            with self.database._transaction() as connection:
-                writer._answer(batch, [connection.guarded(waiting.make) for waiting in batch])
-                time.sleep(DELAY_SECONDS)
+    def commit(self: ThreadWriter, batch: list[writer._Waiting]) -> list[writer._Answer]:
+        groups = writer._grouped(batch)
+        database = self.database
+        assert isinstance(database, SqliteDatabase)
+        with database._transaction() as connection:
+            results = connection.run_apart([group.make for group in groups])
+            for group, result in zip(groups, results, strict=True):
+                writer._answer(writer._dealt(group, result))
+            time.sleep(DELAY_SECONDS)
+        return []
 
-    Writer._commit_until_closed = commit_until_closed  # type: ignore[method-assign]
+    ThreadWriter._commit = commit  # type: ignore[method-assign]
 
 
 def settle_without_commit() -> None:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
 from ombud.db.operation import Make, Operation, Row, Statement
-from ombud.db.sqlite import Database
-from ombud.db.writer import Writer
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.writer import ThreadWriter
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Mailbox, Policy, claim_node
 from ombud.mailbox.model import Box, Delivery, Done, Draft, Outcome
@@ -54,7 +54,7 @@ class StoppedClock(Clock):
 class Office:
     """A database with a mailbox, and short words for what tests do with them."""
 
-    def __init__(self, database: Database, clock: Clock, policy: Policy) -> None:
+    def __init__(self, database: SqliteDatabase, clock: Clock, policy: Policy) -> None:
         migrate(database, ["ombud.mailbox"])
         self.database = database
         self.clock = clock
@@ -122,7 +122,7 @@ def _once(statement: Statement, values: Mapping[str, Any]) -> Operation[list[Row
     return rows
 
 
-class CountingDatabase(Database):
+class CountingDatabase(SqliteDatabase):
     """Counts the looks of a worker that has nothing to do."""
 
     def __init__(self, path: Path) -> None:
@@ -136,10 +136,10 @@ class CountingDatabase(Database):
         return super().read(make)
 
 
-class WatchedWriter(Writer):
+class WatchedWriter(ThreadWriter):
     """Counts writes, and lets a test wait for what they bring about."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         super().__init__(database)
         self.writes = 0
         self.moved = asyncio.Event()
@@ -215,7 +215,7 @@ class Performing:
 
 @asynccontextmanager
 async def working(
-    office: Office, writer: Writer, perform: Perform, **options: Any
+    office: Office, writer: ThreadWriter, perform: Perform, **options: Any
 ) -> AsyncIterator[tuple[Worker, "asyncio.Task[None]"]]:
     """Run a worker until the block ends; it must end by itself then."""
     worker = Worker(office.mailbox, writer, perform, **options)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ombud.db.sqlite import Database
-from ombud.db.writer import Writer
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.writer import ThreadWriter
 from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import Delivery, Done, Outcome
 from ombud.mailbox.performer import Performer
@@ -19,9 +19,9 @@ from tests.mailbox.office import Clock, Office
 
 
 async def _perform_until_told(path: Path, manner: str) -> None:
-    database = Database(path)
+    database = SqliteDatabase(path)
     office = Office(database, Clock(), Policy(retry_seconds=(0.01,)))
-    writer = Writer(database)
+    writer = ThreadWriter(database)
 
     async def perform(delivery: Delivery, _: Mapping[str, Any]) -> Outcome:
         print("performing", delivery.event_id, flush=True)

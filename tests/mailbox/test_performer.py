@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ombud.db.sqlite import beside
+from ombud.db.files import beside
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box, Delivery, Done, Outcome, State
 from ombud.mailbox.performer import Performer, wake_performer
@@ -21,12 +21,12 @@ from tests.mailbox.office import PATIENCE_SECONDS, Office, Performing, WatchedWr
 ROOT = Path(__file__).parents[2]
 APPEND = """
 import pathlib, sys
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import Box
 from ombud.mailbox.performer import wake_performer
 from tests.mailbox.office import Clock, Office
-office = Office(Database(pathlib.Path(sys.argv[1])), Clock(), Policy())
+office = Office(SqliteDatabase(pathlib.Path(sys.argv[1])), Clock(), Policy())
 print(office.append(int(sys.argv[2]), subject="order/far"))
 wake_performer(office.database, Box.OUTBOX)
 office.database.close()

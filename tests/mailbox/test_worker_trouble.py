@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from ombud.db.files import beside
 from ombud.db.locks import FileLock
 from ombud.db.operation import Operation, Statement
-from ombud.db.sqlite import beside
 from ombud.mailbox.model import Dead, Delivery, Done, Outcome, Retry, State
 from ombud.mailbox.worker import Worker
 from tests.mailbox.office import PATIENCE_SECONDS, Office, Performing, WatchedWriter, working

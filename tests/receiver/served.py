@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ombud.db.operation import Row
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.wire import PARAMETER_OF
 from tests.receiver.reports import Reports
 from tests.receiver.store import KEY, Store
@@ -74,7 +74,7 @@ class Hook:
 
 def query(folder: Path, sql: str) -> list[Row]:
     """Ask the database of the inbox in that folder."""
-    database = Database(folder / "inbox.db")
+    database = SqliteDatabase(folder / "inbox.db")
     try:
         return database.read(lambda: once(sql))
     finally:

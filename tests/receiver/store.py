@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ombud.cli.servers import bind, url_of
 from ombud.client import ShopClient
 from ombud.db.migrate import migrate
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.shop import Shop, create_app
@@ -121,7 +121,7 @@ class Store:
 @contextmanager
 def run_store(folder: Path, **switches: Any) -> Iterator[Store]:
     """Run a shop with three products (101 to 103) and one order that nobody has paid (90001)."""
-    database = Database(folder / "store.db")
+    database = SqliteDatabase(folder / "store.db")
     migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.shop"])
     sender = Sender(database, Settings(database_url="sqlite:///unused.db"))
     shop = Shop(sender.writer, sender.outbox, sender.ring, clock=sender.outbox.mailbox.clock)

@@ -1,10 +1,12 @@
 """The ack path, through both doors: 200 for what is stored, and nothing stored for everything else."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.model import Box
 from ombud.receiver import hook
 from ombud.receiver.arrival import LONGEST_QUERY
@@ -28,7 +30,7 @@ async def test_a_webhook_is_stored_and_answered(quiet: Desk, front: Front) -> No
 
 
 async def test_the_row_is_there_for_everybody_when_the_answer_is(quiet: Desk, front: Front) -> None:
-    other = Database(quiet.receiver.database.path)
+    other = SqliteDatabase(Path(quiet.receiver.database.name))
     for number in range(20):
         query = f"event_type=order.new&order_id={number}".encode()
         assert (await front(quiet.inbox, Request(query))).status == 200

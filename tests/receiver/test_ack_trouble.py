@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from ombud.db.connect import open_database
+from ombud.db.database import Database
+from ombud.db.files import beside
 from ombud.db.locks import FileLock
-from ombud.db.sqlite import Database, beside
+from ombud.db.sqlite import SqliteDatabase
 from ombud.receiver.inbox import Inbox
 from tests.receiver.fronts import Answered, Front, Request, ask_asgi
 from tests.receiver.world import Desk, settings_for
@@ -24,8 +26,10 @@ def assert_not_stored(answer: Answered) -> None:
 
 
 async def test_a_full_disk(quiet: Desk, front: Front) -> None:
-    writer = quiet.receiver.database._writer
-    writer.execute(f"pragma max_page_count = {writer.value_of('page_count')}")
+    database = quiet.receiver.database
+    assert isinstance(database, SqliteDatabase)
+    [(pages,)] = database._writer.execute("pragma page_count")
+    database._writer.execute(f"pragma max_page_count = {pages}")
     stored = 0
     answer = await front(quiet.inbox, NEW)
     while answer.status == 200:
@@ -33,7 +37,7 @@ async def test_a_full_disk(quiet: Desk, front: Front) -> None:
         answer = await front(quiet.inbox, NEW)
     assert_not_stored(answer)
     assert len(quiet.arrivals()) == stored
-    writer.execute("pragma max_page_count = 1000000")
+    database._writer.execute("pragma max_page_count = 1000000")
     assert (await front(quiet.inbox, NEW)).status == 200
     assert len(quiet.arrivals()) == stored + 1
 
@@ -42,7 +46,7 @@ async def test_a_full_disk(quiet: Desk, front: Front) -> None:
 def locked(quiet: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileLock]:
     """Another process writes, and does not end; ours is less patient than usual."""
     monkeypatch.setattr("ombud.db.sqlite.WRITE_WAIT_SECONDS", 0.05)
-    lock = FileLock(beside(quiet.receiver.database.path, "write"))
+    lock = FileLock(beside(Path(quiet.receiver.database.name), "write"))
     assert lock.try_acquire()
     yield lock
     lock.close()
@@ -56,7 +60,7 @@ async def test_a_database_that_others_keep_locked(quiet: Desk, front: Front, loc
 
 
 async def test_nothing_is_answered_before_the_commit(quiet: Desk, front: Front) -> None:
-    lock = FileLock(beside(quiet.receiver.database.path, "write"))
+    lock = FileLock(beside(Path(quiet.receiver.database.name), "write"))
     assert lock.try_acquire()
     answering = asyncio.ensure_future(front(quiet.inbox, NEW))
     _, waiting = await asyncio.wait([answering], timeout=0.1)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.operation import Make, Operation, Row, Statement
-from ombud.db.writer import Writer
+from ombud.db.writer import ThreadWriter
 from ombud.mailbox.model import State
 from ombud.receiver.embedded import LocalRunner
 from ombud.receiver.hook import Hook
@@ -53,7 +53,7 @@ class Clock:
         return now_microseconds() + round(self.ahead_seconds * 1_000_000)
 
 
-class ObservedWriter(Writer):
+class ObservedWriter(ThreadWriter):
     """A writer whose commits can be waited for, on the loop of whoever writes."""
 
     def __init__(self, *arguments: Any) -> None:

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import pytest
 import uvloop
 
+from ombud.db.database import Database
 from ombud.db.operation import Make, Statement
-from ombud.db.sqlite import Database
-from ombud.db.writer import Writer
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.writer import ThreadWriter
 from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoints import Endpoint, EndpointEdit
 from ombud.sender.sender import Sender
@@ -169,14 +170,14 @@ def deliverer() -> Callable[..., Deliverer]:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """A database of its own."""
-    made = Database(tmp_path / "sender.db")
+    made = SqliteDatabase(tmp_path / "sender.db")
     yield made
     made.close()
 
 
-class NoticedWriter(Writer):
+class NoticedWriter(ThreadWriter):
     """Says when something was committed."""
 
     def __init__(self, database: Database) -> None:
@@ -238,7 +239,7 @@ class Running:
 
 
 @pytest.fixture
-async def new_running(database: Database) -> AsyncIterator[Callable[..., Running]]:
+async def new_running(database: SqliteDatabase) -> AsyncIterator[Callable[..., Running]]:
     """Make a sender with settings of its own."""
     made: list[Running] = []
 

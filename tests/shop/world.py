@@ -9,8 +9,8 @@ from starlette.types import ASGIApp
 
 from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Statement
-from ombud.db.sqlite import Database
-from ombud.db.writer import Writer
+from ombud.db.sqlite import SqliteDatabase
+from ombud.db.writer import ThreadWriter
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import claim_node
 from ombud.sender.outbox import Outbox
@@ -45,8 +45,8 @@ class Bell:
 
 @dataclass
 class World:
-    database: Database
-    writer: Writer
+    database: SqliteDatabase
+    writer: ThreadWriter
     outbox: Outbox
     shop: Shop
     api: httpx2.AsyncClient
@@ -108,11 +108,11 @@ def client(app: ASGIApp, *, key: str | None = None, base_url: str = BASE) -> htt
 
 
 def open_world(folder: Path, **switches: Any) -> World:
-    database = Database(folder / "shop.db")
+    database = SqliteDatabase(folder / "shop.db")
     migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.shop"])
     clock, bell = Clock(), Bell()
     outbox = Outbox(IdSource(database.write(claim_node), clock), clock)
-    writer = Writer(database)
+    writer = ThreadWriter(database)
     shop = Shop(writer, outbox, bell, clock=clock, **switches)
     return World(database, writer, outbox, shop, client(create_app(shop), key=KEY), clock, bell)
 

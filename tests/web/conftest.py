@@ -12,23 +12,23 @@ from ombud.admin.keys import add_key, new_key
 from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
 from ombud.db.operation import Statement
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.web.app import SenderApp
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """A database of its own, with the tables of keys."""
-    made = Database(tmp_path / "sender.db")
+    made = SqliteDatabase(tmp_path / "sender.db")
     migrate(made, ["ombud.admin"])
     yield made
     made.close()
 
 
 @pytest.fixture
-def sender(database: Database) -> Iterator[Sender]:
+def sender(database: SqliteDatabase) -> Iterator[Sender]:
     """A sender that performs nothing; loopback is allowed, the rest of the inside is not."""
     made = Sender(database, Settings(allow_networks=(ip_network("127.0.0.0/8"),), retry_seconds=(0.05,)))
     yield made
@@ -36,7 +36,7 @@ def sender(database: Database) -> Iterator[Sender]:
 
 
 @pytest.fixture
-def key(database: Database) -> str:
+def key(database: SqliteDatabase) -> str:
     """A key of this installation."""
     made = new_key()
     database.write(lambda: add_key("tests", made, now_microseconds()))
@@ -65,7 +65,7 @@ async def client(anybody: httpx2.AsyncClient, key: str) -> httpx2.AsyncClient:
 
 
 @pytest.fixture
-def rows(database: Database) -> Callable[..., list[Any]]:
+def rows(database: SqliteDatabase) -> Callable[..., list[Any]]:
     """Look into the database."""
 
     def query(text: str, **values: Any) -> list[Any]:

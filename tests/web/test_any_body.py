@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ombud.admin.keys import add_key, new_key
 from ombud.db.migrate import migrate
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.web.app import SenderApp
@@ -87,7 +87,7 @@ KINDS = st.sampled_from(
 class World:
     """One app for a whole campaign, on an event loop of its own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         migrate(database, ["ombud.admin"])
         # No name can be looked up here, and none should be: the tests of names are elsewhere.
         self.sender = Sender(database, Settings(allow_networks=(ip_network("127.0.0.0/8"),)))
@@ -114,7 +114,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One app for every example."""
-    made = World(Database(tmp_path_factory.mktemp("any_body") / "sender.db"))
+    made = World(SqliteDatabase(tmp_path_factory.mktemp("any_body") / "sender.db"))
     yield made
     made.close()
 

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 import uvicorn
 
+from ombud.db.files import beside
 from ombud.db.locks import FileLock
-from ombud.db.sqlite import beside
 from ombud.web.app import create_api
 from ombud.web.limits import BODY_BYTES
 

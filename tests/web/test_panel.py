@@ -13,9 +13,10 @@ import pytest
 from starlette.types import ASGIApp
 
 import ombud.web
+from ombud.db.database import Database
+from ombud.db.files import beside
 from ombud.db.locks import FileLock
 from ombud.db.operation import Operation, Statement
-from ombud.db.sqlite import Database, beside
 from ombud.mailbox.model import Box
 from ombud.receiver.inbox import Inbox
 from ombud.sender.endpoints import EndpointEdit
@@ -268,7 +269,7 @@ async def test_work_that_nobody_performs_is_red(both: SenderApp, inbox: Inbox, s
     page = await look(both)
     assert '<span role="alert">Arrivals wait and nobody performs</span>: the oldest has waited 12 s.' in page
     assert page.count('class="alert') == 1
-    lock = FileLock(beside(database.path, f"{Box.INBOX.name.lower()}.performer"))
+    lock = FileLock(beside(Path(database.name), f"{Box.INBOX.name.lower()}.performer"))
     assert lock.try_acquire()
     busy = await look(both)
     lock.close()
@@ -279,7 +280,7 @@ async def test_work_that_nobody_performs_is_red(both: SenderApp, inbox: Inbox, s
 async def test_the_page_says_who_performs(both: SenderApp, inbox: Inbox) -> None:
     words = " ".join((await look(both)).split())
     assert "Sending: nobody performs" in words
-    lock = FileLock(beside(inbox.receiver.database.path, "changes.performer"))
+    lock = FileLock(beside(Path(inbox.receiver.database.name), "changes.performer"))
     assert lock.try_acquire()
     words = " ".join((await look(both)).split())
     lock.close()

@@ -9,10 +9,9 @@ from typing import Any
 
 from ombud.admin.endpoints import endpoint_document
 from ombud.admin.events import Document, attempt_document, delivery_id, rfc3339
-from ombud.db.locks import FileLock
+from ombud.db.database import Database
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.db.sqlite import Database, beside
 from ombud.mailbox.ids import COUNTER_BITS, ID_LIMIT, NODE_BITS, format_id, parse_id
 from ombud.mailbox.model import Box, State
 from ombud.sender.endpoints import Endpoint, Endpoints
@@ -88,12 +87,14 @@ def waiting_seconds(box: Box, now: int) -> Operation[float]:
 
 
 def is_performed(database: Database, box: Box) -> bool:
-    """Return whether a process performs this box now: it holds the lock that elects it."""
-    lock = FileLock(beside(database.path, f"{box.name.lower()}.performer"))
+    """Return whether a process performs this box now: it has the seat, where there is only one."""
+    if not database.exclusive:
+        return True
+    seat = database.seat(box.name.lower())
     try:
-        return not lock.try_acquire()
+        return not seat.try_take()
     finally:
-        lock.close()
+        seat.close()
 
 
 def without_secrets(text: str | None) -> str | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
@@ -15,13 +15,12 @@ from ombud.admin.events import rfc3339
 from ombud.cli.failures import FAILURE, OK
 from ombud.clock import now_microseconds
 from ombud.db.connect import database_path
-from ombud.db.operation import Operation, Row, Statement
-from ombud.db.sqlite import beside, check_sqlite_version
+from ombud.db.files import beside
+from ombud.db.sqlite_connection import check_sqlite_version
+from ombud.db.sqlite_steps import Steps
 from ombud.errors import ConfigurationError, StorageUnavailable
 from ombud.mailbox.model import Box
 from ombud.settings import read_settings
-
-T = TypeVar("T")
 
 # The databases in the folder of a demo. The demo itself, which names them too, needs the server extra.
 DEMO_FILES = ("sender.db", "receiver.db")
@@ -70,7 +69,7 @@ def _audit_file(path: Path) -> Report:
         raise ConfigurationError(f"Cannot open {path}: {error}. Run the audit as the user who owns it.") from error
 
 
-def _look(snapshot: "_Snapshot", path: Path) -> Report:
+def _look(snapshot: Steps, path: Path) -> Report:
     damage = snapshot.run(check_pages())
     try:
         report = snapshot.run(audit(now_microseconds(), lambda box: _is_performed(path, box)))
@@ -82,42 +81,16 @@ def _look(snapshot: "_Snapshot", path: Path) -> Report:
     return Report([damage, *report.findings], report.rows, report.waiting) if damage else report
 
 
-class _Snapshot:
-    """Runs operations on what was committed when it began."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-
-    def run(self, operation: Operation[T]) -> T:
-        try:
-            statement, values = next(operation)
-            while True:
-                statement, values = operation.send(self._rows(statement, values))
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-        finally:
-            operation.close()
-
-    def _rows(self, statement: Statement, values: Any) -> list[Row]:
-        return list(self._connection.execute(statement.sql, values))
-
-
 @contextmanager
-def _snapshot(path: Path) -> Iterator[_Snapshot]:
+def _snapshot(path: Path) -> Iterator[Steps]:
     """Open a file that may be live, stopped, killed or damaged, without a write: not even the log is put in order."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
-        connection.row_trace = _named
         connection.execute("begin")
-        yield _Snapshot(connection)
+        yield Steps(connection, now_microseconds())
     finally:
         connection.close()
-
-
-def _named(cursor: apsw.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
-    return {column[0]: value for column, value in zip(cursor.get_description(), row, strict=True)}
 
 
 def _is_performed(path: Path, box: Box) -> bool:

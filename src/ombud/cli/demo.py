@@ -17,8 +17,8 @@ from ombud.cli.shop import open_shop
 from ombud.cli.wiring import SENDER_FILE, settings_of_environment, sqlite_url
 from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
+from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.db.sqlite import Database
 from ombud.mailbox.ids import ID_LIMIT
 from ombud.receiver.embedded import LocalRunner
 from ombud.receiver.inbox import Inbox

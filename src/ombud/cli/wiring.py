@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from ombud.db.connect import database_path, open_database
+from ombud.db.database import Database
 from ombud.db.migrate import require_tables
-from ombud.db.sqlite import Database
 from ombud.errors import ConfigurationError
 from ombud.settings import Settings, read_settings
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from urllib.parse import unquote
 
-from ombud.db.sqlite import Database
+from ombud.db.database import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import ConfigurationError
 
 _SQLITE = "sqlite:///"
@@ -25,4 +26,4 @@ def database_path(url: str) -> Path:
 
 def open_database(url: str) -> Database:
     """Open the database of this URL; raises ConfigurationError."""
-    return Database(database_path(url))
+    return SqliteDatabase(database_path(url))

@@ -63,6 +63,25 @@ class FileLock:
         return self._descriptor
 
 
+class FileSeat:
+    """The seat of the one process that performs: a file lock for as long as it has it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises StorageUnavailable when the lock's file cannot be opened."""
+        try:
+            self._lock = FileLock(path)
+        except OSError as error:
+            raise StorageUnavailable(f"Nobody can be elected to perform: {path}: {error.strerror}.") from error
+
+    def try_take(self) -> bool:
+        """Take it if no process has it; never waits."""
+        return self._lock.try_acquire()
+
+    def close(self) -> None:
+        """Give it back."""
+        self._lock.close()
+
+
 def _close_in_child() -> None:
     for lock in list(_open_locks):
         lock.close()

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 
-from ombud.db.operation import Operation, Statement
-from ombud.db.sqlite import Database
+from ombud.db.database import Database
+from ombud.db.operation import Operation, Script, Statement
 from ombud.errors import ConfigurationError
 
 _FILE = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 
-_CREATE = Statement(
+_CREATE = Script(
     "create_schema_version",
-    "create table if not exists schema_version(part text primary key, version integer not null) without rowid",
+    "create table if not exists schema_version(part text primary key, version integer not null) without rowid;",
 )
 _READ = Statement("read_schema_version", "select version from schema_version where part = :part")
 _WRITE = Statement(
@@ -28,7 +28,7 @@ _WRITE = Statement(
 
 @dataclass(frozen=True)
 class Migration:
-    """One file: its number and its statements."""
+    """One file: its number and its statements, in the portable subset of `script.py`."""
 
     version: int
     script: str
@@ -55,7 +55,7 @@ def migrate(database: Database, packages: list[str]) -> None:
     """
     for package in packages:
         for migration in migrations_of(package)[version_of(database, package) :]:
-            database.write(partial(_apply, package, migration))
+            database.write(partial(_apply, database, package, migration))
 
 
 def require_tables(database: Database, packages: list[str]) -> None:
@@ -63,31 +63,32 @@ def require_tables(database: Database, packages: list[str]) -> None:
     for package in packages:
         if version_of(database, package) < migrations_of(package)[-1].version:
             raise ConfigurationError(
-                f"{database.path} does not hold the tables of {package} in this Ombud's version."
+                f"{database.name} does not hold the tables of {package} in this Ombud's version."
                 " Start `ombud serve` on it first."
             )
 
 
 def version_of(database: Database, package: str) -> int:
     """Return how many migrations of a package were applied; raises ConfigurationError when more than we have."""
-    current, newest = database.write(partial(_version, package)), migrations_of(package)[-1].version
+    current, newest = database.write(partial(_version, database, package)), migrations_of(package)[-1].version
     if current > newest:
         raise ConfigurationError(
-            f"{database.path} has version {current} of the {package} tables; this Ombud knows up to {newest}."
+            f"{database.name} has version {current} of the {package} tables; this Ombud knows up to {newest}."
             " Start the newer Ombud that wrote it."
         )
     return current
 
 
-def _version(package: str) -> Operation[int]:
-    yield _CREATE, {}
+def _version(database: Database, package: str) -> Operation[int]:
+    yield from database.lock_migrations()
+    yield _CREATE
     rows = yield _READ, {"part": package}
     return int(rows[0]["version"]) if rows else 0
 
 
-def _apply(package: str, migration: Migration) -> Operation[None]:
+def _apply(database: Database, package: str, migration: Migration) -> Operation[None]:
     # Another process may have applied it since we looked.
-    if (yield from _version(package)) >= migration.version:
+    if (yield from _version(database, package)) >= migration.version:
         return
-    yield Statement(f"migration_{migration.version}", migration.script), {}
+    yield Script(f"{package} {migration.version}", migration.script)
     yield _WRITE, {"part": package, "version": migration.version}

@@ -1,92 +1,114 @@
-"""One SQLite file: durable write transactions, one at a time across all processes, and readers that never wait.
+"""One SQLite file: durable write transactions, one at a time across all processes, and readers that never wait."""
 
-Facts behind the numbers: https://www.sqlite.org/wal.html (the WAL-reset bug, fixed in 3.51.3) and
-https://www.sqlite.org/pragma.html#pragma_synchronous (FULL is what survives a power cut in WAL mode).
-"""
-
+import logging
 import os
 import threading
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import apsw
 
-from ombud.db.files import make_private, write_log_again
-from ombud.db.locks import FileLock
-from ombud.db.operation import Make, Operation, Row, Statement, Values
+from ombud.clock import now_microseconds
+from ombud.db.damage import UNAVAILABLE, Damage, drop_cached, is_damage
+from ombud.db.database import QUEUE_LIMIT, Clock
+from ombud.db.files import beside, identity_of, make_private, refuse_network_file_system
+from ombud.db.locks import FileLock, FileSeat
+from ombud.db.operation import Make, Operation
+from ombud.db.sqlite_connection import (
+    OperationRaisedError,
+    SqliteConnection,
+    check_sqlite_version,
+    open_reader,
+    open_writer,
+)
+from ombud.db.wake import WakeListener, send_wake
+from ombud.db.writer import ThreadWriter
 from ombud.errors import ConfigurationError, StorageUnavailable
 
 T = TypeVar("T")
 
-# 3.7.0 to 3.51.2 may lose committed rows when a checkpoint meets a commit that resets the WAL.
-OLDEST_SQLITE = (3, 51, 3)
+log = logging.getLogger("ombud.db")
+
 # Seconds that a write waits for other writers. A batch that fails may wait twice, and a sender hangs up after 10 s.
 WRITE_WAIT_SECONDS = 3.0
 
-_FULL = 2
-# After these what is in the file is in doubt.
-_DAMAGE = (apsw.CorruptError, apsw.IOError, apsw.NotADBError)
-# What says "not now" instead of "never".
-_UNAVAILABLE = (
-    *_DAMAGE,
-    apsw.BusyError,
-    apsw.CantOpenError,
-    apsw.FullError,
-    apsw.LockedError,
-    apsw.NoMemError,
-    apsw.ProtocolError,
-    apsw.ReadOnlyError,
-)
-
-# The open connections of this process, each with its file: device and number.
-_connections: weakref.WeakKeyDictionary[apsw.Connection, tuple[int, int]] = weakref.WeakKeyDictionary()
-# A forked child keeps its parent's connections here, neither used nor closed, and does not open their files: it would
-# believe that it holds its parent's locks and write to a log that others delete (sqlite.org/howtocorrupt.html, 2.6).
-_inherited: dict[apsw.Connection, tuple[int, int]] = {}
-os.register_at_fork(after_in_child=lambda: _inherited.update(_connections))
+# For mailbox/, until it names the protocol.
+Database: TypeAlias = Any
+__all__ = ["WRITE_WAIT_SECONDS", "Database", "SqliteDatabase", "beside"]
 
 
-def check_sqlite_version(version: str = "") -> None:
-    """Raise ConfigurationError when the SQLite in this process has the WAL-reset bug."""
-    version = version or apsw.sqlite_lib_version()
-    if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_SQLITE:
-        oldest = ".".join(str(part) for part in OLDEST_SQLITE)
-        raise ConfigurationError(
-            f"SQLite {version} can lose committed rows (the WAL-reset bug); Ombud needs {oldest} or newer."
-            " Install a newer apsw: pip install -U apsw"
-        )
-
-
-class Database:
+class SqliteDatabase:
     """A SQLite file opened by this process. Thread-safe. Open it after a fork, not before: a child cannot use it."""
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
-        """Open the file, or make it; raises ConfigurationError, or StorageUnavailable when others keep it locked."""
+    # One process performs a box: it holds a file lock.
+    exclusive = True
+
+    def __init__(self, path: Path, clock: Clock = now_microseconds, vfs: str | None = None) -> None:
+        """Open the file, or make it; `vfs` names how SQLite is to talk to files, if not as usual.
+
+        Raises ConfigurationError, or StorageUnavailable when others keep it locked.
+        """
         check_sqlite_version()
         self.path = path.absolute()
-        self._vfs = vfs  # the registered SQLite VFS that reaches the files; None is SQLite's own
+        self.name = str(self.path)
+        self.clock = clock
+        self._vfs = vfs
         self._pid = os.getpid()
-        self._failure: str | None = None
-        self._write_lock, self._readers_lock = threading.Lock(), threading.Lock()
-        self._idle_readers: list[_Connection] = []
+        self._closed = False
+        self._damage = Damage(self.path, beside(self.path, "damaged"))
+        self._write_lock = threading.Lock()
+        self._readers_lock = threading.Lock()
+        self._idle_readers: list[SqliteConnection] = []
         try:
-            make_private(self.path)
-            self._identity = _identity(self.path)
-            self._process_lock = FileLock(beside(self.path, "write"))
-            try:
-                self._process_lock.acquire(WRITE_WAIT_SECONDS)
-                self._writer = _open_writer(self.path, self._identity, self._vfs)
-                self._process_lock.release()
-            except BaseException:
-                self._process_lock.close()
-                raise
+            self._open()
         except (OSError, ValueError, apsw.Error) as error:
             raise ConfigurationError(
                 f"Cannot open {self.path}: {error}. Name a file in a folder that this user may write to."
             ) from error
+
+    def _open(self) -> None:
+        refuse_network_file_system(self.path)
+        make_private(self.path)
+        self._identity = identity_of(self.path)
+        suspected = self._damage.is_suspected
+        if suspected:
+            drop_cached(self.path)
+            drop_cached(self.path.with_name(f"{self.path.name}-wal"))
+        self._process_lock = FileLock(beside(self.path, "write"))
+        try:
+            self._process_lock.acquire(WRITE_WAIT_SECONDS)
+            self._writer = open_writer(self.path, self._identity, self._vfs, WRITE_WAIT_SECONDS)
+            self._process_lock.release()
+            if suspected:
+                self._check_file()
+        except BaseException:
+            self._process_lock.close()
+            raise
+
+    def _check_file(self) -> None:
+        """Look at every page, since an earlier process met a failing disk; writers elsewhere go on meanwhile."""
+        try:
+            said = self._writer.execute("pragma quick_check(1)")[0][0]
+        except UNAVAILABLE as error:
+            said = str(error)
+        if said != "ok":
+            self._writer.close(untouched=True)
+            raise ConfigurationError(
+                f"The disk failed under {self.path}, and the file is damaged: {' '.join(said.split())}."
+                " Move it away, put a backup in its place, and let `ombud audit` say what of it can be read."
+            )
+        self._damage.clear()
+
+    @property
+    def failure(self) -> str | None:
+        """Why this process must end: the disk has failed under it. None while all is well."""
+        return self._damage.failure
+
+    def when_failed(self, callback: Callable[[], None]) -> None:
+        """Have this called once when the disk fails, from the thread that meets it; at once if it has."""
+        self._damage.when_noted(callback)
 
     def write(self, make: Make[T]) -> T:
         """Run one operation in a write transaction; returns after its commit is on disk.
@@ -101,13 +123,20 @@ class Database:
     def write_all(self, makes: Sequence[Make[Any]]) -> list[Any]:
         """Run operations in one durable transaction (group commit): for each its value, or the error it raised.
 
-        An operation that raises is undone alone. When the transaction fails, every one fails.
+        An operation that raises is undone alone: all of them are then run once more. When the transaction fails, every
+        one fails.
         """
         try:
+            try:
+                with self._transaction() as connection:
+                    return connection.run_all(makes)
+            except OperationRaisedError as raised:
+                if len(makes) == 1:
+                    return [raised.error]
             with self._transaction() as connection:
-                return [connection.guarded(make) for make in makes]
+                return connection.run_apart(makes)
         except StorageUnavailable as error:
-            return [error] * len(makes)
+            return [StorageUnavailable(str(error)) for _ in makes]
 
     def read(self, make: Make[T]) -> T:
         """Run an operation that only reads, in one snapshot, beside any writer."""
@@ -115,36 +144,74 @@ class Database:
         with self._readers_lock:
             reader = self._idle_readers.pop() if self._idle_readers else None
         with _as_unavailable():
-            reader = reader or _open_reader(self.path, self._identity, self._vfs)
+            reader = reader or open_reader(self.path, self._identity, self._vfs, WRITE_WAIT_SECONDS)
             try:
-                reader.execute("begin")
-                try:
-                    return reader.run(make())
-                finally:
-                    reader.execute("rollback")
+                with self._noting_damage(reader):
+                    return reader.read(make(), self.clock)
             finally:
                 self._put_back(reader)
+
+    async def fetch(self, make: Make[T]) -> T:
+        """Read here and now: what reads a few rows takes microseconds. What takes long belongs in a thread."""
+        return self.read(make)
+
+    def open_writer(self, *, queue_limit: int = QUEUE_LIMIT) -> ThreadWriter:
+        """Return a writer with a thread of its own; close it before the database."""
+        return ThreadWriter(self, queue_limit=queue_limit)
+
+    def seat(self, name: str) -> FileSeat:
+        """Return the seat of the one performer of this name; raises StorageUnavailable."""
+        return FileSeat(beside(self.path, f"{name}.performer"))
+
+    def wake(self, name: str) -> None:
+        """Tell the performer of this name, in whatever process it is, that something was committed."""
+        send_wake(beside(self.path, f"{name}.wake"))
+
+    @contextmanager
+    def listen(self, name: str, callback: Callable[[], None]) -> Iterator[None]:
+        """Have `callback` called on this event loop for every wake. For the one who has the seat."""
+        path = beside(self.path, f"{name}.wake")
+        try:
+            listener = WakeListener(path, callback)
+        except OSError as error:
+            log.warning("other processes cannot wake this one, so it looks for their work: %s: %s", path, error)
+            yield
+            return
+        try:
+            yield
+        finally:
+            listener.close()
+
+    def lock_migrations(self) -> Operation[None]:
+        """Do nothing: a write transaction is alone."""
+        yield from ()
 
     def close(self) -> None:
         """Close every connection of this process; in a forked child there is none."""
         if self._pid != os.getpid():
             return
         with self._write_lock, self._readers_lock:
-            for connection in [self._writer, *self._idle_readers]:
-                connection.close()
+            if self._closed:
+                return
+            self._closed = True
+            for connection in [*self._idle_readers, self._writer]:
+                connection.close(untouched=self.failure is not None)
             self._idle_readers.clear()
             self._process_lock.close()
-            self._failure = "it was closed"
 
     def check_usable(self) -> None:
         """Raise StorageUnavailable when this process can do nothing with it: closed, failed, or its parent's."""
         if self._pid != os.getpid():
             raise StorageUnavailable(f"{self.path} was opened before a fork; open it after the fork instead.")
-        if self._failure:
-            raise StorageUnavailable(f"{self.path} takes no more writes: {self._failure}.")
+        if self._closed:
+            raise StorageUnavailable(f"{self.path} takes no more writes: it was closed.")
+        if self._damage.failure:
+            raise StorageUnavailable(
+                f"{self.path} takes no more writes: {self._damage.failure}; restart to check the file."
+            )
 
     @contextmanager
-    def _transaction(self) -> Iterator["_Connection"]:
+    def _transaction(self) -> Iterator[SqliteConnection]:
         self.check_usable()
         if not self._write_lock.acquire(timeout=WRITE_WAIT_SECONDS):
             raise StorageUnavailable
@@ -152,7 +219,7 @@ class Database:
             self.check_usable()
             self._process_lock.acquire(WRITE_WAIT_SECONDS)
             try:
-                with _as_unavailable(), self._noting_failure(), self._writer.transaction():
+                with _as_unavailable(), self._noting_damage(self._writer), self._writer.transaction(self.clock):
                     yield self._writer
             finally:
                 self._process_lock.release()
@@ -160,139 +227,27 @@ class Database:
             self._write_lock.release()
 
     @contextmanager
-    def _noting_failure(self) -> Iterator[None]:
+    def _noting_damage(self, connection: SqliteConnection) -> Iterator[None]:
         try:
             yield
-        except _DAMAGE as error:
-            # After a failed fsync pages may be gone: a later commit that succeeds proves nothing.
-            self._failure = f"the disk failed ({error}); restart to check the file"
+        except UNAVAILABLE as error:
+            if is_damage(error, connection.system_errno):
+                self._damage.note(error)
             raise
 
-    def _put_back(self, reader: "_Connection") -> None:
+    def _put_back(self, reader: SqliteConnection) -> None:
         with self._readers_lock:
-            if self._failure:
-                reader.close()
+            if self._closed or self.failure:
+                reader.close(untouched=self.failure is not None)
             else:
                 self._idle_readers.append(reader)
-
-
-class _Connection:
-    """Runs operations on one apsw connection."""
-
-    def __init__(self, path: Path, identity: tuple[int, int], vfs: str | None) -> None:
-        self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
-        _connections[self._connection] = identity
-        self._connection.set_busy_timeout(int(WRITE_WAIT_SECONDS * 1000))
-        self._columns: dict[Statement, tuple[str, ...]] = {}
-
-    def execute(self, sql: str) -> None:
-        self._connection.execute(sql)
-
-    def value_of(self, pragma: str) -> Any:
-        return self._connection.execute(f"pragma {pragma}").fetchall()[0][0]
-
-    def close(self) -> None:
-        _connections.pop(self._connection, None)
-        self._connection.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        self.execute("begin immediate")
-        try:
-            yield
-            self.execute("commit")
-        finally:
-            if not self._connection.get_autocommit():
-                self.execute("rollback")
-
-    def guarded(self, make: Make[Any]) -> Any:
-        """Run one operation of many; return its error instead of raising, with only its own writes undone."""
-        self.execute("savepoint operation")
-        try:
-            result = self.run(make())
-        except _UNAVAILABLE:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other operations of the batch must not pay
-            self.execute("rollback to operation")
-            result = error
-        self.execute("release operation")
-        return result
-
-    def run(self, operation: Operation[T]) -> T:
-        rows: list[Row] = []
-        try:
-            step = next(operation)
-            while True:
-                rows = self._rows(*step)
-                step = operation.send(rows)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-        finally:
-            operation.close()
-
-    def _rows(self, statement: Statement, values: Values | Sequence[Values]) -> list[Row]:
-        if isinstance(values, Sequence):
-            self._connection.executemany(statement.sql, values)
-            return []
-        cursor = self._connection.execute(statement.sql, values or None)
-        columns = self._columns.get(statement)
-        if columns is None:
-            try:
-                columns = tuple(column[0] for column in cursor.get_description())
-            except apsw.ExecutionCompleteError:
-                return []
-            self._columns[statement] = columns
-        return [dict(zip(columns, row, strict=True)) for row in cursor]
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """Return the path of a companion file: `ombud.db` and `write` give `ombud.db.write`."""
-    return path.with_name(f"{path.name}.{suffix}")
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Return the device and number of a file that this process may open."""
-    file = path.stat()
-    identity = (file.st_dev, file.st_ino)
-    if identity in _inherited.values():
-        raise ConfigurationError(
-            f"{path} was open in the process that this one was forked from, and cannot be shared with it."
-            " Open it after the fork, or start this process by spawn."
-        )
-    return identity
-
-
-def _open_reader(path: Path, identity: tuple[int, int], vfs: str | None) -> _Connection:
-    connection = _Connection(path, identity, vfs)
-    connection.execute("pragma query_only = on")
-    return connection
-
-
-def _open_writer(path: Path, identity: tuple[int, int], vfs: str | None) -> _Connection:
-    connection = _Connection(path, identity, vfs)
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = full")
-    connection.execute("pragma fullfsync = on")  # macOS: fsync alone leaves data in the drive's cache
-    # Entering WAL mode can fail without an error, so what counts is what SQLite says afterwards.
-    mode, synchronous = connection.value_of("journal_mode"), connection.value_of("synchronous")
-    if (mode, synchronous) != ("wal", _FULL):
-        connection.close()
-        raise ConfigurationError(
-            f"{path} is in journal mode {mode}, synchronous {synchronous}, and cannot survive a power cut."
-            " Put it on a local disk with a file system that supports shared memory."
-        )
-    # Nobody, whatever program it is, adds to the log meanwhile.
-    with _as_unavailable(), connection.transaction():
-        write_log_again(path)
-    return connection
 
 
 @contextmanager
 def _as_unavailable() -> Iterator[None]:
     try:
         yield
-    except _UNAVAILABLE as error:
+    except UNAVAILABLE as error:
         raise StorageUnavailable(
             f"The database cannot take this now ({error}); nothing was stored. Try again."
         ) from error

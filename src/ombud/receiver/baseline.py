@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ombud.client import AsyncShopClient, Product
+from ombud.db.database import Writer
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
-from ombud.db.writer import Writer
 from ombud.errors import OmbudError
 from ombud.mailbox.mailbox import Clock
 from ombud.receiver.clients import Clients

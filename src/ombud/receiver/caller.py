@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from ombud.db.database import Database
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
-from ombud.db.sqlite import Database
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Done, Outcome, Skip
 from ombud.receiver.documents import unpack

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ombud.client import ApiError, AsyncShopClient, Order, OrderStatus, Product, UnexpectedAnswer
+from ombud.db.database import Writer
 from ombud.db.operation import Operation
-from ombud.db.writer import Writer
 from ombud.errors import ConfigurationError, NetworkError
 from ombud.mailbox.mailbox import Clock
 from ombud.mailbox.model import Box, Dead, Delivery, Done, Fault, Outcome, Retry, Skip

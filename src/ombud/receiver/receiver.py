@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from ombud.clock import now_microseconds
+from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.db.sqlite import Database
-from ombud.db.writer import Writer
 from ombud.errors import ConfigurationError
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy, claim_node
@@ -39,7 +38,7 @@ class Receiver:
         if settings.token is not None:
             token = settings.token
             database.write(lambda: keep_default_shop(self.arrivals, token))
-        self.writer = Writer(database)
+        self.writer = database.open_writer()
         self._work: Work | None = None
         self._stopped = False
 

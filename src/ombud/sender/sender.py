@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from ombud.clock import now_microseconds
+from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.db.sqlite import Database
-from ombud.db.writer import Writer
 from ombud.errors import InvalidInput, NetworkError, Refused
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, claim_node
@@ -31,7 +30,7 @@ class Sender:
         migrate(database, ["ombud.mailbox", "ombud.sender"])
         self.database = database
         self.settings = settings
-        self.writer = Writer(database)
+        self.writer = database.open_writer()
         self.outbox = Outbox(IdSource(database.write(claim_node), clock), clock, settings.retry_seconds)
         self.endpoints = Endpoints(self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ombud.db.database import Writer
 from ombud.db.operation import Make
-from ombud.db.writer import Writer
 from ombud.errors import NotFound
 from ombud.sender.outbox import DEFAULT_SHOP_ID, Outbox
 from ombud.shop import keys, seed

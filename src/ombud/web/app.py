@@ -10,7 +10,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import ombud
-from ombud.db.sqlite import Database
+from ombud.db.database import Database
 from ombud.sender.sender import Sender
 from ombud.web.api import create_router
 from ombud.web.auth import BearerKeys, RequireKey

@@ -5,7 +5,7 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ombud.admin.keys import find_key
-from ombud.db.sqlite import Database
+from ombud.db.database import Database
 from ombud.errors import OmbudError
 from ombud.web.problems import problem, problem_of
 

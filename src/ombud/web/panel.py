@@ -27,7 +27,7 @@ from ombud.admin.overview import (
     waiting_seconds,
 )
 from ombud.clock import now_microseconds
-from ombud.db.sqlite import Database
+from ombud.db.database import Database
 from ombud.errors import NotFound, OmbudError, StorageUnavailable
 from ombud.mailbox.model import Box
 from ombud.sender.outbox import DEFAULT_SHOP_ID

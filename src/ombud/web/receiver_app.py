@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import ombud
 from ombud.admin.arrivals import get_arrival, list_arrivals
 from ombud.admin.events import Document
-from ombud.db.sqlite import Database
+from ombud.db.database import Database
 from ombud.mailbox.ids import parse_id
 from ombud.receiver.inbox import Inbox
 from ombud.web.api import Id
