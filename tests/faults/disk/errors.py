@@ -1,4 +1,4 @@
-"""A disk that fails or is full at the n-th call, then a restart, then a power cut: what was acknowledged is still there."""
+"""A disk that fails or is full at the n-th call, then a restart, then a power cut: everything acknowledged is there."""
 
 import random
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ TROUBLES = {
 
 @dataclass
 class Findings:
-    """What came of a number of lives with one trouble each. The lists name the calls that failed; they must be empty."""
+    """What came of lives with one trouble each. The lists name the calls that failed; they must be empty."""
 
     trouble: str
     seed: int
@@ -114,9 +114,11 @@ def _live(folder: Path, fault: Fault, findings: Findings) -> Log:
         machine.live(workload.log.entries[lived:moment])
         lived = moment
         findings.cuts += 1
-        found = look(put(machine.after_power_cut(fate), folder / "cut") / FILE)
+        files = machine.after_power_cut(fate)
+        found = look(put(files, folder / "cut") / FILE)
         if found.trouble or machine.acknowledged - found.keys:
             findings.lost_at_power_cut.append(nth)
+            put(files, folder / f"lost-{nth}")
             break
     findings.acknowledged += len(workload.acknowledged)
     findings.refused += workload.refused

@@ -1,22 +1,25 @@
 """A real disk that is full: a small tmpfs in a mount namespace of its own, under a real `ombud` that takes events.
 
-usage: unshare --mount --map-root-user python -m tests.faults.disk.full_disk VERB ROUNDS SEED FOLDER
-VERB is serve or receive. Prints the findings as a line of JSON. The mount is gone with the process.
+usage: unshare --mount --map-root-user python -m tests.faults.disk.full_disk VERB ROUNDS SEED FOLDER MODULE
+VERB is serve or receive, MODULE is ombud or a broken build of it. Prints the findings as a line of JSON. The mount is
+gone with the process.
 """
 
 import contextlib
 import http.client
 import itertools
 import json
+import queue
 import random
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import apsw
 import httpx2
@@ -39,12 +42,15 @@ class Findings:
 
     verb: str
     rounds: int
+    seed: int
     acknowledged: int = 0
     lost: list[str] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     # Seconds from the moment when there was space again to the first acceptance.
     resumed_seconds: list[float] = field(default_factory=list)
     integrity: str = ""
+    # Of the sender: accepted, and not delivered after the last round.
+    undelivered: int = 0
 
 
 class Load:
@@ -124,16 +130,17 @@ def fill(folder: Path) -> None:
                     ballast.write(bytes(size))
 
 
-def campaign(verb: str, rounds: int, seed: int, folder: Path) -> Findings:
+def campaign(verb: str, rounds: int, seed: int, folder: Path, module: str) -> Findings:
     """Fill the disk at random moments, wait for a refusal, make space, wait for an acceptance; then kill and count."""
-    findings, chance = Findings(verb, rounds), random.Random(seed)
-    ombuds, endpoint = Ombuds(), Endpoint()
+    findings, chance = Findings(verb, rounds, seed), random.Random(seed)
+    ombuds, endpoint = Ombuds(program=("-m", module)), Endpoint()
     with contextlib.closing(endpoint):
         ombud, key = start(verb, ombuds, folder, endpoint)
         load = Load(verb, ombud.card.get("api") or ombud.card["receiver_api"], key)
         try:
             for _ in range(rounds):
                 load.wait_for(*ACCEPTED)
+                # When the disk is full, and for how long, is the fault's own random variable.
                 time.sleep(chance.uniform(0.0, 0.5))
                 fill(folder)
                 load.wait_for(REFUSED)
@@ -143,7 +150,9 @@ def campaign(verb: str, rounds: int, seed: int, folder: Path) -> Findings:
                 findings.resumed_seconds.append(round(load.wait_for(*ACCEPTED) - began, 3))
         finally:
             load.stop()
-            ombuds.end()
+        if verb == "serve":
+            findings.undelivered = len(set(load.accepted) - arrived(endpoint, load.accepted))
+        ombuds.end()
     findings.acknowledged = len(load.accepted)
     findings.statuses = {str(status): count for status, count in load.statuses.items()}
     with contextlib.closing(apsw.Connection(str(folder / "ombud.db"))) as connection:
@@ -153,10 +162,21 @@ def campaign(verb: str, rounds: int, seed: int, folder: Path) -> Findings:
     return findings
 
 
+def arrived(endpoint: Endpoint, wanted: Sequence[str]) -> set[str]:
+    """Wait until the endpoint has heard of all of these, and as long as it hears of more; returns what it heard."""
+    missing, heard = set(wanted), set[str]()
+    with contextlib.suppress(queue.Empty):
+        while missing:
+            number = parse_qs(endpoint.next().query)["order_id"][0]
+            missing.discard(number)
+            heard.add(number)
+    return heard
+
+
 def main() -> None:
-    verb, rounds, seed, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    verb, rounds, seed, folder, module = sys.argv[1:]
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "none", folder], check=True)
-    print(json.dumps(asdict(campaign(verb, rounds, seed, folder))))
+    print(json.dumps(asdict(campaign(verb, int(rounds), int(seed), Path(folder), module))))
 
 
 if __name__ == "__main__":

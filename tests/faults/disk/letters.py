@@ -5,7 +5,7 @@ import apsw
 from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
 from ombud.db.operation import Make, Statement
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Mailbox, Policy, claim_node
 from ombud.mailbox.model import Box, Draft
@@ -18,7 +18,7 @@ _LANES = (1, 2)
 class Letters:
     """A mailbox on an open database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         migrate(database, ["ombud.mailbox"])
         ids = IdSource(database.write(claim_node), now_microseconds)
         self._mailbox = Mailbox(Box.OUTBOX, _FACTS, ids, now_microseconds, Policy())
@@ -29,10 +29,12 @@ class Letters:
         return lambda: self._mailbox.append(drafts)
 
 
-def stored_events(connection: apsw.Connection) -> set[int]:
-    """Return the ids of the events that are there with all their deliveries."""
-    sql = "select e.id from event e where e.fan_out = (select count(*) from delivery d where d.event_id = e.id)"
-    return {row[0] for row in connection.execute(sql)}
+def stored_events(connection: apsw.Connection) -> tuple[set[int], int]:
+    """Return the ids of the events that are there with all of their deliveries, and how many others there are."""
+    sql = "select id, fan_out = (select count(*) from delivery d where d.event_id = event.id) from event"
+    rows = connection.execute(sql).fetchall()
+    whole = {number for number, is_whole in rows if is_whole}
+    return whole, len(rows) - len(whole)
 
 
 def stored_subjects(connection: apsw.Connection) -> set[str]:

@@ -1,4 +1,4 @@
-"""A simulated machine: what a log says of its files, in the kernel's memory and on the disk, and what a power cut leaves.
+"""A simulated machine: its files as the kernel shows them and as they are on disk, and what a power cut leaves of them.
 
 The rules are the harshest that a disk may keep to: before a sync any part of what was written may be there, in any
 order, torn anywhere; after it all is. A failed sync is worse: the kernel forgets what was to be written, so that a

@@ -1,4 +1,4 @@
-"""Power cuts: one recorded life of a database, cut at many moments; what is found afterwards is compared with the acks."""
+"""Power cuts: recorded lives of a database, each cut at many moments; what is found is compared with the acks."""
 
 import random
 from collections.abc import Iterator
@@ -9,13 +9,17 @@ from tests.faults.disk.log import Key, Log
 from tests.faults.disk.machine import Machine
 from tests.faults.disk.places import FILE, empty, put
 from tests.faults.disk.recorder import recording
-from tests.faults.disk.workload import Look, Workload, look, connections_opened
+from tests.faults.disk.workload import Look, Workload, connections_opened, look
 
 # Commits in one life, and power cuts simulated of it.
 COMMITS = 30
 CUTS = 50
 # How often the database is closed and opened again between two commits.
-REOPENED = 0.08
+CLOSED = 0.08
+# After every so many power cuts Ombud itself is the first to open the file, and stores more.
+REOPENED_EACH = 10
+# Where the numbers of what it stores begin.
+GOING_ON = 1_000_000
 
 
 @dataclass
@@ -28,52 +32,75 @@ class Findings:
     acknowledged: int = 0
     lossy: int = 0
     lost: int = 0
-    unexpected: int = 0
     damaged: int = 0
+    reopened: int = 0
     first: str = ""
+    # What SQLite said that `synchronous` was, after the last commit of each life.
     levels: set[int] = field(default_factory=set)
 
     @property
     def bad(self) -> int:
         return self.lossy + self.damaged
 
+    def judge(self, acknowledged: set[Key], found: Look) -> None:
+        """Compare what must be there with what is."""
+        self.states += 1
+        lost = acknowledged - found.keys
+        if found.trouble:
+            self.damaged += 1
+        elif lost:
+            self.lossy += 1
+            self.lost += len(lost)
+        if self.bad == 1 and not self.first:
+            self.first = f"; first in state {self.states}: {found.trouble or sorted(lost)[:5]}"
+
     def __str__(self) -> str:
         return (
-            f"seed {self.seed}, synchronous {self.synchronous}: {self.states} power cuts, acknowledged "
-            f"{self.acknowledged}, lost {self.lost} in {self.lossy} states, damaged or unreadable {self.damaged}, "
-            f"unexpected {self.unexpected}; {self.first}"
+            f"seed {self.seed}, synchronous {self.synchronous}: {self.states} power cuts, {self.reopened} with a start "
+            f"of Ombud after it; acknowledged {self.acknowledged}, lost {self.lost} in {self.lossy} states, "
+            f"damaged or unreadable {self.damaged}{self.first}"
         )
 
 
-def live(folder: Path, seed: int, synchronous: str | None) -> tuple[Log, Workload, set[int]]:
-    """Let a database live for a while and record it; also returns the values of `synchronous` it really had."""
-    log = Log()
-    workload, levels = Workload(random.Random(seed), log), set[int]()
-    with recording(folder, log) as vfs, connections_opened(workload.chance):
+def campaign(folder: Path, states: int, seed: int, synchronous: str | None = None) -> Findings:
+    """Cut the power that many times. The first files that are not as they must be are left in `folder/bad`."""
+    findings = Findings(seed, synchronous or "as opened")
+    for number in range(-(-states // CUTS)):
+        workload = Workload(random.Random(f"{seed} {number}"), Log())
+        findings.levels.add(_live(empty(folder / "life"), workload, synchronous))
+        findings.acknowledged += len(workload.acknowledged)
+        for machine in moments(workload.log, min(CUTS, states - findings.states), workload.chance):
+            files = machine.after_power_cut(workload.chance)
+            place = put(files, folder / "cut")
+            if findings.states % REOPENED_EACH == 0 and synchronous is None:
+                _go_on(place)
+                findings.reopened += 1
+            findings.judge(machine.acknowledged, look(place / FILE))
+            if findings.bad and not (folder / "bad").exists():
+                put(files, folder / "bad")
+                workload.log.save(folder / "log.txt")
+    return findings
+
+
+def _live(folder: Path, workload: Workload, synchronous: str | None) -> int:
+    """Let a database live for a while and be recorded; returns the `synchronous` that it really had."""
+    with recording(folder, workload.log) as vfs, connections_opened(workload.chance):
         session = workload.open(folder / FILE, vfs, synchronous)
         for _ in range(COMMITS):
             assert session.commit()
-            if workload.chance.random() < REOPENED:
+            level = int(session.writer.execute("pragma synchronous").get)
+            if workload.chance.random() < CLOSED:
                 session.database.close()
                 session = workload.open(folder / FILE, vfs, synchronous)
-            levels.add(session.writer.execute("pragma synchronous").get)
-        session.database.close()
-    return log, workload, levels
+    return level
 
 
-def campaign(folder: Path, states: int, seed: int, synchronous: str | None = None) -> Findings:
-    """Cut the power that many times, all in a folder whose last content a failure leaves behind."""
-    findings = Findings(seed, synchronous or "as opened")
-    for number in range(-(-states // CUTS)):
-        log, workload, levels = live(empty(folder / "life"), seed * 1_000_003 + number, synchronous)
-        findings.acknowledged += len(workload.acknowledged)
-        findings.levels |= levels
-        for machine in moments(log, min(CUTS, states - findings.states), workload.chance):
-            place = put(machine.after_power_cut(workload.chance), folder / "cut")
-            _judge(findings, machine.acknowledged, look(place / FILE))
-            if findings.bad == 1:
-                log.save(folder / "log.txt")
-    return findings
+def _go_on(folder: Path) -> None:
+    """Start again after the power cut, as if nothing had happened."""
+    workload = Workload(random.Random(0), Log(), first_number=GOING_ON)
+    session = workload.open(folder / FILE)
+    assert session.commit()
+    session.database.close()
 
 
 def moments(log: Log, cuts: int, chance: random.Random) -> Iterator[Machine]:
@@ -83,16 +110,3 @@ def moments(log: Log, cuts: int, chance: random.Random) -> Iterator[Machine]:
         machine.live(log.entries[lived:moment])
         lived = moment
         yield machine
-
-
-def _judge(findings: Findings, acknowledged: set[Key], found: Look) -> None:
-    findings.states += 1
-    lost = acknowledged - found.keys
-    if found.trouble:
-        findings.damaged += 1
-    elif lost:
-        findings.lossy += 1
-        findings.lost += len(lost)
-    if not findings.first and (found.trouble or lost):
-        findings.first = f"the first in state {findings.states}: {found.trouble or sorted(lost)[:5]}"
-

@@ -3,6 +3,8 @@
 Reads, locks and the shared memory of the write-ahead log (which no power cut survives) go straight to the usual one.
 """
 
+# ruff: noqa: N802 - the names of the methods are apsw's
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

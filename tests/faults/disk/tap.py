@@ -1,4 +1,4 @@
-"""Disk errors where SQLite meets the kernel: the n-th write, truncation or sync of a folder's files fails, as in a disk.
+"""Disk errors where SQLite meets the kernel: the n-th write, truncation or sync of a folder's files fails.
 
 Not by a VFS in Python: there an error is a Python exception, which apsw raises in the end even where SQLite itself
 ignores the error and says "committed", as it does when copying the log into the file fails. What must be tested is

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 
 from ombud.db.operation import Make, Operation, Statement
-from ombud.db.sqlite import Database
+from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import StorageUnavailable
 from tests.faults.disk.letters import Letters, stored_events
 from tests.faults.disk.log import Key, Log
@@ -77,22 +77,22 @@ def connections_opened(chance: random.Random) -> Iterator[list[apsw.Connection]]
             connection.close()
 
 
-@dataclass
 class Workload:
     """Stores things in a database, and tells the log what was acknowledged."""
 
-    chance: random.Random
-    log: Log
-    acknowledged: set[Key] = field(default_factory=set)
-    refused: int = 0
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    def __init__(self, chance: random.Random, log: Log, first_number: int = 1) -> None:
+        self.chance = chance
+        self.log = log
+        self.acknowledged: set[Key] = set()
+        self.refused = 0
+        self._numbers = itertools.count(first_number)
 
     def open(self, path: Path, vfs: str | None = None, synchronous: str | None = None) -> "Session":
         """Open the file; `synchronous` weakens what the database chose."""
         opened: list[apsw.Connection] = []
         apsw.connection_hooks.append(opened.append)
         try:
-            database = Database(path, vfs=vfs)
+            database = SqliteDatabase(path, vfs=vfs)
         finally:
             apsw.connection_hooks.remove(opened.append)
         if synchronous is not None:
@@ -112,7 +112,8 @@ class Workload:
         many = self.chance.randint(1, 4)
         if self.chance.random() < 0.5:
             return partial(_insert, list(itertools.islice(self._numbers, many)))
-        return partial(_append, letters, [self.chance.randbytes(self.chance.choice((5, 600))).hex() for _ in range(many)])
+        sizes = [self.chance.choice((5, 600)) for _ in range(many)]
+        return partial(_append, letters, [self.chance.randbytes(size).hex() for size in sizes])
 
 
 @dataclass
@@ -120,7 +121,7 @@ class Session:
     """One process's time with the file."""
 
     workload: Workload
-    database: Database
+    database: SqliteDatabase
     letters: Letters
     writer: apsw.Connection
 
@@ -158,7 +159,10 @@ def look(path: Path) -> Look:
                 return Look(frozenset(), str(health))
             tables = {row[0] for row in connection.execute("select name from sqlite_schema")}
             if "delivery" in tables:
-                keys |= {("event", number) for number in stored_events(connection)}
+                whole, halves = stored_events(connection)
+                if halves:
+                    return Look(frozenset(), f"{halves} events without all of their deliveries")
+                keys |= {("event", number) for number in whole}
             if "total" in tables:
                 rows = connection.execute("select id, body from row").fetchall()
                 total = connection.execute("select coalesce(sum(rows), 0) from total").get
