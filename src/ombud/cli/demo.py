@@ -60,6 +60,7 @@ def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
         apps: list[ASGIApp] = [panel, create_app(demo.shop), ReceiverApp(demo.inbox)]
         return Service(
             sites=[Site(app, bound) for app, bound in zip(apps, ports, strict=True)],
+            databases=[demo.sender.database, demo.inbox.receiver.database],
             work=demo.run,
             stop_work=demo.stop,
             announce=lambda: print(json.dumps(card) if as_json else _welcome(card), flush=True),

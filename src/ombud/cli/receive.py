@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 
-from ombud.cli.failures import INTERRUPTED, OK
+from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
 from ombud.receiver.children import ChildRunner
 from ombud.receiver.inbox import Inbox, load_inbox
 
@@ -34,26 +34,29 @@ def run_work(target: str, *, as_json: bool) -> int:
     """Perform until a signal; returns the exit code."""
     inbox = load_inbox(target)
     inbox.receiver.check_keys()
+    databases = [inbox.receiver.database]
     received: list[signal.Signals] = []
 
     async def work() -> None:
         performing = Work(inbox, target)
 
-        def stop(number: signal.Signals) -> None:
-            received.append(number)
+        def stop(*numbers: signal.Signals) -> None:
+            received.extend(numbers)
             performing.stop()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop, number)
+        stop_when_failed(databases, stop)
         print(json.dumps({"app": target}) if as_json else f"Ombud works for {target}.", flush=True)
-        await performing.run()
+        with failure_explains(databases):
+            await performing.run()
 
     try:
         asyncio.run(work())
     finally:
         inbox.close()
-    return INTERRUPTED if received and received[0] is signal.SIGINT else OK
+    return exit_code_after(databases, received)
 
 
 def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool) -> int:
@@ -75,6 +78,7 @@ def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool)
         beside = Work(inbox, target) if work else Standby()
         return Service(
             sites=[Site(ReceiverApp(inbox), listening)],
+            databases=[inbox.receiver.database],
             work=beside.run,
             stop_work=beside.stop,
             announce=lambda: print(_card(base, as_json=as_json), flush=True),

@@ -24,6 +24,7 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
         work = sender if settings.perform == "here" else Standby()
         return Service(
             sites=[Site(SenderApp(sender), listening)],
+            databases=[opened],
             work=work.run,
             stop_work=work.stop,
             announce=lambda: _announce(url_of(listening), as_json=as_json),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
-from ombud.cli.failures import INTERRUPTED, OK
+from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
+from ombud.db.database import Database
 from ombud.errors import ConfigurationError
 
 # Connections that wait to be accepted: a burst of a busy shop's API clients.
@@ -61,9 +62,10 @@ def run(start: Callable[[], Awaitable["Service"]]) -> int:
 
 @dataclass
 class Service:
-    """What runs: sites, work beside them, and what to say when all of it is up."""
+    """What runs: sites, work beside them, their databases, and what to say when all of it is up."""
 
     sites: Sequence[Site]
+    databases: Sequence[Database]
     work: Callable[[], Awaitable[None]]
     stop_work: Callable[[], None]
     announce: Callable[[], None]
@@ -107,8 +109,8 @@ async def _serve(start: Callable[[], Awaitable[Service]]) -> int:
     received: list[signal.Signals] = []
     work = asyncio.ensure_future(service.work())
 
-    def stop(number: signal.Signals) -> None:
-        received.append(number)
+    def stop(*numbers: signal.Signals) -> None:
+        received.extend(numbers)
         service.stop_work()
         for server in servers:
             server.should_exit = True
@@ -116,6 +118,7 @@ async def _serve(start: Callable[[], Awaitable[Service]]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
+    stop_when_failed(service.databases, stop)
     serving: list[asyncio.Future[None]] = []
     started = asyncio.ensure_future(_all_up(servers))
     try:
@@ -128,14 +131,13 @@ async def _serve(start: Callable[[], Awaitable[Service]]) -> int:
             service.announce()
         # Work ends by itself only when it fails; then nothing may pretend to be well.
         await asyncio.wait([work, *serving], return_when=asyncio.FIRST_COMPLETED)
-        for server in servers:
-            server.should_exit = True
-        service.stop_work()
-        await asyncio.gather(work, *serving)
+        stop()
+        with failure_explains(service.databases):
+            await asyncio.gather(work, *serving)
     finally:
         started.cancel()
         service.close()
-    return INTERRUPTED if received and received[0] is signal.SIGINT else OK
+    return exit_code_after(service.databases, received)
 
 
 async def _all_up(servers: Sequence[_Server]) -> None:

@@ -31,6 +31,7 @@ def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: boo
         standby = Standby()
         return Service(
             sites=[Site(create_app(shop), listening)],
+            databases=[sender.database],
             work=standby.run,
             stop_work=standby.stop,
             announce=lambda: _announce(url_of(listening), None if settings.api_key else key, as_json=as_json),

@@ -64,23 +64,25 @@ class Damage:
         self._path = path
         self._marker = marker
         self._lock = threading.Lock()
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], object]] = []
 
     def note(self, error: BaseException) -> None:
         """Remember the first failure; from any thread."""
         with self._lock:
             if self.failure is not None:
                 return
-            self.failure = f"the disk failed under {self._path} ({error})"
+            self.failure = f"the disk failed ({error})"
             callbacks, self._callbacks = self._callbacks, []
-        log.error("%s: nothing more is stored by this process; start it again to have the file checked", self.failure)
+        if not callbacks:
+            # Nobody ends this process: it may be somebody's web server, with an inbox mounted in it.
+            log.error("%s: %s; nothing more is stored by this process. Start it again.", self._path, self.failure)
         # The disk that failed may refuse this too; then the next start is left to notice by itself.
         with suppress(OSError):
             os.close(os.open(self._marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         for callback in callbacks:
             _call(callback)
 
-    def when_noted(self, callback: Callable[[], None]) -> None:
+    def when_noted(self, callback: Callable[[], object]) -> None:
         """Have this called once there is a failure: from the thread that meets it, or at once."""
         with self._lock:
             if self.failure is None:
@@ -110,7 +112,7 @@ def drop_cached(path: Path) -> None:
             os.close(descriptor)
 
 
-def _call(callback: Callable[[], None]) -> None:
+def _call(callback: Callable[[], object]) -> None:
     try:
         callback()
     except Exception:

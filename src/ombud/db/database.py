@@ -74,7 +74,7 @@ class Database(Protocol):
     def failure(self) -> str | None:
         """Why this process must stop and be started anew, None while there is no reason."""
 
-    def when_failed(self, callback: Callable[[], None]) -> None:
+    def when_failed(self, callback: Callable[[], object]) -> None:
         """Have this called once when `failure` comes to be, from any thread; at once when it is there."""
 
     def write(self, make: Make[T]) -> T:

@@ -7,7 +7,7 @@ alone. What stands between a line `-- postgres:` and a line `-- end` is for Post
 import re
 
 _ONLY = re.compile(r"^-- (sqlite|postgres):\n(.*?)^-- end$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"^--\s*(?:(?:sqlite|postgres)\s*:|end\b).*$", re.MULTILINE | re.IGNORECASE)
+_MARK = re.compile(r"^--\s*(?:(?:sqlite|postgres)\s*:.*|end\s*)$", re.MULTILINE | re.IGNORECASE)
 _WORDS = re.compile(
     r"('(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\2\$)|\b(integer)\b|\s*\b(without\s+rowid)\b",
     re.IGNORECASE | re.DOTALL,
@@ -30,7 +30,6 @@ def postgres_script(text: str) -> str:
 
 
 def _only(text: str, database: str) -> str:
-    kept = _ONLY.sub(lambda match: match[2] if match[1] == database else "", text)
-    if stray := _MARK.search(kept):
+    if stray := _MARK.search(_ONLY.sub(lambda match: match[2], text)):
         raise ValueError(f"{stray[0]!r} does not begin or end a part for one database")
-    return kept
+    return _ONLY.sub(lambda match: match[2] if match[1] == database else "", text)

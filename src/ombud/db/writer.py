@@ -46,7 +46,8 @@ class ThreadWriter:
         self._database = database
         self._queue_limit = queue_limit
         self._waiting: deque[_Waiting] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle = False
         self._closing = False
         self._thread = threading.Thread(target=self._commit_until_closed, name="ombud-writer", daemon=True)
@@ -81,7 +82,7 @@ class ThreadWriter:
 
     def close(self) -> None:
         """Commit what waits, then stop the thread."""
-        with self._changed:
+        with self._lock:
             self._closing = True
             self._changed.notify()
         self._thread.join()
@@ -89,7 +90,7 @@ class ThreadWriter:
     def _enqueue(self, waiting: _Waiting) -> None:
         # A forked child has no thread that would ever answer.
         self._database.check_usable()
-        with self._changed:
+        with self._lock:
             if self._closing:
                 raise StorageUnavailable("The database is being closed; nothing was stored.")
             if len(self._waiting) >= self._queue_limit:
@@ -106,7 +107,7 @@ class ThreadWriter:
             _answer(self._commit(batch))
 
     def _next_batch(self) -> list[_Waiting]:
-        with self._changed:
+        with self._lock:
             while not self._waiting and not self._closing:
                 self._idle = True
                 self._changed.wait()

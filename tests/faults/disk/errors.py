@@ -54,9 +54,8 @@ class Findings:
     lives: int = 0
     acknowledged: int = 0
     refused: int = 0
-    # Lives whose error SQLite told nobody: it could not copy its log into the file, and will try again.
-    silent: int = 0
     cuts: int = 0
+    not_noticed: list[int] = field(default_factory=list)
     acknowledged_after_failure: list[int] = field(default_factory=list)
     not_resumed: list[int] = field(default_factory=list)
     lost_at_restart: list[int] = field(default_factory=list)
@@ -64,12 +63,13 @@ class Findings:
 
     @property
     def wrong(self) -> list[int]:
-        return self.acknowledged_after_failure + self.not_resumed + self.lost_at_restart + self.lost_at_power_cut
+        kept = self.not_noticed + self.acknowledged_after_failure + self.not_resumed
+        return kept + self.lost_at_restart + self.lost_at_power_cut
 
     def __str__(self) -> str:
         return (
             f"seed {self.seed}, {self.trouble}: {self.lives} lives, acknowledged {self.acknowledged}, refused "
-            f"{self.refused} commits, silent {self.silent}, {self.cuts} power cuts; acknowledged after a failure: "
+            f"{self.refused} commits, {self.cuts} power cuts; not noticed: {self.not_noticed}, acknowledged after a failure: "
             f"{self.acknowledged_after_failure}, not resumed: {self.not_resumed}, lost at the restart: "
             f"{self.lost_at_restart}, lost at a power cut: {self.lost_at_power_cut}"
         )
@@ -137,7 +137,6 @@ def _first_life(workload: Workload, place: Path, fault: Fault, findings: Finding
                 _meet_full_disk(session, fault, findings)
             else:
                 _meet_failure(session, findings, nth)
-            findings.silent += bool(fault.failed and not workload.refused)
         fault.end()
         workload.log.alive = not killed
 
@@ -160,6 +159,8 @@ def _meet_failure(session: Session, findings: Findings, nth: int) -> None:
             findings.acknowledged_after_failure.append(nth)
             return
         refused |= not acknowledged
+    if session.database.failure is None:
+        findings.not_noticed.append(nth)
 
 
 def _meet_full_disk(session: Session, fault: Fault, findings: Findings) -> None:

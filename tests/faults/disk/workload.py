@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import pytest
 
 from ombud.db.operation import Make, Operation, Statement
 from ombud.db.sqlite import SqliteDatabase
@@ -20,8 +21,8 @@ from ombud.errors import StorageUnavailable
 from tests.faults.disk.letters import Letters, stored_events
 from tests.faults.disk.log import Key, Log
 
-# Frames in the log at which it is copied into the file: SQLite's own 1,000, and fewer, so that it happens often.
-CHECKPOINT_FRAMES = (12, 60, 1_000)
+# Pages in the log at which it is copied into the file: the real number, and fewer, so that it happens often.
+CHECKPOINT_PAGES = (12, 60, 1_000)
 # Most bytes of a row: several pages.
 LONGEST_BODY = 12_000
 
@@ -60,19 +61,15 @@ def _make_tables() -> Operation[None]:
 
 @contextlib.contextmanager
 def connections_opened(chance: random.Random) -> Iterator[list[apsw.Connection]]:
-    """Have connections copy their log often, or less often; gives those that are opened meanwhile, and closes them."""
-    frames = chance.choice(CHECKPOINT_FRAMES)
+    """Give the connections that are opened meanwhile, and close them; some lives copy their log often, others not."""
     connections: list[apsw.Connection] = []
-
-    def opened(connection: apsw.Connection) -> None:
-        connection.execute(f"pragma wal_autocheckpoint = {frames}")
-        connections.append(connection)
-
-    apsw.connection_hooks.append(opened)
+    apsw.connection_hooks.append(connections.append)
     try:
-        yield connections
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ombud.db.sqlite_connection.CHECKPOINT_PAGES", chance.choice(CHECKPOINT_PAGES))
+            yield connections
     finally:
-        apsw.connection_hooks.remove(opened)
+        apsw.connection_hooks.remove(connections.append)
         for connection in connections:
             connection.close()
 

@@ -1,0 +1,129 @@
+"""A disk that fails under a running process: nothing more is answered "stored", and the process ends by itself."""
+
+import contextlib
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.receiver.reports import Reports
+from tests.receiver.served import environment, hook_of
+from tests.receiver.store import Store, run_store
+from tests.support.processes import Commands, Ombud, Ombuds
+
+# Seconds that a process which has failed may take: its requests in flight have four, and this machine may be busy.
+SOON_SECONDS = 10.0
+# No file of SQLite takes a page more when it may be no longer than this.
+PAGE_BYTES = 4_096
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with run_store(tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
+@pytest.fixture
+def reports() -> Iterator[Reports]:
+    made = Reports()
+    yield made
+    made.close()
+
+
+def fail_disk(ombud: Ombud) -> None:
+    """Have every write of a page fail from now on, as a failing disk has; standard error may be a file too."""
+    _, most = resource.prlimit(ombud.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(ombud.process.pid, resource.RLIMIT_FSIZE, (PAGE_BYTES, most))
+
+
+def assert_ends(ombud: Ombud, path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert ombud.process.wait(SOON_SECONDS) == 1
+    ombud._close()
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("ombud: ")]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(f"ombud: {path}: the disk failed (")
+    assert lines[0].endswith("start this again to have the file checked.")
+    assert path.with_name(f"{path.name}.damaged").exists()
+
+
+@pytest.fixture
+def key(commands: Commands) -> str:
+    """A key of the sender's API, whose database is `ombud.db` in the folder of the commands."""
+    return commands.run("keys", "add", "test", "--database", f"sqlite:///{commands.folder}/ombud.db").out.strip()
+
+
+def publish(ombud: Ombud, key: str) -> int:
+    return httpx2.post(
+        f"{ombud.card['api']}/events",
+        json={"event_type": "order.new", "order_id": 1},
+        headers={"Authorization": f"Bearer {key}"},
+    ).status_code
+
+
+def test_a_sender_ends_and_the_next_one_goes_on(
+    ombuds: Ombuds, commands: Commands, key: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = commands.folder / "ombud.db"
+    first = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
+    assert publish(first, key) == 201
+    fail_disk(first)
+    assert publish(first, key) == 503
+    assert_ends(first, path, capfd)
+
+    second = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
+    assert "is being checked: the disk failed under an earlier process" in capfd.readouterr().err
+    assert not path.with_name("ombud.db.damaged").exists()
+    assert publish(second, key) == 201
+    assert second.stop() == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_signal_that_comes_meanwhile_does_not_make_it_well(
+    ombuds: Ombuds, commands: Commands, key: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = commands.folder / "ombud.db"
+    sender = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
+    fail_disk(sender)
+    assert publish(sender, key) == 503
+    sender.process.send_signal(signal.SIGINT)
+    assert_ends(sender, path, capfd)
+
+
+def test_a_receiver_ends(
+    ombuds: Ombuds, tmp_path: Path, store: Store, reports: Reports, capfd: pytest.CaptureFixture[str]
+) -> None:
+    receiver = ombuds.start(
+        "receive", "tests.receiver.unruly:inbox", "--no-work", "--port", "0", **environment(tmp_path, store, reports)
+    )
+    fail_disk(receiver)
+    assert httpx2.get(f"{hook_of(receiver)}?event_type=order.new&order_id=1").status_code == 503
+    assert_ends(receiver, tmp_path / "inbox.db", capfd)
+
+
+def test_a_worker_ends_and_what_came_in_waits_for_the_next(
+    ombuds: Ombuds, tmp_path: Path, store: Store, reports: Reports, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = environment(tmp_path, store, reports)
+    receiver = ombuds.start("receive", "tests.receiver.unruly:inbox", "--no-work", "--port", "0", **settings)
+    worker = ombuds.start("work", "tests.receiver.unruly:inbox", **settings)
+    fail_disk(worker)
+    order_id = store.pay()
+    assert httpx2.get(f"{hook_of(receiver)}?event_type=order.new&order_id={order_id}").status_code == 200
+    assert_ends(worker, tmp_path / "inbox.db", capfd)
+    assert reports.all("works") == []
+
+    again = ombuds.start("work", "tests.receiver.unruly:inbox", **settings)
+    assert reports.wait("works")[0]["order"] == order_id
+    assert again.stop() == 0
+
+
+def test_a_demo_ends(ombuds: Ombuds, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    demo = ombuds.start("demo", "--port", "0", "--data", str(tmp_path / "demo"))
+    fail_disk(demo)
+    # It may have had something to store before.
+    with contextlib.suppress(httpx2.TransportError):
+        assert httpx2.get(f"{demo.card['receiver']}?event_type=order.new&order_id=1").status_code == 503
+    assert_ends(demo, tmp_path / "demo" / "receiver.db", capfd)
