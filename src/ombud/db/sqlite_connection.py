@@ -16,7 +16,7 @@ from ombud.db.database import Clock
 from ombud.db.files import open_connections, write_again
 from ombud.db.operation import Make, Operation
 from ombud.db.sqlite_steps import Named, Steps
-from ombud.errors import ConfigurationError
+from ombud.errors import ConfigurationError, StorageUnavailable
 
 T = TypeVar("T")
 
@@ -79,8 +79,12 @@ class SqliteConnection:
         self._connection.close()
 
     def make_log_certain(self) -> None:
-        """Have what the log holds on disk before anything is added to it, by whatever program."""
-        self._connection.execute("begin immediate")
+        """Have what the log holds on disk before anything is added to it; raises StorageUnavailable, or OSError."""
+        try:
+            # Nobody, whatever program it is, adds to the log meanwhile.
+            self._connection.execute("begin immediate")
+        except apsw.BusyError as error:
+            raise StorageUnavailable(f"Another program keeps writing to {self._connection.filename}.") from error
         try:
             write_again(Path(self._connection.filename_wal))
         finally:
@@ -166,6 +170,17 @@ def open_reader(path: Path, identity: tuple[int, int], vfs: str | None, wait_sec
 def open_writer(path: Path, identity: tuple[int, int], vfs: str | None, wait_seconds: float) -> SqliteConnection:
     """Open a connection whose commits survive a power cut; raises ConfigurationError where that cannot be had."""
     connection = SqliteConnection(path, identity, vfs, wait_seconds)
+    try:
+        _make_durable(connection, path)
+        connection.make_log_certain()
+    except BaseException:
+        # Closing it would copy a log into the file that nobody has made certain.
+        connection.close(untouched=True)
+        raise
+    return connection
+
+
+def _make_durable(connection: SqliteConnection, path: Path) -> None:
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     connection.execute("pragma fullfsync = on")  # macOS: fsync alone leaves data in the drive's cache
@@ -173,10 +188,7 @@ def open_writer(path: Path, identity: tuple[int, int], vfs: str | None, wait_sec
     # Entering WAL mode can fail without an error, so what counts is what SQLite says afterwards.
     [(mode,)], [(synchronous,)] = connection.execute("pragma journal_mode"), connection.execute("pragma synchronous")
     if (mode, synchronous) != ("wal", _FULL):
-        connection.close()
         raise ConfigurationError(
             f"{path} is in journal mode {mode}, synchronous {synchronous}, and cannot survive a power cut."
             " Put it on a local disk with a file system that supports shared memory."
         )
-    connection.make_log_certain()
-    return connection

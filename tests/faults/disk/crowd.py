@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -65,7 +66,8 @@ def checkpoint(path: Path, number: int, history: History, ended: Callable[[float
     connection, chance = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE), random.Random(number)
     print("begun", flush=True)
     while not ended(chance.uniform(0, PAUSE_SECONDS)):
-        busy, _, copied = connection.execute(f"pragma wal_checkpoint({chance.choice(MODES)})").fetchall()[0]
+        answer: list[tuple[Any, ...]] = connection.execute(f"pragma wal_checkpoint({chance.choice(MODES)})").fetchall()
+        ((busy, _, copied),) = answer
         if not busy and copied > 0:
             history.write("checkpoint", str(copied))
     connection.close()

@@ -69,9 +69,9 @@ class Findings:
     def __str__(self) -> str:
         return (
             f"seed {self.seed}, {self.trouble}: {self.lives} lives, acknowledged {self.acknowledged}, refused "
-            f"{self.refused} commits, {self.cuts} power cuts; not noticed: {self.not_noticed}, acknowledged after a failure: "
-            f"{self.acknowledged_after_failure}, not resumed: {self.not_resumed}, lost at the restart: "
-            f"{self.lost_at_restart}, lost at a power cut: {self.lost_at_power_cut}"
+            f"{self.refused} commits, {self.cuts} power cuts; not noticed: {self.not_noticed}, "
+            f"acknowledged after a failure: {self.acknowledged_after_failure}, not resumed: {self.not_resumed}, "
+            f"lost at the restart: {self.lost_at_restart}, lost at a power cut: {self.lost_at_power_cut}"
         )
 
 
@@ -83,7 +83,7 @@ def calls(folder: Path, trouble: Trouble, seed: int) -> int:
         session = workload.open(place / FILE)
         for _ in range(COMMITS):
             assert session.commit()
-    return fault.calls
+        return fault.calls
 
 
 def campaign(folder: Path, name: str, seed: int, nths: Iterable[int]) -> Findings:

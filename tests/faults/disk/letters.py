@@ -1,5 +1,7 @@
 """The only place of these campaigns that knows the mailbox: append events, and ask the file which are there."""
 
+from typing import Any
+
 import apsw
 
 from ombud.clock import now_microseconds
@@ -32,7 +34,7 @@ class Letters:
 def stored_events(connection: apsw.Connection) -> tuple[set[int], int]:
     """Return the ids of the events that are there with all of their deliveries, and how many others there are."""
     sql = "select id, fan_out = (select count(*) from delivery d where d.event_id = event.id) from event"
-    rows = connection.execute(sql).fetchall()
+    rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
     whole = {number for number, is_whole in rows if is_whole}
     return whole, len(rows) - len(whole)
 

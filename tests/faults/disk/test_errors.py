@@ -12,10 +12,10 @@ import pytest
 
 from tests.faults.disk.errors import TROUBLES, Findings, calls, campaign
 
-LIVES = int(os.environ.get("OMBUD_TEST_DISK_LIVES", "30"))
+LIVES = int(os.environ.get("OMBUD_TEST_DISK_LIVES", "25"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # Enough for a broken build to be caught.
-CONTROL_LIVES = 25
+CONTROL_LIVES = 30
 
 
 def run(folder: Path, trouble: str, lives: int) -> Findings:
@@ -51,7 +51,7 @@ def test_a_process_that_goes_on_after_a_failure_is_caught(tmp_path: Path, monkey
 def test_a_log_that_is_trusted_after_a_failure_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ombud.db.sqlite_connection.write_again", lambda _: None)
 
-    assert run(tmp_path, "failing sync", 4 * CONTROL_LIVES).lost_at_power_cut
+    assert run(tmp_path, "failing sync", CONTROL_LIVES).lost_at_power_cut
 
 
 def test_a_full_disk_that_is_taken_for_a_failure_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

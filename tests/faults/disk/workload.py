@@ -161,7 +161,7 @@ def look(path: Path) -> Look:
                     return Look(frozenset(), f"{halves} events without all of their deliveries")
                 keys |= {("event", number) for number in whole}
             if "total" in tables:
-                rows = connection.execute("select id, body from row").fetchall()
+                rows: list[tuple[Any, ...]] = connection.execute("select id, body from row").fetchall()
                 total = connection.execute("select coalesce(sum(rows), 0) from total").get
                 if total != len(rows) or any(body != body_of(number) for number, body in rows):
                     return Look(frozenset(), f"{len(rows)} rows, counted {total}, or one is not as it was stored")
