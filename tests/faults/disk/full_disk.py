@@ -77,7 +77,8 @@ class Load:
             )
         return time.monotonic()
 
-    def stop(self) -> None:
+    def close(self) -> None:
+        """Ask nothing more."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
@@ -134,10 +135,12 @@ def campaign(verb: str, rounds: int, seed: int, folder: Path, module: str) -> Fi
     """Fill the disk at random moments, wait for a refusal, make space, wait for an acceptance; then kill and count."""
     findings, chance = Findings(verb, rounds, seed), random.Random(seed)
     ombuds, endpoint = Ombuds(program=("-m", module)), Endpoint()
-    with contextlib.closing(endpoint):
+    with contextlib.ExitStack() as stack:
+        stack.callback(endpoint.close)
+        stack.callback(ombuds.end)
         ombud, key = start(verb, ombuds, folder, endpoint)
         load = Load(verb, ombud.card.get("api") or ombud.card["receiver_api"], key)
-        try:
+        with contextlib.closing(load):
             for _ in range(rounds):
                 load.wait_for(*ACCEPTED)
                 # When the disk is full, and for how long, is the fault's own random variable.
@@ -148,11 +151,8 @@ def campaign(verb: str, rounds: int, seed: int, folder: Path, module: str) -> Fi
                 (folder / BALLAST).unlink()
                 began = time.monotonic()
                 findings.resumed_seconds.append(round(load.wait_for(*ACCEPTED) - began, 3))
-        finally:
-            load.stop()
         if verb == "serve":
             findings.undelivered = len(set(load.accepted) - arrived(endpoint, load.accepted))
-        ombuds.end()
     findings.acknowledged = len(load.accepted)
     findings.statuses = {str(status): count for status, count in load.statuses.items()}
     with contextlib.closing(apsw.Connection(str(folder / "ombud.db"))) as connection:
