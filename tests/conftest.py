@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import KINDS, Home, lend_home
 from tests.support.endpoint import Endpoint
+from tests.support.postgres import PostgresServers
 from tests.support.processes import Commands, Ombuds
 
 
@@ -43,3 +45,18 @@ def new_endpoint() -> Iterator[Callable[[], Endpoint]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_servers() -> Iterator[PostgresServers]:
+    """Real PostgreSQL servers, started when a test asks for one; they end with the session."""
+    servers = PostgresServers()
+    yield servers
+    servers.remove()
+
+
+@pytest.fixture(params=KINDS)
+def home(request: pytest.FixtureRequest, tmp_path: Path, postgres_servers: PostgresServers) -> Iterator[Home]:
+    """An empty place for a database, of every kind in turn."""
+    with lend_home(request.param, tmp_path, postgres_servers) as lent:
+        yield lent

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from ombud.cli.main import main
-from ombud.db import writer
+from ombud.db.groups import Answer, Waiting, deal, grouped, tell
 from ombud.db.operation import Operation
 from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
@@ -21,14 +21,13 @@ SETTLE_SECONDS = 15.0
 def ack_before_commit() -> None:
     """Answer the writers when their rows are in the transaction, not when it is on disk."""
 
-    def commit(self: ThreadWriter, batch: list[writer._Waiting]) -> list[writer._Answer]:
-        groups = writer._grouped(batch)
+    def commit(self: ThreadWriter, batch: list[Waiting]) -> list[Answer]:
+        groups = grouped(batch)
         database = self.database
         assert isinstance(database, SqliteDatabase)
         with database._transaction() as connection:
             results = connection.run_apart([group.make for group in groups])
-            for group, result in zip(groups, results, strict=True):
-                writer._answer(writer._dealt(group, result))
+            tell(deal(groups, results)[0])
             time.sleep(DELAY_SECONDS)
         return []
 

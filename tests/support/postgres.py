@@ -57,6 +57,11 @@ class PostgresServer:
         """Whether its process lives."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """The process that takes connections, while it runs."""
+        return self._process.pid if self._process and self.running else None
+
     def start(self, **settings: str) -> None:
         """Start it and return when it takes connections; the settings hold until it stops."""
         ready = threading.Event()
@@ -70,6 +75,17 @@ class PostgresServer:
             return
         self._process.send_signal(number)
         self._process.wait(PATIENCE_SECONDS)
+
+    @contextmanager
+    def restarted(self, **settings: str) -> Iterator[None]:
+        """Have it run with other settings for a while."""
+        self.stop()
+        self.start(**settings)
+        try:
+            yield
+        finally:
+            self.stop()
+            self.start()
 
     def remove(self) -> None:
         """Stop it at once and delete its data."""
@@ -153,7 +169,7 @@ class PostgresServer:
         with process.stderr as lines:
             for line in lines:
                 self._log.append(line)
-                if "ready to accept connections" in line:
+                if "system is ready to accept" in line:
                     ready.set()
         ready.set()
 
