@@ -24,6 +24,8 @@ T = TypeVar("T")
 OLDEST_SQLITE = (3, 51, 3)
 # Prepared statements that a connection keeps: all of a sender, a receiver and their panel, which are about 150.
 STATEMENTS = 256
+# Pages of the log after which a commit has it copied into the file, as SQLite itself would: 4 MiB.
+CHECKPOINT_PAGES = 1_000
 
 # Memory for pages: a hundred thousand lanes with their indexes fit, so that a lane is no read.
 CACHE_KIBIBYTES = 32_768
@@ -64,6 +66,7 @@ class SqliteConnection:
         open_connections[self._connection] = identity
         self._connection.set_busy_timeout(int(wait_seconds * 1000))
         self._steps = Steps(self._connection)
+        self._log_pages = 0
 
     @property
     def system_errno(self) -> int:
@@ -81,6 +84,19 @@ class SqliteConnection:
         if untouched:
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._connection.close()
+
+    def copy_log_itself(self) -> None:
+        """Leave it to `copy_log` to keep the log short. SQLite would, but keep silent about a disk that fails then."""
+        self._connection.set_wal_hook(self._note_pages)
+
+    def copy_log(self) -> None:
+        """Copy the log into the file if it has become long, as far as nobody reads there; waits for nobody."""
+        if self._log_pages >= CHECKPOINT_PAGES:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _note_pages(self, _: apsw.Connection, __: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
 
     @contextmanager
     def transaction(self, clock: Clock) -> Iterator[None]:
@@ -151,6 +167,7 @@ def open_writer(path: Path, identity: tuple[int, int], vfs: str | None, wait_sec
     connection.execute(f"pragma cache_size = -{CACHE_KIBIBYTES}")
     connection.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("pragma fullfsync = on")  # macOS: fsync alone leaves data in the drive's cache
+    connection.copy_log_itself()
     # Entering WAL mode can fail without an error, so what counts is what SQLite says afterwards.
     [(mode,)], [(synchronous,)] = connection.execute("pragma journal_mode"), connection.execute("pragma synchronous")
     if (mode, synchronous) != ("wal", _FULL):
