@@ -171,7 +171,7 @@ class Worker:
         found = False
         for touch in touches:
             for result in touch.results:
-                single = replace(touch, results=[result], keeps=None, leaves=False)
+                single = touch._replace(results=[result], keeps=None, leaves=False)
                 try:
                     await self._writer.write(partial(give_back, self._mailbox, [single]))
                     touch.held.settled([result])
