@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ombud.client import Budget, Budgets, Priority
@@ -20,6 +20,7 @@ from ombud.client.budget import (
     MOST_PER_SECOND,
     Ticket,
 )
+from ombud.errors import ConfigurationError
 
 
 class Clock:
@@ -61,6 +62,7 @@ def test_a_burst_leaves_at_once_and_the_rest_at_the_rate(clock: Clock) -> None:
     assert times[BURST:] == pytest.approx([0.5, 1.0, 1.5, 2.0])
 
 
+@settings(deadline=None)
 @given(
     gaps=st.lists(st.floats(0, 5), max_size=60),
     per_second=st.floats(0.2, 50),
@@ -80,6 +82,7 @@ def test_never_more_than_a_burst_above_the_rate(gaps: Any, per_second: Any, prio
             assert end - start + 1 <= BURST + (times[end] - first) * per_second + 1e-6
 
 
+@settings(deadline=None)
 @given(arrivals=st.permutations(list(Priority) * 2))
 def test_turns_go_by_priority_and_then_by_arrival(arrivals: Any) -> None:
     clock = Clock()
@@ -130,6 +133,7 @@ def wait_among_the_urgent(chance: Random) -> int:
     raise AssertionError("it waits still")
 
 
+@settings(deadline=None)
 @given(chance=st.randoms(use_true_random=False))
 def test_nobody_waits_for_ever(chance: Any) -> None:
     assert wait_among_the_urgent(chance) <= FAIR_SHARE
@@ -271,6 +275,8 @@ def test_one_key_has_one_budget() -> None:
     assert budgets.of("a") is budgets.of("a")
     assert budgets.of("a") is not budgets.of("b")
     assert repr(budgets) == "<Budgets of 2 keys>"
+    with pytest.raises(ConfigurationError):
+        budgets.of("")
 
 
 def test_a_budget_says_how_it_is(clock: Clock) -> None:

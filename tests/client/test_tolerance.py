@@ -105,12 +105,14 @@ def parses_or_says_so(parse: Callable[[Any], object], value: Any) -> None:
 
 
 @pytest.mark.parametrize("parse", [read_order, read_product, product_shapes.product_total])
+@settings(deadline=None)
 @given(value=JSON | OBJECTS)
 def test_any_json_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(parse, value)
 
 
 @pytest.mark.parametrize("parse", [order_shapes.order_list, product_shapes.product_list])
+@settings(deadline=None)
 @given(value=JSON | OBJECTS | st.lists(OBJECTS, max_size=3) | OBJECTS.map(lambda o: {"product": o}))
 def test_any_list_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(lambda v: tuple(parse(v)), value)
@@ -187,6 +189,7 @@ def test_a_parser_that_lets_its_own_error_out_is_caught() -> None:
         read(careless, {})
 
 
+@settings(deadline=None)
 @given(body=st.binary(max_size=60))
 def test_any_bytes_are_json_or_unexpected(body: Any) -> None:
     with suppress(UnexpectedAnswer):
@@ -194,7 +197,7 @@ def test_any_bytes_are_json_or_unexpected(body: Any) -> None:
 
 
 @given(amount=st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_money_is_exact_as_text_and_as_a_number(amount: Any) -> None:
     assert values.amount(str(amount), "price") == amount
     assert values.amount(json.loads(json.dumps(float(amount))), "price") == amount

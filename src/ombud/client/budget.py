@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ombud.client.secret import Secret
+
 START_PER_SECOND = 2.0  # requests; other people's clients stay at this
 MOST_PER_SECOND = 10.0  # requests; more than a shop's panel and its apps need, however patient the API is
 LEAST_PER_SECOND = 0.1  # requests; one in ten seconds still finds out that the API is back
@@ -190,7 +192,7 @@ def _pause(in_a_row: int, asked: float) -> float:
 
 
 class Budgets:
-    """One budget for each API key of this process, by a fingerprint of the key; the key itself is not kept."""
+    """One budget for each API key of this process. Of the keys only fingerprints are kept."""
 
     def __init__(self) -> None:
         self._known: dict[str, Budget] = {}
@@ -199,8 +201,9 @@ class Budgets:
     def __repr__(self) -> str:
         return f"<Budgets of {len(self._known)} keys>"
 
-    def of(self, fingerprint: str, make: Callable[[], Budget] = Budget) -> Budget:
-        """Return the budget of a key, made at its first use."""
+    def of(self, api_key: str, make: Callable[[], Budget] = Budget) -> Budget:
+        """Return the budget of a key, made at its first use. Raises `ConfigurationError` for an impossible key."""
+        fingerprint = Secret(api_key).fingerprint()
         with self._lock:
             if fingerprint not in self._known:
                 self._known[fingerprint] = make()

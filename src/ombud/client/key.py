@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from getpass import GetPassWarning, getpass
 
 from ombud.client.budget import Budget, Budgets
-from ombud.client.secret import Secret
 from ombud.errors import ConfigurationError
 from ombud.settings import read_settings
 
@@ -36,7 +35,7 @@ def access_of_environment(environment: Mapping[str, str] = os.environ, *, prompt
         raise ConfigurationError(
             "There is no API key. Set QUICKBUTIK_API_KEY to it, or QUICKBUTIK_API_KEY_FILE to a file that holds it."
         )
-    budget = BUDGETS.of(Secret(key).fingerprint(), lambda: Budget(settings.reads_per_second))
+    budget = BUDGETS.of(key, lambda: Budget(settings.reads_per_second))
     return Access(key, settings.api_url, budget)
 
 
