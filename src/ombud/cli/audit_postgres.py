@@ -6,6 +6,7 @@ from dataclasses import replace
 import asyncpg
 
 from ombud.admin.audit import EXAMPLES, Finding, Report, audit
+from ombud.admin.audit import sql as statements
 from ombud.admin.pages import damaged_pages, sql, unreadable_rows
 from ombud.db.operation import Row
 from ombud.db.postgres_connect import SCHEMA, Server
@@ -42,13 +43,15 @@ async def _audit(url: str, name: str) -> Report:
 
 async def _look(session: Session, name: str) -> Report:
     try:
+        await session.rows_of((statements["applied_migrations"], {}))
+    except _MISSING as error:
+        raise ConfigurationError(f"{name} holds no tables of Ombud in its schema {SCHEMA}.") from error
+    try:
         async with session.transaction("isolation level repeatable read read only"):
             await session.rows_of((sql["hold_days"], {}))
             return await session.run(lambda: audit(None))
     except (StorageUnavailable, *_MISSING) as error:
         cause = error.__cause__ if isinstance(error, StorageUnavailable) else error
-        if isinstance(cause, _MISSING) and "schema_version" in str(cause):
-            raise ConfigurationError(f"{name} holds no tables of Ombud in its schema {SCHEMA}.") from error
         if isinstance(cause, (*_DAMAGE, *_MISSING)):
             return Report([unreadable_rows(reason_of(cause))], {})
         raise
