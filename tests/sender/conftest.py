@@ -144,7 +144,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
 
 
 @pytest.fixture
-async def deliverer() -> AsyncIterator[Callable[..., Deliverer]]:
+async def deliverer(names: NameServer) -> AsyncIterator[Callable[..., Deliverer]]:
     """Make what sends one request: loopback allowed, a short deadline."""
     made: list[Deliverer] = []
 
@@ -230,7 +230,7 @@ class Running:
 
 
 @pytest.fixture
-async def new_running(database: Database) -> AsyncIterator[Callable[..., Running]]:
+async def new_running(database: Database, names: NameServer) -> AsyncIterator[Callable[..., Running]]:
     """Make a sender with settings of its own."""
     made: list[Running] = []
 

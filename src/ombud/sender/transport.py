@@ -72,12 +72,11 @@ class Transport:
             finally:
                 connection.forget(waiter)
         keys = [(url.scheme, url.host, url.port, authority, address) for address in addresses]
-        connection = await self._connect(keys, deadline)
-        waiter = connection.ask(request, deadline)
+        connection = await self._connect(keys, request, deadline)
         try:
-            return await waiter
+            return await connection.first
         finally:
-            connection.forget(waiter)
+            connection.forget(connection.first)
 
     def close(self) -> None:
         """Close what is idle. Call it on the event loop."""
@@ -119,16 +118,23 @@ class Transport:
             self.gone(connection)
             connection.abort()
 
-    async def _connect(self, keys: Sequence[Key], deadline: float) -> Connection:
+    async def _connect(self, keys: Sequence[Key], request: bytes, deadline: float) -> Connection:
         failed = DeliveryFailed(Failure.NAME_WITHOUT_ADDRESS, host="")
         for key in keys:
-            now = asyncio.get_running_loop().time()
-            until = deadline if key is keys[-1] else min(deadline, now + CONNECT_SECONDS)
+            loop = asyncio.get_running_loop()
+            until = deadline if key is keys[-1] else min(deadline, loop.time() + CONNECT_SECONDS)
+            connection = Connection(self, key, loop, request, deadline)
             try:
-                return await self._speak(await self._reach(key, until), key, until)
-            except DeliveryFailed as error:
+                await self._speak(connection, await self._reach(key, until), until)
+            except (DeliveryFailed, asyncio.CancelledError) as error:
+                # It may have been made at that very moment.
+                connection.forget(connection.first)
+                if not isinstance(error, DeliveryFailed):
+                    raise
                 failed = error
-            if until == deadline and asyncio.get_running_loop().time() >= deadline:
+            else:
+                return connection
+            if loop.time() >= deadline:
                 break
         raise failed
 
@@ -162,14 +168,13 @@ class Transport:
         failure = Failure.CONNECTION_UNREACHABLE if error.errno in _UNREACHABLE else Failure.CONNECTION_FAILED
         return DeliveryFailed(failure, address=address, detail=detail)
 
-    async def _speak(self, reached: socket.socket, key: Key, until: float) -> Connection:
-        scheme, host, port, authority, _ = key
-        loop = asyncio.get_running_loop()
+    async def _speak(self, connection: Connection, reached: socket.socket, until: float) -> None:
+        scheme, host, port, authority, _ = connection.key
         secure = scheme == "https"
         try:
             async with asyncio.timeout_at(until):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self, key, loop),
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
                     sock=reached,
                     ssl=context_of(authority) if secure else None,
                     server_hostname=host if secure else None,
@@ -178,4 +183,3 @@ class Transport:
             raise DeliveryFailed(Failure.TLS_TIMEOUT) from None
         except OSError as error:
             raise failed_handshake(error, host, port) from None
-        return connection

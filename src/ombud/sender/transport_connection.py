@@ -1,17 +1,19 @@
 """One connection: a request, its answer, and the next request when the endpoint keeps it open.
 
-It is a BufferedProtocol, because for a Protocol asyncio takes a quarter of a megabyte of memory for every read: 2.4 times
-the answers of a core-second, and as many as before with uvloop. It has one timer, which follows the deadline of the
-request under way instead of being set anew for each.
+It is a BufferedProtocol: for a Protocol asyncio takes a quarter of a megabyte of memory for every read (2.4 times the
+answers of a core-second; with uvloop as many). It has one timer, which follows the deadline of the request under way
+instead of being set anew for each.
 """
 
 import asyncio
+import ssl
 from contextlib import suppress
 from typing import Protocol, cast
 
 import httptools
 
 from ombud.sender.answer import BODY_BYTES, HEADER_BYTES, Answer
+from ombud.sender.transport_tls import failed_handshake
 from ombud.sender.verdict import DeliveryFailed, Failure
 
 # Scheme, host (which is the TLS name), port, the authority that is trusted, and the address that was vetted.
@@ -48,38 +50,38 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Asks one thing at a time."""
+    """Asks one thing at a time; the first as soon as it is made, so that nothing can be said before it was asked."""
 
     __slots__ = (
-        "_begun", "_complete", "_deadline", "_dies_at", "_failure", "_head", "_keep", "_loop", "_owner", "_parser",
-        "_received", "_requests", "_retry_after", "_status", "_timer", "_timer_at", "_transport", "_waiter", "key",
+        "_complete", "_deadline", "_dies_at", "_failure", "_head", "_keep", "_loop", "_more", "_owner", "_parser",
+        "_received", "_request", "_requests", "_retry_after", "_status", "_timer", "_timer_at", "_transport", "_waiter",
+        "first", "key",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, key: Key, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, owner: Owner, key: Key, loop: asyncio.AbstractEventLoop, request: bytes, deadline: float
+    ) -> None:
         self.key = key
+        # The answer to the first request.
+        self.first: asyncio.Future[Answer] = loop.create_future()
+        self._request = request
         self._owner = owner
         self._loop = loop
         self._requests = 0
         self._waiter: asyncio.Future[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
-        self._deadline = _NEVER
+        self._deadline = deadline
         self._dies_at = loop.time() + LIFE_SECONDS
-        self._begun = False
         self._start()
 
     def ask(self, request: bytes, deadline: float) -> asyncio.Future[Answer]:
         """Send a request and return its answer to be, due at that time of the loop's clock.
 
-        It fails with DeliveryFailed, or with NotHeard when a connection that was used before turns out to be closed.
+        It fails with DeliveryFailed, or with NotHeard when the connection turns out to be closed.
         """
-        self._waiter = waiter = self._loop.create_future()
-        self._start()
-        self._requests += 1
-        if deadline < self._timer_at:
-            self._set(deadline)
-        self._deadline = deadline
-        self._transport.write(request)
+        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        self._ask(waiter, request, deadline)
         return waiter
 
     def forget(self, waiter: asyncio.Future[Answer]) -> None:
@@ -92,9 +94,18 @@ class Connection(asyncio.BufferedProtocol):
         """Drop the connection at once, whatever is on it."""
         self._transport.abort()
 
+    def _ask(self, waiter: asyncio.Future[Answer], request: bytes, deadline: float) -> None:
+        self._waiter = waiter
+        self._start()
+        self._requests += 1
+        if deadline < self._timer_at:
+            self._set(deadline)
+        self._deadline = deadline
+        self._transport.write(request)
+
     def _start(self) -> None:
         self._received = self._status = 0
-        self._complete = self._keep = False
+        self._complete = self._keep = self._more = False
         self._failure: Failure | None = None
         self._retry_after: str | None = None
         self._head: list[bytes] = []
@@ -122,6 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         # uvloop's transports are not asyncio's by inheritance.
         self._transport = cast(asyncio.WriteTransport, transport)
         self._parser = httptools.HttpResponseParser(self)
+        self._ask(self.first, self._request, self._deadline)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
         return self._owner.buffer
@@ -149,7 +161,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._complete or self._received > HEADER_BYTES + BODY_BYTES:
             self._end()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
+    def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._owner.gone(self)
@@ -160,6 +172,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._status:
             waiter.set_result(self._answer())
+        elif isinstance(exc, ssl.SSLError):
+            # TLS 1.3 tells only now that it wanted a certificate of ours.
+            waiter.set_exception(failed_handshake(exc, self.key[1], self.key[2]))
         elif self._received:
             waiter.set_exception(DeliveryFailed(Failure.ANSWER_CUT))
         elif self._requests > 1:
@@ -170,7 +185,8 @@ class Connection(asyncio.BufferedProtocol):
     # The parser calls these. An answer of 1xx comes as a complete message of its own (RFC 9110, 15.2).
 
     def on_message_begin(self) -> None:
-        self._begun = True
+        # Whatever comes behind the end.
+        self._more = self._complete
 
     def on_headers_complete(self) -> None:
         # One read may hold two answers, and the second would overwrite the status: the first is the one we asked for.
@@ -187,7 +203,6 @@ class Connection(asyncio.BufferedProtocol):
             self._status = status
 
     def on_message_complete(self) -> None:
-        self._begun = False
         if self._status and not self._complete:
             self._complete = True
             self._keep = self._parser.should_keep_alive()
@@ -205,7 +220,7 @@ class Connection(asyncio.BufferedProtocol):
         """Hand over what has come, and be free for the next request when the other side is."""
         waiter, self._waiter = self._waiter, None
         now = self._loop.time()
-        if self._keep and not self._begun and now < self._dies_at:
+        if self._keep and not self._more and now < self._dies_at:
             self._deadline = now + IDLE_SECONDS
             if self._timer_at > self._deadline:
                 self._set(self._deadline)

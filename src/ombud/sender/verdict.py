@@ -51,6 +51,7 @@ class Again(StrEnum):
     SCHEDULE = "as scheduled"
     ASKED = "as scheduled, or later if `Retry-After` says so (24 hours at most)"
     GONE = "as scheduled; when a try an hour later says it again, the endpoint is disabled"
+    FREE = "soon; this try does not count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ TABLE: dict[str, Row] = {
         "The sender ran out of something: {detail}.",
         "The endpoint is not to blame: the operator raises the limit of open files or of ports.",
         None,
+        Again.FREE,
     ),
     Failure.TLS_TIMEOUT: Row(
         "Connected, but TLS did not begin in time.",
