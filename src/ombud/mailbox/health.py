@@ -43,6 +43,9 @@ class Care(NamedTuple):
     gives_up: bool = False
 
 
+USUAL_CARE = Care()
+
+
 class LaneState(StrEnum):
     """What a lane does next."""
 
@@ -53,7 +56,7 @@ class LaneState(StrEnum):
     GIVEN_UP = "given up"
 
 
-def state_of(health: Health, now: int, care: Care = Care()) -> LaneState:
+def state_of(health: Health, now: int, care: Care = USUAL_CARE) -> LaneState:
     """Return the state at that time (UTC microseconds)."""
     if health.given_up_at is not None:
         return LaneState.GIVEN_UP

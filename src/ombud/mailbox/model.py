@@ -109,7 +109,8 @@ class Lane:
     shop_id: int
     destination_id: int
     token: int
-    health: Health = Health()
+    leased_until: int  # UTC microseconds, by the database's clock
+    health: Health = field(default_factory=Health)
     crashes: int = 0
     started: int | None = None  # the event that was about to start when a worker died
 
@@ -186,6 +187,7 @@ class Loaded:
     facts: Mapping[str, Any] = field(default_factory=dict)
     cursor: tuple[int, int] = (0, 0)  # due_at and event id of the last live one that was read
     more: bool = False  # there may be more that is due
+    passed: frozenset[str] = frozenset()  # busy subjects of which something waits before the cursor
 
 
 @dataclass(frozen=True)

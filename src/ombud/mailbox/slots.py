@@ -33,6 +33,7 @@ class Slots:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None] | None = None
+        self._closed = False
 
     def admits(self, held: HeldLane, delivery: Delivery) -> bool:
         """Return whether a slot is free for it."""
@@ -65,7 +66,8 @@ class Slots:
         await self._drain(cut_seconds)
 
     def cancel(self) -> None:
-        """End every slot at once."""
+        """End every slot at once, and for good."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
 
@@ -79,7 +81,7 @@ class Slots:
     async def _serve(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        while True:
+        while not self._closed:
             while not self._queue:
                 free = asyncio.get_running_loop().create_future()
                 self._idle.append(free)
@@ -91,8 +93,13 @@ class Slots:
             finally:
                 self._running.discard(task)
                 self.used -= 1
-                self._of_shop[held.lane.shop_id] -= 1
+                self._leave_shop(held.lane.shop_id)
                 self._retries -= delivery.attempts > 0
                 self._replays -= delivery.rank == Rank.REPLAY
                 if self._ended is not None and not self._ended.done():
                     self._ended.set_result(None)
+
+    def _leave_shop(self, shop_id: int) -> None:
+        self._of_shop[shop_id] -= 1
+        if not self._of_shop[shop_id]:
+            del self._of_shop[shop_id]

@@ -23,7 +23,7 @@ class Starter:
     """Starts what is ready in held lanes and notes what came of it. On one event loop."""
 
     def __init__(self, mailbox: Mailbox, perform: Perform, slots: int, attend: Callable[[HeldLane], None]) -> None:
-        """`attend` is called for a lane that has a result to settle, or that wants to load."""
+        """`attend` is called for a lane that has a result to settle, or that could start more than is loaded."""
         self._mailbox = mailbox
         self._perform = perform
         self._attend = attend
@@ -66,7 +66,8 @@ class Starter:
         await self._slots.finish(seconds, cut_seconds)
 
     def cancel(self) -> None:
-        """End every try at once."""
+        """End every try at once, and start nothing more."""
+        self._stopping = True
         self._slots.cancel()
 
     def _start_one(self, held: HeldLane, clock: int) -> bool:
@@ -75,9 +76,9 @@ class Starter:
             self._slots.start(held, delivery)
             return True
         # A lane that only finds no slot stays in line.
-        if not held.ready or len(held.in_flight) >= held.window(clock):
+        if not held.stock.ready or len(held.in_flight) >= held.window(clock):
             del self._able[held.lane.id]
-        if held.stale:
+        if held.hungry(clock):
             self._attend(held)
         return False
 
@@ -96,6 +97,6 @@ class Starter:
         seconds = time.monotonic() - started
         result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at))
         held.finish(result, at + int(seconds * 1e6), self._care)
-        if held.ready:
+        if held.stock.ready:
             self.enter(held)
         self._attend(held)
