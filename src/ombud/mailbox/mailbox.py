@@ -70,19 +70,6 @@ class Policy:
             ages=Ages(settings.keep_done_days, settings.keep_failed_days),
         )
 
-    @classmethod
-    def of(cls, settings: Settings, *, merging: bool = False, gives_up: bool = False) -> "Policy":
-        """Return the policy of these settings. What `gives_up` has a deadline, and destinations that are switched off."""
-        first, last = settings.probe_seconds
-        return cls(
-            retry_seconds=settings.retry_seconds,
-            deadline_seconds=DEADLINE_SECONDS if gives_up else None,
-            lease_seconds=settings.lease_seconds,
-            merging=merging,
-            care=Care(settings.window_cap, first, last, gives_up),
-            ages=Ages(settings.keep_done_days, settings.keep_failed_days),
-        )
-
     @property
     def terms(self) -> Terms:
         """How long a delivery is tried."""
