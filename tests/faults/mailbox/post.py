@@ -11,7 +11,7 @@ from ombud.db.migrate import migrate
 from ombud.db.operation import Make, Operation, Statement
 from ombud.db.postgres import PostgresDatabase
 from ombud.db.sqlite import SqliteDatabase
-from ombud.mailbox import performer, worker
+from ombud.mailbox import holder, performer
 from ombud.sender.endpoints import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
@@ -39,9 +39,8 @@ _ASLEEP = Statement(
 
 def open_sender(url: str, *, lease_seconds: float, clock: Clock | None = None) -> Sender:
     """Open the sender of a campaign in this process."""
-    # A lane is given back as soon as it is empty, its lease is renewed in time, and an election does not take long:
-    # each of these moments comes often.
-    vars(worker).update(LINGER_SECONDS=0.02, EXTEND_SECONDS=lease_seconds / 3)
+    # A lane is given back as soon as it is empty, and an election does not take long: both moments come often.
+    vars(holder).update(LINGER_SECONDS=0.02)
     vars(performer).update(ELECTION_SECONDS=0.05)
     settings = Settings(
         database_url=url,
