@@ -121,6 +121,12 @@ class HeldLane:
             self._worked_at = now
         self.stock.fill(loaded)
 
+    def rung(self, *, changed: bool) -> None:
+        """Look for more; and when the destination has changed, what has not started is read again with it."""
+        self.stock.stale = True
+        if changed:
+            self.drop_unstarted()
+
     def take_over(self, deliveries: Iterable[Delivery], facts: Mapping[str, Any], now: float, *, merging: bool) -> None:
         """Start from memory what was expected; `facts` are of after its commit."""
         self.facts, self._worked_at = facts, now
@@ -130,11 +136,6 @@ class HeldLane:
                 self.stock.rewind()  # a load merges it with what else has come
             else:
                 self.stock.add(delivery)
-
-    def leave_to_a_load(self, deliveries: Iterable[Delivery]) -> None:
-        """Do not start from memory what was expected."""
-        self.stock.no_longer_expected(deliveries)
-        self.stock.rewind()
 
     def take(self, clock: int, admits: Admits) -> Delivery | None:
         """Return the next delivery to start, if window and slots allow one; it is in flight from here on."""
@@ -183,7 +184,7 @@ class HeldLane:
         self.drop_unstarted()
 
     def own_again(self, lane: Lane) -> None:
-        """A lane in which something may still be in flight was leased anew."""
+        """It was leased anew, and something may still be in flight."""
         self.lane, self._leased_until, self._lost, self._gives_way = lane, lane.leased_until, False, False
         self.drop_unstarted()
 

@@ -106,7 +106,7 @@ class Holder:
                 held.stock.expect(appended.deliveries)
                 brought.append((held, appended))
             else:
-                held.stock.stale = True
+                held.rung(changed=appended.changed)
                 self._dirty[held.lane.id] = held
         if brought:
             task = asyncio.create_task(self._greet(brought))
@@ -116,7 +116,7 @@ class Holder:
 
     @property
     def _sees_all(self) -> bool:
-        """Whether an append and its ring are one commit: else what it brings may have been loaded and settled by now."""
+        """Whether an append and its ring are one commit: else what it brings may have been loaded and tried since."""
         return self._database.exclusive
 
     async def _greet(self, brought: Sequence[tuple[HeldLane, Appended]]) -> None:
@@ -135,7 +135,7 @@ class Holder:
                 self._look()
             elif known is None or known["closed"] or not held.takes_over:
                 # Also when its destination is closed: a load skips what waits.
-                held.leave_to_a_load(appended.deliveries)
+                held.stock.leave_to_a_load(appended.deliveries)
                 self.attend(held)
             else:
                 held.take_over(appended.deliveries, known, now, merging=self._mailbox.policy.merging)

@@ -83,10 +83,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class Appended:
-    """What was committed for one lane."""
+    """What was committed for one lane. `changed`: its destination may lead elsewhere now."""
 
     lane_id: int
     deliveries: Sequence[Delivery] = ()
+    changed: bool = False
 
 
 class Bell(Protocol):
@@ -169,7 +170,7 @@ class Mailbox:
 
     def ring(self, *lane_ids: int) -> Operation[None]:
         """Have someone look at these lanes now, because their destination changed."""
-        yield from self._announce(self.bell, [Appended(lane_id) for lane_id in lane_ids])
+        yield from self._announce(self.bell, [Appended(lane_id, changed=True) for lane_id in lane_ids])
 
     def pause(self, *lane_ids: int) -> Operation[None]:
         """Start nothing more for these lanes until somebody resumes them; what waits stays."""
@@ -185,7 +186,7 @@ class Mailbox:
         """Perform deliveries (event, lane) once more, behind what is live; returns how many were not pending."""
         wanted = [(event_id, lane_id, int(rank)) for event_id, lane_id in deliveries]
         opened = yield sql["replay_deliveries"], wanted, tuple
-        yield from self.ring(*sorted({lane_id for _, lane_id in opened}))
+        yield from self._announce(self.bell, [Appended(lane_id) for lane_id in sorted({row[1] for row in opened})])
         return len(opened)
 
     def _ring_for(self, day: int, now: int, numbered: Sequence[tuple[int, Draft]]) -> Operation[None]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.mailbox import Mailbox
@@ -15,6 +15,7 @@ Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 
 log = logging.getLogger("ombud.mailbox")
 
+_OUTCOMES = frozenset(get_args(Outcome))
 # How the reason begins when a try failed for a mistake of ours.
 INTERNAL = "internal error"
 
@@ -89,6 +90,8 @@ class Starter:
         try:
             assert held.facts is not None
             outcome = await self._perform(delivery, held.facts)
+            if type(outcome) not in _OUTCOMES:
+                outcome = Retry(f"{INTERNAL}: the try ended with {outcome!r}")
         except asyncio.CancelledError:
             outcome = Interrupted() if self._stopping else Retry(f"{INTERNAL}: the try cancelled itself")
         except Exception as error:

@@ -147,6 +147,11 @@ class Stock:
         self._expected.update(events)
         self._known.update(events)
 
+    def leave_to_a_load(self, deliveries: Iterable[Delivery]) -> None:
+        """Do not start from memory what was expected."""
+        self.no_longer_expected(deliveries)
+        self.rewind()
+
     def no_longer_expected(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
         """Return which of these were expected; they are not any more, and unknown."""
         found = [delivery for delivery in deliveries if delivery.event_id in self._expected]
