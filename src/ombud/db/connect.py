@@ -25,9 +25,14 @@ def database_path(url: str) -> Path:
     return Path(path)
 
 
+def is_postgres(url: str) -> bool:
+    """Return whether this is the URL of a PostgreSQL database."""
+    return url.startswith(_POSTGRES)
+
+
 def open_database(url: str) -> Database:
     """Open the database of this URL; raises ConfigurationError, or StorageUnavailable when it may work later."""
-    if url.startswith(_POSTGRES):
+    if is_postgres(url):
         return _open_postgres(url)
     return SqliteDatabase(database_path(url))
 
