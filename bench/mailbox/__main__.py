@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import uvloop
+
 from bench.machine import describe
 from bench.mailbox.place import Place, PostgresPlace, SqlitePlace
 from bench.mailbox.scenarios import SCENARIOS, Figures
@@ -97,8 +99,6 @@ def _figures(command: Sequence[str]) -> Figures:
 
 
 def _visit(scenario: str, database: str, place: str, seconds: float) -> Figures:
-    import uvloop
-
     where: Place = SqlitePlace(Path(place)) if database == "sqlite" else PostgresPlace(place)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_await(scenario, where, seconds))

@@ -75,7 +75,7 @@ class Mill:
         drafts = [Draft(1, "order.new", f"order/{first + place}", (lane_id,)) for place, lane_id in enumerate(lane_ids)]
         await self.writer.write(lambda: self.mailbox.append(drafts))
 
-    async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
+    async def perform(self, _delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Succeed at once; the dead fail at once."""
         if facts["destination_id"] >= DEAD:
             return FAILED
@@ -88,8 +88,7 @@ class Mill:
         worker = Worker(self.mailbox, self.writer, self.perform)
         task = asyncio.create_task(worker.run())
         # Its first turn is over once a lane can be handed over.
-        while self.mailbox.bell.take() is None:
-            await asyncio.sleep(0.001)
+        await self.until(lambda: self.mailbox.bell.take() is not None)
         try:
             yield worker
         finally:
@@ -105,9 +104,13 @@ class Mill:
                 sent += batch
             else:
                 await asyncio.sleep(0.0005)
-        while self.performed - before < sent:
-            await asyncio.sleep(0.001)
+        await self.until(lambda: self.performed - before >= sent)
         return sent / (time.perf_counter() - began)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until it is so."""
+        while not condition():  # noqa: ASYNC110 - to signal it with every delivery would be measured as well
+            await asyncio.sleep(0.001)
 
     def ask(self, text: str) -> list[tuple[Any, ...]]:
         """Read rows."""

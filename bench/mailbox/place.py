@@ -1,9 +1,14 @@
 """Where a scenario runs: a fresh database on this disk, and what it has grown by."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+import asyncpg
+
 from ombud.db.database import Database
+from ombud.db.postgres import PostgresDatabase
+from ombud.db.sqlite import SqliteDatabase
 
 
 class Place(ABC):
@@ -34,8 +39,6 @@ class SqlitePlace(Place):
 
     def open(self) -> Database:
         """Open it in this process."""
-        from ombud.db.sqlite import SqliteDatabase
-
         return SqliteDatabase(self.path)
 
     def bytes_stored(self) -> int:
@@ -58,8 +61,6 @@ class PostgresPlace(Place):
 
     def open(self) -> Database:
         """Open it in this process."""
-        from ombud.db.postgres import PostgresDatabase
-
         return PostgresDatabase(self.url)
 
     def bytes_stored(self) -> int:
@@ -71,10 +72,6 @@ class PostgresPlace(Place):
         return int(self._ask("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"))
 
     def _ask(self, text: str) -> str:
-        import asyncio
-
-        import asyncpg
-
         async def ask() -> str:
             connection = await asyncpg.connect(self.url)
             try:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import asyncpg
 
 _APPEND = (
-    "insert into event(day, shop_id, id, box, type, subject, created_at, fan_out)"
-    " values ({0}, 1, {1}, 1, 'order.new', {2}, {3}, 1)",
+    """insert into event(day, shop_id, id, box, type, subject, created_at, fan_out)
+    values ({0}, 1, {1}, 1, 'order.new', {2}, {3}, 1)""",
     "insert into delivery(day, shop_id, event_id, lane_id, subject, due_at) values ({0}, 1, {1}, 7, {2}, {3})",
 )
 _CLAIM = (
@@ -18,8 +19,8 @@ _CLAIM = (
     " returning day, event_id"
 )
 _FINISH = (
-    "insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome)"
-    " values ({0}, 1, {1}, 7, {1}, 0, {2}, 0, 200, 'done')",
+    """insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome)
+    values ({0}, 1, {1}, 7, {1}, 0, {2}, 0, 200, 'done')""",
     "update delivery set state = 1, attempts = attempts + 1 where day = {0} and event_id = {1} and lane_id = 7",
 )
 # Microseconds that a claim lasts.
@@ -54,8 +55,6 @@ def sqlite(path: Path, seconds: float) -> float:
 
 async def postgres(url: str, seconds: float, connections: int = 16) -> float:
     """Return deliveries a second on that many connections to a migrated database."""
-    import asyncpg
-
     pool = await asyncpg.create_pool(
         url, min_size=connections, max_size=connections, server_settings={"search_path": "ombud"}
     )

@@ -6,7 +6,10 @@ import resource
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+
+import asyncpg
 
 from bench.mailbox import rowwise
 from bench.mailbox.mill import DEAD, Mill, at_random, in_turn
@@ -118,8 +121,6 @@ async def held(place: Place, seconds: float) -> Figures:
 
 async def snapshot(place: Place, _seconds: float) -> Figures:
     """200,000 deliveries, few at a load, without and with an open snapshot."""
-    import asyncpg
-
     assert isinstance(place, PostgresPlace)
     mill = Mill.on(place.open())
     lanes = in_turn(await mill.add_lanes(LANES))
@@ -156,8 +157,7 @@ async def appending(place: Place, seconds: float) -> Figures:
             with_wake = asyncio.create_task(_wake_now_and_then(worker, start + seconds))
             milliseconds = [one for _ in processes for one in await asyncio.to_thread(answers.get)]
             await with_wake
-            while mill.performed < len(milliseconds):
-                await asyncio.sleep(0.01)
+            await mill.until(lambda: mill.performed >= len(milliseconds))
     for process in processes:
         process.join()
     mill.close()
@@ -188,8 +188,7 @@ async def _deliver(mill: Mill, lanes: Callable[[int], Sequence[int]], amount: in
     began, before = time.perf_counter(), mill.performed
     for _ in range(0, amount, FEW_PER_LOAD):
         await mill.append(lanes(FEW_PER_LOAD))
-    while mill.performed - before < amount:
-        await asyncio.sleep(0.001)
+    await mill.until(lambda: mill.performed - before >= amount)
     return amount / (time.perf_counter() - began)
 
 
@@ -214,7 +213,7 @@ async def _find(mill: Mill, lanes: Sequence[int]) -> float:
         began = time.perf_counter()
         found = await mill.writer.write(find)
         spent.append((time.perf_counter() - began) / found * 1e6)
-        await asyncio.to_thread(mill.database.write, lambda: _end_all())
+        await asyncio.to_thread(mill.database.write, _end_all)
     return statistics.median(spent)
 
 
@@ -230,7 +229,7 @@ def _store_ended(mill: Mill, lanes: Sequence[int], amount: int) -> None:
     step = 250_000
     while have < amount:
         rows = min(step, amount - have)
-        mill.database.write(lambda: _store(day, mill.mailbox.ids.take(rows), lanes))
+        mill.database.write(partial(_store, day, mill.mailbox.ids.take(rows), lanes))
         have += rows
     if not mill.database.exclusive:
         mill.database.write(lambda: _once("analyze event"))

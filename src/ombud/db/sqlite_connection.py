@@ -59,7 +59,7 @@ class SqliteConnection:
         self._connection = apsw.Connection(
             str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=STATEMENTS
         )
-        # Else a statement that could use a partial index is prepared anew for each value bound to it: docs/decisions/0013.
+        # Else a statement that could use a partial index is prepared anew for each value (docs/decisions/0013).
         self._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         open_connections[self._connection] = identity
         self._connection.set_busy_timeout(int(wait_seconds * 1000))

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from ombud.db.database import Writer

@@ -165,9 +165,7 @@ async def test_a_lane_with_work_is_awake(stage: Stage, happen: Any) -> None:
 
 
 @pytest.mark.parametrize(("build", "happen"), list(zip(["ring_inside", "no_recheck"], SLEEPS, strict=True)))
-async def test_a_lost_wake_up_is_caught(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, build: str, happen: Any
-) -> None:
+async def test_a_lost_wake_up_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch, build: str, happen: Any) -> None:
     BUILDS[build](monkeypatch)
 
     await happen(stage)
