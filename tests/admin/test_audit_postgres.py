@@ -128,9 +128,7 @@ def test_pages_and_indexes_are_looked_into(home: Home, sql: Sql, capsys: pytest.
     assert "lacks matching index tuple" in str(document["findings"])
 
 
-def test_an_index_that_was_never_finished_is_reported(
-    home: Home, sql: Sql, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_index_that_was_never_finished_is_reported(home: Home, sql: Sql, capsys: pytest.CaptureFixture[str]) -> None:
     make_sender(home)
     sql("update pg_index set indisvalid = false where indexrelid = 'ombud.lane_wake'::regclass")
     code, document = audited(home.url, capsys)

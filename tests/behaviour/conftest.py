@@ -1,25 +1,17 @@
 """The databases that the mailbox's operations are tried on. A test here names none of them."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from ombud.db.sqlite import SqliteDatabase
+from ombud.db.database import Database
 from ombud.mailbox.mailbox import Policy
 from tests.mailbox.office import Office, StoppedClock
+from tests.support.databases import Home
 
-BACKENDS: dict[str, Callable[[Path], SqliteDatabase]] = {"sqlite": lambda folder: SqliteDatabase(folder / "ombud.db")}
 # Seconds, without the jitter.
 SCHEDULE = (5.0, 30.0)
 LEASE_SECONDS = 30.0
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteDatabase]:
-    opened = BACKENDS[request.param](tmp_path)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -28,11 +20,18 @@ def clock() -> StoppedClock:
 
 
 @pytest.fixture
-def office(backend: SqliteDatabase, clock: StoppedClock) -> Office:
-    return Office(backend, clock, Policy(retry_seconds=SCHEDULE, lease_seconds=LEASE_SECONDS))
+def backend(home: Home, clock: StoppedClock) -> Iterator[Database]:
+    opened = home.open(clock)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
-def merging(office: Office, backend: SqliteDatabase, clock: StoppedClock) -> Office:
+def office(backend: Database) -> Office:
+    return Office(backend, Policy(retry_seconds=SCHEDULE, lease_seconds=LEASE_SECONDS))
+
+
+@pytest.fixture
+def merging(office: Office, backend: Database) -> Office:
     """A mailbox on the same database in which the newest of a subject covers the others."""
-    return Office(backend, clock, Policy(retry_seconds=SCHEDULE, lease_seconds=LEASE_SECONDS, merging=True))
+    return Office(backend, Policy(retry_seconds=SCHEDULE, lease_seconds=LEASE_SECONDS, merging=True))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ombud.mailbox.mailbox import DAY_MICROSECONDS
 from ombud.mailbox.model import NEVER, Draft, State
 from tests.mailbox.office import Office, StoppedClock
 
@@ -14,6 +15,7 @@ def test_an_event_is_stored_with_a_delivery_for_each_lane(office: Office, clock:
 
     assert office.rows("select * from event") == [
         {
+            "day": clock() // DAY_MICROSECONDS,
             "shop_id": 7,
             "id": event_id,
             "box": 1,
@@ -96,7 +98,7 @@ def test_a_held_lane_is_rung_for_the_end_of_its_hold(office: Office, clock: Stop
 def test_a_leased_lane_keeps_the_end_of_its_lease(office: Office, clock: StoppedClock) -> None:
     lane_id = office.add_lane()
     office.append(lane_id)
-    office.run(lambda: office.mailbox.lease(1))
+    office.lease(1)
     leased_until = office.lane(lane_id)["wake_at"]
     clock.jump(1)
     office.append(lane_id)
@@ -106,10 +108,10 @@ def test_a_leased_lane_keeps_the_end_of_its_lease(office: Office, clock: Stopped
 
 def test_the_next_wake_is_the_earliest_of_the_box(office: Office, clock: StoppedClock) -> None:
     first, second, other = office.add_lane(), office.add_lane(), office.add_lane()
-    assert office.run(office.mailbox.next_wake) is None
+    assert office.next_wake() is None
 
     office.rows("update lane set box = 2, wake_at = 1 where id = :id", id=other)
     office.rows("update lane set wake_at = :at where id = :id", id=first, at=clock() + 5)
     office.rows("update lane set wake_at = :at where id = :id", id=second, at=clock() + 3)
 
-    assert office.run(office.mailbox.next_wake) == clock() + 3
+    assert office.next_wake() == 3

@@ -6,12 +6,10 @@ from ombud.db.operation import Operation
 from ombud.mailbox.model import (
     NEVER,
     Dead,
-    Delivery,
     Done,
     Interrupted,
     Lane,
     Outcome,
-    Result,
     Retry,
     Skip,
     State,
@@ -26,18 +24,7 @@ def lane(office: Office) -> Lane:
     """A lane that was just leased; nothing is in it."""
     lane_id = office.add_lane()
     office.rows("update lane set wake_at = 0 where id = :id", id=lane_id)
-    (leased,) = office.run(lambda: office.mailbox.lease(1))
-    return leased
-
-
-def load_one(office: Office, lane: Lane) -> Delivery:
-    (delivery,) = office.run(lambda: office.mailbox.load(lane, ())).deliveries
-    return delivery
-
-
-def settle(office: Office, lane: Lane, delivery: Delivery, outcome: Outcome, milliseconds: int = 12) -> bool:
-    result = Result(delivery, office.clock(), milliseconds, outcome)
-    return office.run(lambda: office.mailbox.settle(lane, [result]))
+    return office.lease_one()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +41,7 @@ def test_a_try_is_recorded_and_decides(
     office: Office, lane: Lane, outcome: Outcome, state: State, word: str, attempts: int
 ) -> None:
     event_id = office.append(lane.id)
-    assert settle(office, lane, load_one(office, lane), outcome)
+    assert office.settle(lane, office.load_one(lane), outcome)
 
     (attempt,) = office.attempts(event_id)
     assert {name: attempt[name] for name in ("outcome", "status", "reason", "at", "milliseconds", "late")} == {
@@ -72,12 +59,12 @@ def test_a_try_is_recorded_and_decides(
 def test_retries_follow_the_schedule_to_the_last(office: Office, lane: Lane, clock: StoppedClock) -> None:
     event_id = office.append(lane.id)
     for number, seconds in enumerate(SCHEDULE, 1):
-        settle(office, lane, load_one(office, lane), Retry("no"))
+        office.settle(lane, office.load_one(lane), Retry("no"))
         row = office.delivery(event_id)
         assert (row["state"], row["attempts"]) == (State.PENDING, number)
         assert seconds <= (row["due_at"] - clock()) / 1_000_000 <= seconds * (1 + JITTER)
         clock.jump((row["due_at"] - clock()) / 1_000_000)
-    settle(office, lane, load_one(office, lane), Retry("no"))
+    office.settle(lane, office.load_one(lane), Retry("no"))
 
     assert office.state(event_id) == State.DEAD
     assert office.outcomes(event_id) == ["retry", "retry", "dead"]
@@ -86,7 +73,7 @@ def test_retries_follow_the_schedule_to_the_last(office: Office, lane: Lane, clo
 def test_an_interruption_may_repeat_for_ever(office: Office, lane: Lane) -> None:
     event_id = office.append(lane.id)
     for _ in range(10):
-        settle(office, lane, load_one(office, lane), Interrupted())
+        office.settle(lane, office.load_one(lane), Interrupted())
 
     assert office.delivery(event_id)["attempts"] == 0
     assert len(office.attempts(event_id)) == 10
@@ -94,26 +81,26 @@ def test_an_interruption_may_repeat_for_ever(office: Office, lane: Lane) -> None
 
 def test_a_lost_lease_decides_nothing_and_leaves_its_mark(office: Office, lane: Lane, clock: StoppedClock) -> None:
     event_id = office.append(lane.id)
-    delivery = load_one(office, lane)
+    delivery = office.load_one(lane)
     clock.jump(LEASE_SECONDS)
-    (thief,) = office.run(lambda: office.mailbox.lease(1))
+    thief = office.lease_one()
     before = office.delivery(event_id)
 
-    assert not settle(office, lane, delivery, Dead("too late"))
+    assert not office.settle(lane, delivery, Dead("too late"))
     assert office.delivery(event_id) == before
     assert [(attempt["outcome"], attempt["late"]) for attempt in office.attempts(event_id)] == [("dead", 1)]
 
-    assert settle(office, thief, load_one(office, thief), Done())
+    assert office.settle(thief, office.load_one(thief), Done())
     assert office.state(event_id) == State.DONE
 
 
 def test_a_late_result_does_not_undo_what_the_thief_decided(office: Office, lane: Lane, clock: StoppedClock) -> None:
     event_id = office.append(lane.id)
-    delivery = load_one(office, lane)
+    delivery = office.load_one(lane)
     clock.jump(LEASE_SECONDS)
-    (thief,) = office.run(lambda: office.mailbox.lease(1))
-    settle(office, thief, load_one(office, thief), Done())
-    settle(office, lane, delivery, Retry("too late"))
+    thief = office.lease_one()
+    office.settle(thief, office.load_one(thief), Done())
+    office.settle(lane, delivery, Retry("too late"))
 
     assert office.state(event_id) == State.DONE
     assert [attempt["late"] for attempt in office.attempts(event_id)] == [0, 1]
@@ -122,11 +109,11 @@ def test_a_late_result_does_not_undo_what_the_thief_decided(office: Office, lane
 def test_a_lease_that_came_back_does_not_revive_an_old_result(office: Office, lane: Lane, clock: StoppedClock) -> None:
     """The same delivery, tried by a thief in between: its number of attempts has moved on."""
     event_id = office.append(lane.id)
-    old = load_one(office, lane)
-    settle(office, lane, old, Retry("no"))
+    old = office.load_one(lane)
+    office.settle(lane, old, Retry("no"))
     clock.jump(3_600)
 
-    assert settle(office, lane, old, Done())
+    assert office.settle(lane, old, Done())
     assert (office.state(event_id), office.delivery(event_id)["attempts"]) == (State.PENDING, 1)
 
 
@@ -135,10 +122,10 @@ def test_a_lease_that_came_back_does_not_revive_an_old_result(office: Office, la
 )
 def test_what_was_changed_since_it_was_loaded_is_left_alone(office: Office, lane: Lane, change: str) -> None:
     event_id = office.append(lane.id)
-    delivery = load_one(office, lane)
+    delivery = office.load_one(lane)
     office.rows(f"update delivery set {change}")
     before = office.delivery(event_id)
-    settle(office, lane, delivery, Done())
+    office.settle(lane, delivery, Done())
 
     assert office.delivery(event_id) == before
     assert office.outcomes(event_id) == ["done"]
@@ -152,8 +139,8 @@ def test_more_writing_shares_the_settle(office: Office, lane: Lane, clock: Stopp
         yield from office.mailbox.append([office.draft(next_stage, subject="product/7")])
 
     event_id = office.append(lane.id)
-    delivery = load_one(office, lane)
-    assert settle(office, lane, delivery, Done(also=tell))
+    delivery = office.load_one(lane)
+    assert office.settle(lane, delivery, Done(also=tell))
     assert office.state(event_id) == State.DONE
     assert office.rows("select subject from delivery where lane_id = :id", id=next_stage) == [{"subject": "product/7"}]
     assert office.lane(next_stage)["wake_at"] == clock()
@@ -166,7 +153,7 @@ def test_more_writing_that_fails_undoes_the_settle(office: Office, lane: Lane) -
 
     event_id = office.append(lane.id)
     with pytest.raises(RuntimeError):
-        settle(office, lane, load_one(office, lane), Done(also=fail))
+        office.settle(lane, office.load_one(lane), Done(also=fail))
 
     assert office.state(event_id) == State.PENDING
     assert office.attempts(event_id) == []
@@ -178,26 +165,20 @@ def test_a_late_try_writes_nothing_more(office: Office, lane: Lane, clock: Stopp
         yield from office.mailbox.append([office.draft(lane.id, subject="product/7")])
 
     office.append(lane.id)
-    delivery = load_one(office, lane)
+    delivery = office.load_one(lane)
     clock.jump(LEASE_SECONDS)
-    office.run(lambda: office.mailbox.lease(1))
-    settle(office, lane, delivery, Done(also=tell))
+    office.lease(1)
+    office.settle(lane, delivery, Done(also=tell))
 
     assert office.rows("select count(*) as n from event") == [{"n": 1}]
-
-
-def release(office: Office, lane: Lane) -> int:
-    office.run(lambda: office.mailbox.release(lane, 1, 0))
-    wake_at: int = office.lane(lane.id)["wake_at"]
-    return wake_at
 
 
 def test_an_empty_lane_sleeps(office: Office, lane: Lane) -> None:
     ended = office.append(lane.id)
     office.rows("update delivery set state = 1 where event_id = :id", id=ended)
 
-    assert release(office, lane) == NEVER
-    assert office.run(office.mailbox.next_wake) is None
+    assert office.release(lane) == NEVER
+    assert office.next_wake() is None
 
 
 def test_a_lane_wakes_for_its_earliest_delivery(office: Office, lane: Lane, clock: StoppedClock) -> None:
@@ -207,7 +188,7 @@ def test_a_lane_wakes_for_its_earliest_delivery(office: Office, lane: Lane, cloc
             "update delivery set due_at = due_at + :by where event_id = :id", id=event_id, by=seconds * 1_000_000
         )
 
-    assert release(office, lane) == clock() + 10_000_000
+    assert office.release(lane) == clock() + 10_000_000
 
 
 def test_a_held_lane_wakes_when_its_hold_ends(office: Office, lane: Lane, clock: StoppedClock) -> None:
@@ -215,32 +196,32 @@ def test_a_held_lane_wakes_when_its_hold_ends(office: Office, lane: Lane, clock:
     hold_until = clock() + 60_000_000
     office.rows("update lane set hold_until = :hold_until", hold_until=hold_until)
 
-    assert release(office, lane) == hold_until
+    assert office.release(lane) == hold_until
 
 
 @pytest.mark.parametrize("when", ["after the load", "after the last settle"])
 def test_an_append_before_the_release_is_not_lost(office: Office, lane: Lane, clock: StoppedClock, when: str) -> None:
     """It cannot ring a leased lane; the release must see it."""
     office.append(lane.id)
-    delivery = load_one(office, lane)
+    delivery = office.load_one(lane)
     clock.jump(1)
     if when == "after the load":
         late = office.append(lane.id, subject="order/2")
-    settle(office, lane, delivery, Done())
+    office.settle(lane, delivery, Done())
     if when == "after the last settle":
         late = office.append(lane.id, subject="order/2")
 
-    assert release(office, lane) == office.delivery(late)["due_at"] == clock()
-    (again,) = office.run(lambda: office.mailbox.lease(1))
-    assert load_one(office, again).event_id == late
+    assert office.release(lane) == office.delivery(late)["due_at"] == clock()
+    again = office.lease_one()
+    assert office.load_one(again).event_id == late
 
 
 def test_a_lost_lane_cannot_be_released(office: Office, lane: Lane, clock: StoppedClock) -> None:
     office.append(lane.id)
     clock.jump(LEASE_SECONDS)
-    (thief,) = office.run(lambda: office.mailbox.lease(1))
+    thief = office.lease_one()
     before = office.lane(lane.id)
 
-    assert release(office, lane) == before["wake_at"]
+    assert office.release(lane) == before["wake_at"]
     assert office.lane(lane.id) == before
     assert before["lease_token"] == thief.token

@@ -175,9 +175,10 @@ def test_now_is_the_clock_that_was_given(home: Home) -> None:
     database.write(step("stamp", [("a",)]))
     database.write(step("stamp", {"name": "b"}))
 
-    assert database.read(one("select number, :now as now from item")) == [
-        {"number": 1_700_000_000_000_000, "now": 1_700_000_000_000_000}
-    ] * 2
+    assert (
+        database.read(one("select number, :now as now from item"))
+        == [{"number": 1_700_000_000_000_000, "now": 1_700_000_000_000_000}] * 2
+    )
     assert database.clock() == 1_700_000_000_000_000
     database.close()
 
@@ -242,7 +243,7 @@ async def test_a_reader_sees_one_moment(database: Database) -> None:
 
 
 def test_a_reader_cannot_write(database: Database) -> None:
-    with pytest.raises(StorageUnavailable, match="read-?only"):
+    with pytest.raises(StorageUnavailable, match=r"read-?only"):
         database.read(one(INSERT, name="a"))
 
     assert names(database) == []

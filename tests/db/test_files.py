@@ -53,7 +53,7 @@ def test_a_link_is_followed_and_a_blank_in_a_name_is_understood(tmp_path: Path) 
     far.mkdir()
     (tmp_path / "ombud.db").symlink_to(far / "ombud.db")
 
-    with pytest.raises(ConfigurationError, match="mounted on .*far away"):
+    with pytest.raises(ConfigurationError, match=r"mounted on .*far away"):
         refuse_network_file_system(tmp_path / "ombud.db", lambda: [ROOT, mount(str(far).replace(" ", "\\040"), "cifs")])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ombud.db.operation import Operation, Row, Statement
+from ombud.db.operation import Make, Operation, Row, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import InvalidInput, OmbudError, StorageUnavailable
 from tests.db.children import Child, Line
@@ -52,6 +52,57 @@ def test_an_operation_that_fails_is_undone_alone(database: SqliteDatabase, path:
     assert isinstance(failed, InvalidInput)
     assert "UNIQUE" in str(constraint)
     assert seen(path, NAMES) == ["a", "b"]
+
+
+def test_a_group_in_which_all_goes_well_has_no_savepoints_and_one_in_which_it_does_not_runs_again(
+    database: SqliteDatabase,
+) -> None:
+    ran: list[str] = []
+    made: list[str] = []
+
+    def note(_: apsw.Cursor, text: str, __: object) -> bool:
+        ran.append(text.split(maxsplit=1)[0])
+        return True
+
+    def insert(name: str) -> Make[list[Row]]:
+        def make() -> Operation[list[Row]]:
+            made.append(name)
+            return one(INSERT, name=name)()
+
+        return make
+
+    database._writer._connection.exec_trace = note
+    database.write_all([insert("a"), insert("b"), insert("c")])
+    assert ran == ["begin", "insert", "insert", "insert", "commit"]
+
+    ran.clear()
+    made.clear()
+    database.write_all([insert("d"), insert_two_then_fail, insert("e")])
+    assert made == ["d", "d", "e"]
+    first, second = ran[: ran.index("rollback") + 1], ran[ran.index("rollback") + 1 :]
+    assert first == ["begin", "insert", "insert", "insert", "rollback"]
+    assert second == [
+        *("begin", "savepoint", "insert", "release"),
+        *("savepoint", "insert", "insert", "rollback", "release"),
+        *("savepoint", "insert", "release", "commit"),
+    ]
+
+    ran.clear()
+    with pytest.raises(InvalidInput):
+        database.write(insert_two_then_fail)
+    assert ran == ["begin", "insert", "insert", "rollback"]
+
+
+def test_what_an_operation_calls_unavailable_is_its_own_error(database: SqliteDatabase, path: Path) -> None:
+    def refuse() -> Operation[None]:
+        yield Statement("insert", INSERT), {"name": "x"}
+        raise StorageUnavailable("Somebody else's storage.")
+
+    first, refused = database.write_all([one(INSERT, name="a"), refuse])
+
+    assert first == []
+    assert str(refused) == "Somebody else's storage."
+    assert seen(path, NAMES) == ["a"]
 
 
 def test_a_single_write_raises_what_the_operation_raised(database: SqliteDatabase, path: Path) -> None:

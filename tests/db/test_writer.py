@@ -13,6 +13,7 @@ from ombud.db.operation import Operation, Row, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
 from ombud.errors import InvalidInput, StorageUnavailable
+from tests.db.obstacle import Obstacle
 from tests.db.sql import one, seen
 
 INSERT = "insert into item values (:name)"
@@ -36,26 +37,6 @@ def commits(database: SqliteDatabase) -> list[int]:
 
     database._writer._connection.set_commit_hook(note)
     return made
-
-
-class Obstacle:
-    """An operation that keeps the writer's thread busy until it is let go."""
-
-    def __init__(self) -> None:
-        self._reached = threading.Event()
-        self._free = threading.Event()
-
-    def make(self) -> Operation[list[Row]]:
-        self._reached.set()
-        assert self._free.wait(30)
-        rows = yield Statement("one", "select 1"), {}
-        return rows
-
-    async def reached(self) -> None:
-        assert await asyncio.to_thread(self._reached.wait, 30)
-
-    def free(self) -> None:
-        self._free.set()
 
 
 async def queued(

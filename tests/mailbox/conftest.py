@@ -14,15 +14,20 @@ SOON = (0.01, 0.02)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[CountingDatabase]:
-    opened = CountingDatabase(tmp_path / "ombud.db")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database(tmp_path: Path, clock: Clock) -> Iterator[CountingDatabase]:
+    opened = CountingDatabase(tmp_path / "ombud.db", clock)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def office(database: CountingDatabase) -> Office:
-    return Office(database, Clock(), Policy(retry_seconds=SOON))
+    return Office(database, Policy(retry_seconds=SOON))
 
 
 @pytest.fixture

@@ -1,28 +1,45 @@
 """A mailbox on a real database with the smallest of destinations, and a worker whose every commit can be waited for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ombud.clock import now_microseconds
+from ombud.db.database import Database, Together, Writer
 from ombud.db.migrate import migrate
-from ombud.db.operation import Make, Operation, Row, Statement
+from ombud.db.operation import Afterwards, Make, Operation, Row, Statement
+from ombud.db.queries import Queries
 from ombud.db.sqlite import SqliteDatabase
-from ombud.db.writer import ThreadWriter
-from ombud.mailbox.ids import IdSource
-from ombud.mailbox.mailbox import Mailbox, Policy, claim_node
-from ombud.mailbox.model import Box, Delivery, Done, Draft, Outcome
-from ombud.mailbox.worker import Perform, Worker
+from ombud.mailbox import lease as leases
+from ombud.mailbox.load import Wanted, load
+from ombud.mailbox.mailbox import Mailbox, Policy
+from ombud.mailbox.model import Box, Delivery, Done, Draft, Health, Lane, Loaded, Outcome, Result
+from ombud.mailbox.opening import open_ids
+from ombud.mailbox.settle import settle
+from ombud.mailbox.starter import Perform
+from ombud.mailbox.worker import Worker
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+R = TypeVar("R")
 
 # What a delivery's destination is: open or closed, and a note that a load brings along.
-DESTINATIONS = Statement(
-    "destinations", "create table if not exists destination(lane_id integer, closed text, note text)"
+QUERIES = Queries(
+    "office",
+    """
+-- name: destinations
+create table if not exists destination(lane_id bigint, closed text, note text);
+
+-- name: facts
+-- rows: lane_id bigint
+select lane_id, closed, note from destination where lane_id = :lane_id;
+-- postgres:
+select d.lane_id, d.closed, d.note from {rows} r join destination d on d.lane_id = r.lane_id;
+""",
 )
-FACTS = Statement("facts", "select closed, note from destination where lane_id = :lane_id")
 # Seconds after which what should happen is taken for lost.
 PATIENCE_SECONDS = 20.0
 
@@ -54,28 +71,41 @@ class StoppedClock(Clock):
 class Office:
     """A database with a mailbox, and short words for what tests do with them."""
 
-    def __init__(self, database: SqliteDatabase, clock: Clock, policy: Policy) -> None:
+    def __init__(self, database: Database, policy: Policy, box: Box = Box.OUTBOX) -> None:
         migrate(database, ["ombud.mailbox"])
         self.database = database
-        self.clock = clock
-        self.run(lambda: _once(DESTINATIONS, {}))
-        self.mailbox = Mailbox(Box.OUTBOX, FACTS, IdSource(self.run(claim_node), clock), clock, policy)
+        self.clock = database.clock
+        self.run(lambda: _once(QUERIES["destinations"], {}))
+        self.mailbox = Mailbox(box, QUERIES["facts"], open_ids(database), database.clock, policy)
         self._destinations = 0
 
     def run(self, make: Make[T]) -> T:
-        """Run an operation in a transaction of its own."""
-        return self.database.write(make)
+        """Run an operation in a transaction of its own; returns when what follows its commit is done as well."""
+        followed = threading.Event()
+
+        def marked() -> Operation[T]:
+            value = yield from make()
+            yield Afterwards(QUERIES["facts"], [], lambda _, __: followed.set())
+            return value
+
+        value = self.database.write(marked)
+        assert followed.wait(PATIENCE_SECONDS)
+        return value
 
     def rows(self, sql: str, **values: Any) -> list[Row]:
         return self.run(lambda: _once(Statement(sql, sql), values))
 
     def add_lane(self, *, window: int = 1, shop_id: int = 1) -> int:
-        """Make a destination with one lane."""
+        """Make a destination with one lane, which has rested just now: a window of any size is kept."""
         self._destinations += 1
         number = self._destinations
         lane_id = self.run(lambda: self.mailbox.add_lane(shop_id, number))
         self.rows("insert into destination values (:lane_id, null, 'first')", lane_id=lane_id)
-        self.rows("update lane set window_size = :window where id = :lane_id", window=window, lane_id=lane_id)
+        self.rows(
+            "update lane set window_size = :window, rested_at = :now where id = :lane_id",
+            window=window,
+            lane_id=lane_id,
+        )
         return lane_id
 
     def append(self, *lane_ids: int, subject: str = "order/1", shop_id: int = 1) -> int:
@@ -85,17 +115,61 @@ class Office:
     def draft(self, *lane_ids: int, subject: str = "order/1", shop_id: int = 1) -> Draft:
         return Draft(shop_id, "order.new", subject, lane_ids)
 
+    # What an owner does -----------------------------------------------------------------------------------------------
+
+    def lease(self, lanes: int = 100) -> list[Lane]:
+        return self.run(lambda: leases.lease(self.mailbox, lanes))
+
+    def lease_one(self) -> Lane:
+        (lane,) = self.lease(1)
+        return lane
+
+    def load(self, lane: Lane, *loaded: Delivery, **wanted: Any) -> Loaded:
+        """Load what an owner with these deliveries in its hands may start."""
+        known = frozenset(delivery.event_id for delivery in loaded)
+        busy = frozenset(delivery.subject for delivery in loaded)
+        return self.run(lambda: load(self.mailbox, [Wanted(lane.id, known=known, busy=busy, **wanted)]))[lane.id]
+
+    def load_one(self, lane: Lane) -> Delivery:
+        (delivery,) = self.load(lane).deliveries
+        return delivery
+
+    def settle(self, lane: Lane, delivery: Delivery, outcome: Outcome, milliseconds: int = 12) -> bool:
+        """Settle a try as a turn does; returns whether the lane was still owned."""
+        result = Result(delivery, self.clock(), milliseconds, outcome, lane.health.open_time(self.clock()))
+        return self.run(lambda: self._settle(lane, [result]))
+
+    def _settle(self, lane: Lane, results: Sequence[Result]) -> Operation[bool]:
+        owned = yield from leases.fence([lane])
+        yield from settle(self.mailbox, results, set(owned))
+        return bool(owned)
+
+    def extend(self, *lanes: Lane) -> None:
+        self.run(lambda: leases.extend(self.mailbox, lanes))
+
+    def release(self, lane: Lane, window: int = 1, failures: int = 0) -> int:
+        """Give a lane back; returns when it wakes."""
+        health = Health(window=window, failures=failures)
+        self.run(lambda: leases.release([(lane, health)]))
+        wake_at: int = self.lane(lane.id)["wake_at"]
+        return wake_at
+
+    def next_wake(self) -> int | None:
+        """Return the microseconds until a lane is due."""
+        return self.run(lambda: leases.next_wake(self.mailbox))
+
+    # What is stored ---------------------------------------------------------------------------------------------------
+
     def lane(self, lane_id: int) -> Row:
         return self.rows("select * from lane where id = :lane_id", lane_id=lane_id)[0]
 
+    def is_free(self, lane_id: int) -> bool:
+        return self.lane(lane_id)["lease_token"] is None
+
     def delivery(self, event_id: int, lane_id: int | None = None) -> Row:
-        found = self.rows(
-            "select * from delivery where event_id = :event_id and lane_id = coalesce(:lane_id, lane_id)",
-            event_id=event_id,
-            lane_id=lane_id,
-        )
-        assert len(found) == 1
-        return found[0]
+        found = self.rows("select * from delivery where event_id = :event_id", event_id=event_id)
+        (row,) = [row for row in found if lane_id in (None, row["lane_id"])]
+        return row
 
     def state(self, event_id: int, lane_id: int | None = None) -> int:
         state: int = self.delivery(event_id, lane_id)["state"]
@@ -125,8 +199,8 @@ def _once(statement: Statement, values: Mapping[str, Any]) -> Operation[list[Row
 class CountingDatabase(SqliteDatabase):
     """Counts the looks of a worker that has nothing to do."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(path, clock)
         self.reads = 0
         self.on_read: Callable[[], None] = lambda: None
 
@@ -136,20 +210,27 @@ class CountingDatabase(SqliteDatabase):
         return super().read(make)
 
 
-class WatchedWriter(ThreadWriter):
+class WatchedWriter:
     """Counts writes, and lets a test wait for what they bring about."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._writer: Writer = database.open_writer()
         self.writes = 0
         self.moved = asyncio.Event()
 
     async def write(self, make: Make[T]) -> T:
         try:
-            return await super().write(make)
+            return await self._writer.write(make)
         finally:
             self.writes += 1
             self.moved.set()
+
+    async def add(self, together: Together[Item, R], item: Item) -> R:
+        return await self._writer.add(together, item)
+
+    def close(self) -> None:
+        self._writer.close()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds; it is looked at after every write."""
@@ -215,7 +296,7 @@ class Performing:
 
 @asynccontextmanager
 async def working(
-    office: Office, writer: ThreadWriter, perform: Perform, **options: Any
+    office: Office, writer: Writer, perform: Perform, **options: Any
 ) -> AsyncIterator[tuple[Worker, "asyncio.Task[None]"]]:
     """Run a worker until the block ends; it must end by itself then."""
     worker = Worker(office.mailbox, writer, perform, **options)

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ombud.db.sqlite import SqliteDatabase
-from ombud.db.writer import ThreadWriter
 from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import Delivery, Done, Outcome
 from ombud.mailbox.performer import Performer
-from tests.mailbox.office import Clock, Office
+from tests.mailbox.office import Office
 
 
 async def _perform_until_told(path: Path, manner: str) -> None:
     database = SqliteDatabase(path)
-    office = Office(database, Clock(), Policy(retry_seconds=(0.01,)))
-    writer = ThreadWriter(database)
+    office = Office(database, Policy(retry_seconds=(0.01,)))
+    writer = database.open_writer()
 
     async def perform(delivery: Delivery, _: Mapping[str, Any]) -> Outcome:
         print("performing", delivery.event_id, flush=True)

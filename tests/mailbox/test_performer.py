@@ -15,7 +15,8 @@ import pytest
 from ombud.db.files import beside
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box, Delivery, Done, Outcome, State
-from ombud.mailbox.performer import Performer, wake_performer
+from ombud.mailbox.opening import wake_others
+from ombud.mailbox.performer import Performer
 from tests.mailbox.office import PATIENCE_SECONDS, Office, Performing, WatchedWriter
 
 ROOT = Path(__file__).parents[2]
@@ -23,12 +24,11 @@ APPEND = """
 import pathlib, sys
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.mailbox import Policy
-from ombud.mailbox.model import Box
-from ombud.mailbox.performer import wake_performer
-from tests.mailbox.office import Clock, Office
-office = Office(SqliteDatabase(pathlib.Path(sys.argv[1])), Clock(), Policy())
+from ombud.mailbox.opening import wake_others
+from tests.mailbox.office import Office
+office = Office(SqliteDatabase(pathlib.Path(sys.argv[1])), Policy())
+wake_others(office.database, office.mailbox)
 print(office.append(int(sys.argv[2]), subject="order/far"))
-wake_performer(office.database, Box.OUTBOX)
 office.database.close()
 """
 
@@ -57,7 +57,7 @@ class Process:
 
 @contextlib.asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, env=environment
     )
@@ -71,7 +71,7 @@ async def running(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 @contextlib.asynccontextmanager
 async def performing_process(office: Office, manner: str) -> AsyncIterator[Process]:
-    async with running("-m", "tests.mailbox.performing", str(office.database.path), manner) as process:
+    async with running("-m", "tests.mailbox.performing", office.database.name, manner) as process:
         started = Process(process)
         await started.says("ready")
         yield started
@@ -107,14 +107,13 @@ async def test_when_the_performer_is_killed_another_takes_over(office: Office) -
 
 async def test_who_stands_by_performs_nothing(office: Office) -> None:
     lane_id = office.add_lane()
+    wake_others(office.database, office.mailbox)
     async with performing_process(office, "done") as first:
         begun = office.append(lane_id)
-        wake_performer(office.database, Box.OUTBOX)
         await first.says("performing", begun)
         async with performing_process(office, "done") as second:
             for _ in range(10):
                 event_id = office.append(lane_id)
-                wake_performer(office.database, Box.OUTBOX)
                 await first.says("performing", event_id)
             # Its only words are that it was told to end.
             await second.stop()
@@ -139,7 +138,7 @@ async def test_a_stopped_performer_gives_the_lock_and_the_lanes_back(
 
 
 async def test_each_box_has_its_own_performer(office: Office, writer: WatchedWriter) -> None:
-    inbox = Mailbox(Box.INBOX, office.mailbox._facts, office.mailbox.ids, office.clock)
+    inbox = Mailbox(Box.INBOX, office.mailbox.facts, office.mailbox.ids, office.clock)
     mine, other = office.add_lane(), office.add_lane()
     office.rows("update lane set box = 2 where id = :id", id=other)
     event_id = office.append(mine, other)
@@ -157,35 +156,42 @@ async def test_what_another_process_appends_is_performed_without_waiting_for_a_p
 ) -> None:
     """Also in a lane that is kept, because one of its deliveries hangs."""
     monkeypatch.setattr("ombud.mailbox.worker.POLL_SECONDS", 3_600.0)
-    monkeypatch.setattr("ombud.mailbox.worker.EXTEND_SECONDS", 3_600.0)
+    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 3_600.0)
     kept, free = office.add_lane(window=2), office.add_lane()
     performing = Performing()
     performing.hold("order/1")
     async with performing_here(office.mailbox, writer, performing):
         office.append(kept, subject="order/1")
-        wake_performer(office.database, Box.OUTBOX)
         await performing.until_started(1)
         for lane_id in (free, kept):
-            async with running("-c", APPEND, str(office.database.path), str(lane_id)) as process:
+            async with running("-c", APPEND, office.database.name, str(lane_id)) as process:
                 said, _ = await process.communicate()
             await writer.until(lambda said=said: office.state(int(said)) == State.DONE)  # type: ignore[misc]
         performing.let_go("order/1")
         await writer.until(lambda: office.pending() == 0)
 
 
-async def test_it_wakes_itself_or_the_one_that_performs(
+async def test_who_stands_by_wakes_the_one_that_performs(
     office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And who performs wakes nobody: it knows."""
     monkeypatch.setattr("ombud.mailbox.worker.POLL_SECONDS", 3_600.0)
+    wakes: list[str] = []
+    monkeypatch.setattr(office.database, "wake", wakes.append)
     lane_id = office.add_lane()
-    async with (
-        performing_here(office.mailbox, writer, Performing()) as first,
-        performing_here(office.mailbox, writer, Performing()) as second,
-    ):
-        for performer in (first, second):
-            event_id = office.append(lane_id)
-            performer.wake()
-            await writer.until(lambda event_id=event_id: office.state(event_id) == State.DONE)  # type: ignore[misc]
+    other = Mailbox(Box.OUTBOX, office.mailbox.facts, office.mailbox.ids, office.clock)
+    wake_others(office.database, office.mailbox)
+    wake_others(office.database, other)
+    async with performing_here(office.mailbox, writer, Performing()):
+        await writer.until(lambda: writer.writes > 0)
+        begun = office.append(lane_id)
+        await writer.until(lambda: office.state(begun) == State.DONE)
+        assert wakes == []
+        async with performing_here(other, writer, Performing()):
+            office.run(lambda: other.append([office.draft(lane_id)]))
+    office.append(lane_id)
+
+    assert wakes == ["outbox", "outbox"]
 
 
 async def test_stopped_before_it_ran_it_performs_nothing(office: Office, writer: WatchedWriter) -> None:
@@ -236,7 +242,7 @@ async def test_without_a_socket_it_still_performs(
     office: Office, writer: WatchedWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A full disk has no room for one; work that others append is then found by looking."""
-    beside(office.database.path, "outbox.wake").mkdir()
+    beside(Path(office.database.name), "outbox.wake").mkdir()
     with caplog.at_level(logging.WARNING, "ombud.mailbox"):
         async with performing_here(office.mailbox, writer, Performing()):
             event_id = office.append(office.add_lane())
@@ -246,7 +252,7 @@ async def test_without_a_socket_it_still_performs(
 
 
 async def test_the_socket_goes_with_the_performer(office: Office, writer: WatchedWriter) -> None:
-    socket = beside(office.database.path, "outbox.wake")
+    socket = beside(Path(office.database.name), "outbox.wake")
     async with performing_here(office.mailbox, writer, Performing()):
         await writer.until(lambda: writer.writes > 0)
         assert socket.is_socket()

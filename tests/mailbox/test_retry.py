@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, Skip, State
-from ombud.mailbox.retry import JITTER, LONGEST_PAUSE_SECONDS, WINDOW_CAP, judge, retry_delay, window_after
+from ombud.mailbox.retry import JITTER, LONGEST_PAUSE_SECONDS, Terms, judge, retry_delay
 from ombud.settings import RETRY_SECONDS
 
+USUAL = Terms(RETRY_SECONDS)
 NOW = 1_800_000_000_000_000
 
 schedules = st.lists(st.floats(0, 200_000), max_size=15)
@@ -52,7 +53,7 @@ def test_jitter_spreads_what_failed_together() -> None:
 def test_a_retry_waits_for_the_schedule_or_for_what_was_asked(
     schedule: list[float], attempt: int, chance: float, after: float | None
 ) -> None:
-    verdict = judge(Retry("refused", after), attempt, schedule, NOW, chance)
+    verdict = judge(Retry("refused", after), attempt, Terms(schedule), NOW, chance)
 
     if attempt > len(schedule):
         assert verdict.state is State.DEAD
@@ -83,16 +84,16 @@ def test_a_retry_waits_for_the_schedule_or_for_what_was_asked(
     ],
 )
 def test_up_to_a_day_may_be_asked_for_and_nonsense_is_not_heard(after: float | None, waits: float) -> None:
-    assert judge(Retry("busy", after), 1, RETRY_SECONDS, NOW, 0.0).due_at == NOW + waits * 1_000_000
+    assert judge(Retry("busy", after), 1, USUAL, NOW, 0.0).due_at == NOW + waits * 1_000_000
 
 
 def test_a_schedule_may_be_slower_than_a_day() -> None:
-    assert judge(Retry("refused"), 1, [200_000.0], NOW, 0.0).due_at == NOW + 200_000 * 1_000_000
+    assert judge(Retry("refused"), 1, Terms([200_000.0]), NOW, 0.0).due_at == NOW + 200_000 * 1_000_000
 
 
 @given(schedules, attempts, chances)
 def test_an_interruption_never_counts_and_is_due_at_once(schedule: list[float], attempt: int, chance: float) -> None:
-    verdict = judge(Interrupted(), attempt, schedule, NOW, chance)
+    verdict = judge(Interrupted(), attempt, Terms(schedule), NOW, chance)
 
     assert (verdict.state, verdict.due_at, verdict.counts) == (State.PENDING, NOW, False)
 
@@ -101,38 +102,52 @@ def test_an_interruption_never_counts_and_is_due_at_once(schedule: list[float], 
     ("outcome", "state"), [(Done(), State.DONE), (Dead("gone"), State.DEAD), (Skip("covered"), State.SKIPPED)]
 )
 def test_an_end_is_an_end(outcome: Done | Dead | Skip, state: State) -> None:
-    verdict = judge(outcome, 1, RETRY_SECONDS, NOW, 0.0)
+    verdict = judge(outcome, 1, USUAL, NOW, 0.0)
 
     assert (verdict.state, verdict.counts, verdict.reason) == (state, True, outcome.reason)
 
 
-@given(st.integers(1, WINDOW_CAP), outcomes)
-def test_a_window_stays_between_one_and_the_cap(window: int, outcome: Outcome) -> None:
-    assert 1 <= window_after(window, outcome) <= WINDOW_CAP
+@given(outcomes, attempts, chances, st.integers(0, 1 << 50))
+def test_nothing_is_due_before_now_and_nothing_ends_twice(
+    outcome: Outcome, attempt: int, chance: float, age: int
+) -> None:
+    verdict = judge(outcome, attempt, Terms(RETRY_SECONDS, 3_600.0), NOW, chance, age)
+
+    assert verdict.due_at >= NOW
+    assert (verdict.due_at == NOW) or verdict.state is State.PENDING
+    assert verdict.counts == (not isinstance(outcome, Interrupted))
 
 
 @pytest.mark.parametrize(
-    ("outcome", "after"),
+    ("open_hours", "after", "state"),
     [
-        (Done(), 9),
-        (Skip("covered"), 9),
-        (Retry("404", fault=Fault.DELIVERY), 9),
-        (Dead("410", fault=Fault.DELIVERY), 9),
-        (Retry("500", fault=Fault.LANE), 4),
-        (Dead("gone", fault=Fault.LANE), 4),
-        (Interrupted(), 8),
+        (0.0, None, State.PENDING),
+        (71.99, None, State.PENDING),
+        (72.0, None, State.DEAD),
+        (100.0, None, State.DEAD),
+        (71.0, 3_600.0, State.PENDING),
+        (71.0, 3_601.0, State.DEAD),
     ],
 )
-def test_success_widens_and_trouble_of_the_lane_halves(outcome: Outcome, after: int) -> None:
-    assert window_after(8, outcome) == after
+def test_no_try_is_planned_for_after_the_deadline(open_hours: float, after: float | None, state: State) -> None:
+    """Hours for which its lane was open since the first try; the schedule's first pause is 5 seconds."""
+    age = round(open_hours * 3_600_000_000)
+    verdict = judge(Retry("busy", after), 1, Terms(RETRY_SECONDS, 72 * 3_600.0), NOW, 0.0, age)
+
+    assert verdict.state is state
+    if state is State.DEAD:
+        assert verdict.reason == "busy (the next try would come after 72 hours)"
 
 
-def test_a_healthy_lane_reaches_the_cap_and_a_sick_one_a_single_probe() -> None:
-    window = 1
-    for _ in range(100):
-        window = window_after(window, Done())
-    assert window == WINDOW_CAP
+@given(schedules, attempts, chances, st.floats(1, 1e6), st.integers(0, 1 << 42))
+def test_what_is_planned_lies_before_the_deadline(
+    schedule: list[float], attempt: int, chance: float, deadline: float, age: int
+) -> None:
+    verdict = judge(Retry("busy"), attempt, Terms(schedule, deadline), NOW, chance, age)
+    without = judge(Retry("busy"), attempt, Terms(schedule), NOW, chance, age)
 
-    for _ in range(10):
-        window = window_after(window, Retry("500", fault=Fault.LANE))
-    assert window == 1
+    if verdict.state is State.PENDING:
+        assert verdict == without
+        assert age + verdict.due_at - NOW <= deadline * 1_000_000
+    else:
+        assert without.state is State.DEAD or age + without.due_at - NOW > deadline * 1_000_000

@@ -3,7 +3,8 @@
 import pytest
 
 from ombud.mailbox.model import NEVER, Dead, Delivery, Done, Fault, Outcome, Retry, Skip, State
-from ombud.mailbox.worker import EXTEND_SECONDS, Worker
+from ombud.mailbox.slots import EVERY_SHOP
+from ombud.mailbox.worker import Worker
 from tests.mailbox.office import Office, Performing, WatchedWriter, working
 
 
@@ -137,7 +138,7 @@ async def test_trouble_of_the_lane_narrows_it_and_is_counted(office: Office, wri
 
 
 async def test_slots_bound_what_is_in_flight(office: Office, writer: WatchedWriter) -> None:
-    lanes = [office.add_lane(window=10) for _ in range(3)]
+    lanes = [office.add_lane(window=10, shop_id=EVERY_SHOP) for _ in range(3)]
     for number in range(10):
         office.append(*lanes, subject=f"order/{number}")
     performing = Performing()
@@ -208,16 +209,35 @@ async def test_each_load_brings_the_destination_as_it_is(office: Office, writer:
     assert [facts["note"] for facts in performing.facts] == ["first", "second"]
 
 
-async def test_what_was_loaded_long_ago_is_loaded_again_before_it_starts(office: Office, writer: WatchedWriter) -> None:
-    """A slow destination's queue is minutes long; one that is deleted meanwhile must hear no more of it."""
+async def test_what_was_loaded_long_ago_is_loaded_again_before_it_starts(
+    office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow destination's queue is minutes long; one that was deleted elsewhere meanwhile must hear no more of it."""
+    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 0.01)
+    lane_id = office.add_lane()
+    events = [office.append(lane_id, subject=f"order/{number}") for number in range(5)]
+    performing = Performing()
+    performing.hold("order/0")
+    async with working(office, writer, performing):
+        await performing.until_started(1)
+        office.rows("update destination set closed = 'destination deleted'")
+        await writer.until(lambda: office.pending() == 1)
+        performing.let_go("order/0")
+        await writer.until(lambda: office.pending() == 0)
+
+    assert performing.subjects == ["order/0"]
+    assert [office.state(event_id) for event_id in events] == [State.DONE] + [State.SKIPPED] * 4
+
+
+async def test_what_is_ready_for_a_destination_that_is_closed_here_does_not_start(
+    office: Office, writer: WatchedWriter
+) -> None:
     lane_id = office.add_lane()
     events = [office.append(lane_id, subject=f"order/{number}") for number in range(5)]
     performing = Performing()
     performing.hold()
-    async with working(office, writer, performing) as (worker, _):
+    async with working(office, writer, performing):
         await performing.until_started(1)
-        for held in worker._held.values():
-            held.loaded_at -= EXTEND_SECONDS
         office.close_destination(lane_id, "destination deleted")
         performing.let_go("order/0")
         await writer.until(lambda: office.pending() == 0)

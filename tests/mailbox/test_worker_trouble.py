@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from ombud.db.locks import FileLock
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import Dead, Delivery, Done, Outcome, Retry, State
 from ombud.mailbox.worker import Worker
-from tests.mailbox.office import PATIENCE_SECONDS, Office, Performing, WatchedWriter, working
+from tests.mailbox.office import PATIENCE_SECONDS, Clock, Office, Performing, WatchedWriter, working
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ class Refusal:
     """Keeps every process from writing, and knows how often the worker was told so."""
 
     def __init__(self, office: Office, caplog: pytest.LogCaptureFixture) -> None:
-        self._lock = FileLock(beside(office.database.path, "write"))
+        self._lock = FileLock(beside(Path(office.database.name), "write"))
         self._caplog = caplog
         assert self._lock.try_acquire()
 
@@ -258,7 +259,9 @@ async def test_a_lost_lease_decides_nothing_and_is_on_record(office: Office, wri
 
 
 @pytest.mark.parametrize("seconds", [3_600, -3_600])
-async def test_a_clock_that_jumps_starts_nothing_twice(office: Office, writer: WatchedWriter, seconds: float) -> None:
+async def test_a_clock_that_jumps_starts_nothing_twice(
+    office: Office, writer: WatchedWriter, clock: Clock, seconds: float
+) -> None:
     """A machine that slept, or was set right: its leases seem to have ended, yet they are its own."""
     lane_id = office.add_lane(window=2)
     event_id = office.append(lane_id)
@@ -266,7 +269,7 @@ async def test_a_clock_that_jumps_starts_nothing_twice(office: Office, writer: W
     performing.hold("order/1")
     async with working(office, writer, performing) as (worker, _):
         await performing.until_started(1)
-        office.clock.jump(seconds)
+        clock.jump(seconds)
         after = office.append(lane_id, office.add_lane(), subject="order/2")
         worker.wake()
         await writer.until(lambda: office.state(after, lane_id) == State.DONE)
@@ -292,7 +295,8 @@ async def test_stopping_lets_what_is_in_flight_finish(office: Office, writer: Wa
     assert (office.state(first), office.state(second)) == (State.DONE, State.PENDING)
     assert performing.subjects == ["order/1"]
     lane = office.lane(lane_id)
-    assert (lane["lease_token"], lane["wake_at"]) == (None, office.delivery(second)["due_at"])
+    assert lane["lease_token"] is None
+    assert lane["wake_at"] <= office.clock()
 
 
 async def test_what_a_stop_cuts_burns_no_attempt(office: Office, writer: WatchedWriter, short_stop: None) -> None:
@@ -371,7 +375,7 @@ async def test_what_a_crash_left_is_taken_over_at_once(office: Office, writer: W
     """The lease of a dead process has half a minute to run; a new performer does not wait for it."""
     lane_id = office.add_lane()
     event_id = office.append(lane_id)
-    (lane,) = office.run(lambda: office.mailbox.lease(1))
+    lane = office.lease_one()
     assert lane.id == lane_id
     performing = Performing()
     performing.hold()

@@ -24,7 +24,7 @@ from ombud.db.sqlite_connection import (
     open_writer,
 )
 from ombud.db.sqlite_steps import Announcements
-from ombud.db.wake import WakeListener, send_wake
+from ombud.db.wake import WakeListener, WakeSender
 from ombud.db.writer import ThreadWriter
 from ombud.errors import ConfigurationError, StorageUnavailable
 
@@ -62,6 +62,7 @@ class SqliteDatabase:
         self._write_lock = threading.Lock()
         self._readers_lock = threading.Lock()
         self._idle_readers: list[SqliteConnection] = []
+        self._wake_senders: dict[str, WakeSender] = {}
         try:
             self._open()
         except (OSError, ValueError, apsw.Error) as error:
@@ -150,10 +151,10 @@ class SqliteDatabase:
         self.check_usable()
         with self._readers_lock:
             reader = self._idle_readers.pop() if self._idle_readers else None
-        with _as_unavailable():
+        with self._translating(reader):
             reader = reader or open_reader(self.path, self._identity, self._vfs, WRITE_WAIT_SECONDS)
             try:
-                with self._noting_damage(reader):
+                with self._translating(reader):
                     return reader.read(make(), self.clock)
             finally:
                 self._put_back(reader)
@@ -172,7 +173,12 @@ class SqliteDatabase:
 
     def wake(self, name: str) -> None:
         """Tell the performer of this name, in whatever process it is, that something was committed."""
-        send_wake(beside(self.path, f"{name}.wake"))
+        if self._closed or self._pid != os.getpid():
+            return
+        sender = self._wake_senders.get(name)
+        if sender is None:
+            sender = self._wake_senders.setdefault(name, WakeSender(beside(self.path, f"{name}.wake")))
+        sender.send()
 
     @contextmanager
     def listen(self, name: str, callback: Callable[[], None]) -> Iterator[None]:
@@ -204,6 +210,8 @@ class SqliteDatabase:
             for connection in [*self._idle_readers, self._writer]:
                 connection.close(untouched=self.failure is not None)
             self._idle_readers.clear()
+            for sender in self._wake_senders.values():
+                sender.close()
             self._process_lock.close()
 
     def check_usable(self) -> None:
@@ -226,21 +234,37 @@ class SqliteDatabase:
             self.check_usable()
             self._process_lock.acquire(WRITE_WAIT_SECONDS)
             try:
-                with _as_unavailable(), self._noting_damage(self._writer), self._writer.transaction(self.clock):
+                with self._translating(self._writer), self._writer.transaction(self.clock):
                     yield self._writer
+                self._copy_log()
             finally:
                 self._process_lock.release()
         finally:
             self._write_lock.release()
 
+    def _copy_log(self) -> None:
+        try:
+            self._writer.copy_log()
+        except UNAVAILABLE as error:
+            # What was committed is in the log and stays there; the next commit copies anew all that this one did.
+            if is_damage(error, self._writer.system_errno):
+                self._damage.note(error)
+
     @contextmanager
-    def _noting_damage(self, connection: SqliteConnection) -> Iterator[None]:
+    def _translating(self, connection: SqliteConnection | None) -> Iterator[None]:
+        """Raise StorageUnavailable for what SQLite cannot do now, and note it when the disk has failed."""
         try:
             yield
         except UNAVAILABLE as error:
-            if is_damage(error, connection.system_errno):
-                self._damage.note(error)
-            raise
+            if not is_damage(error, connection.system_errno if connection else 0):
+                raise StorageUnavailable(
+                    f"The database cannot take this now ({error}); nothing was stored. Try again."
+                ) from error
+            self._damage.note(error)
+            # A commit that could not be synced is in the log all the same, if the kernel kept it.
+            raise StorageUnavailable(
+                f"The disk failed ({error}); what was being stored may be there or not. Try again."
+            ) from error
 
     def _put_back(self, reader: SqliteConnection) -> None:
         with self._readers_lock:
@@ -248,13 +272,3 @@ class SqliteDatabase:
                 reader.close(untouched=self.failure is not None)
             else:
                 self._idle_readers.append(reader)
-
-
-@contextmanager
-def _as_unavailable() -> Iterator[None]:
-    try:
-        yield
-    except UNAVAILABLE as error:
-        raise StorageUnavailable(
-            f"The database cannot take this now ({error}); nothing was stored. Try again."
-        ) from error

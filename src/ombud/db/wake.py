@@ -6,8 +6,10 @@ A hint that may be lost or late: the performer looks for itself too. The socket 
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 # What `sun_path` holds on Linux, less the closing zero; macOS has four bytes fewer and no /proc.
@@ -48,11 +50,47 @@ class WakeListener:
         self._callback()
 
 
+class WakeSender:
+    """Wakes the performer that listens at this path, if any. Keeps its socket: there is a wake after every commit."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._kept = ExitStack()
+        self._send: Callable[[], object] | None = None
+        self._lock = threading.Lock()
+
+    def send(self) -> None:
+        """Wake it. Never waits, never fails; from any thread."""
+        # Nobody listens, its queue is full and it is awake already, or this process has no descriptor left.
+        with suppress(OSError):
+            (self._send or self._open())()
+
+    def close(self) -> None:
+        """Close the socket; a wake that comes later does nothing."""
+        with self._lock:
+            self._send = _do_nothing
+            self._kept.close()
+
+    def _open(self) -> Callable[[], object]:
+        with self._lock:
+            if self._send is None:
+                with ExitStack() as opened:
+                    sender = opened.enter_context(_open_socket())
+                    name = opened.enter_context(_short_name(self._path))
+                    self._kept = opened.pop_all()
+                self._send = partial(sender.sendto, b"!", name)
+            return self._send
+
+
+def _do_nothing() -> None:
+    pass
+
+
 def send_wake(path: Path) -> None:
-    """Wake the performer that listens at this path, if any. Never waits, never fails."""
-    # Nobody listens, its queue is full and it is awake already, or this process has no descriptor left.
-    with suppress(OSError), _open_socket() as sender, _short_name(path) as name:
-        sender.sendto(b"!", name)
+    """Wake the performer that listens at this path, if any, this once. Never waits, never fails."""
+    sender = WakeSender(path)
+    sender.send()
+    sender.close()
 
 
 def _open_socket() -> socket.socket:

@@ -1,7 +1,8 @@
-"""The bell of a process that performs: appends of this process hand idle lanes over, and say where there is more to do."""
+"""The bell of a process that performs: its appends hand idle lanes over, and say where there is more to do."""
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Container, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ class WorkerBell:
         self._hear = hear
         self._has_room = has_room
         self._held = held
+        # Two threads that commit may announce at once.
+        self._lock = threading.Lock()
         self._taken: list[tuple[Any, ...]] = []
         self._heard: deque[Heard] = deque()
 
@@ -37,13 +40,15 @@ class WorkerBell:
 
     def taken(self, lanes: list[tuple[Any, ...]], _gifts: list[Any]) -> None:
         """Keep the lanes that an append has leased until `rung` says what it has appended."""
-        self._taken += lanes
+        with self._lock:
+            self._taken += lanes
 
     def rung(self, _lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
         """Tell the worker."""
-        taken, self._taken = self._taken, []
-        first = not self._heard
-        self._heard.append((taken, gifts))
+        with self._lock:
+            taken, self._taken = self._taken, []
+            first = not self._heard
+            self._heard.append((taken, gifts))
         if first:
             try:
                 self._loop.call_soon_threadsafe(self.deliver)
@@ -52,5 +57,19 @@ class WorkerBell:
 
     def deliver(self) -> None:
         """Have the worker hear all that was said until now. On its loop."""
-        while self._heard:
-            self._hear(self._heard.popleft())
+        while True:
+            with self._lock:
+                if not self._heard:
+                    return
+                # It stays in the queue until the next is looked for, so that whoever adds one knows it will be.
+                heard = self._heard[0]
+            try:
+                self._hear(heard)
+            except Exception:
+                log.exception("what was committed was not heard; it is found by the next look")
+            with self._lock:
+                self._heard.popleft()
+
+    def tell(self, hear: Callable[[Heard], None]) -> None:
+        """From now on let somebody else hear it."""
+        self._hear = hear

@@ -43,6 +43,9 @@ class Care(NamedTuple):
     gives_up: bool = False
 
 
+USUAL_CARE = Care()
+
+
 class LaneState(StrEnum):
     """What a lane does next."""
 
@@ -53,7 +56,7 @@ class LaneState(StrEnum):
     GIVEN_UP = "given up"
 
 
-def state_of(health: Health, now: int, care: Care = Care()) -> LaneState:
+def state_of(health: Health, now: int, care: Care = USUAL_CARE) -> LaneState:
     """Return the state at that time (UTC microseconds)."""
     if health.given_up_at is not None:
         return LaneState.GIVEN_UP
@@ -74,7 +77,9 @@ def after_try(health: Health, result: Result, now: int, care: Care, chance: floa
         case Interrupted():
             return health
         case Retry(fault=Fault.LANE, after=after):
-            return _Failure(result, after, now, care, chance).of(health)
+            # What is below 0, or no number at all, was not asked for.
+            asked = after if after is not None and after >= 0 else None
+            return _Failure(result, asked, now, care, chance).of(health)
         case Dead(fault=Fault.LANE):
             return _Failure(result, None, now, care, chance).of(health)
         case Done() | Skip() | Retry() | Dead():
@@ -132,7 +137,7 @@ class _Failure(NamedTuple):
     def _hold(self, probes: int) -> int:
         """Return until when nobody tries: a pause that was asked for makes it longer, never shorter."""
         seconds = probe_delay(probes, self.care, self.chance)
-        if self.asked is not None and self.asked >= 0:
+        if self.asked is not None:
             seconds = max(seconds, min(self.asked, LONGEST_PAUSE_SECONDS))
         return self.now + round(seconds * _SECOND)
 

@@ -23,7 +23,7 @@ STEP_PAUSE_SECONDS = 0.02
 class Janitor:
     """Keeps the house of one database; of many processes one at a time does it."""
 
-    def __init__(self, writer: Writer, clock: Clock, ages: Ages = Ages()) -> None:
+    def __init__(self, writer: Writer, clock: Clock, ages: Ages) -> None:
         self._writer = writer
         self._clock = clock
         self._ages = ages
@@ -36,6 +36,9 @@ class Janitor:
                 await self.round()
             except StorageUnavailable as error:
                 log.warning("old days stay for now: %s", error)
+            except Exception:
+                # Deliveries go on without it, and a later round may do better.
+                log.exception("old days stay for now")
             await self._pause(ROUND_SECONDS)
 
     def stop(self) -> None:

@@ -52,8 +52,8 @@ def keep_health(lanes: Sequence[tuple[Lane, Health, int]]) -> Operation[None]:
     yield sql["keep_health"], [(lane.id, lane.token, *health, crashes) for lane, health, crashes in lanes]
 
 
-def note_start(lane: Lane, event_id: int) -> Operation[None]:
-    """Put on record what is about to start; for a lane whose last owner died."""
+def note_start(lane: Lane, event_id: int | None) -> Operation[None]:
+    """Put on record what is about to start, or that nothing is; for a lane whose last owner died."""
     yield sql["note_start"], [(lane.id, lane.token, event_id)]
 
 
@@ -64,14 +64,14 @@ def release(lanes: Sequence[tuple[Lane, Health]]) -> Operation[None]:
 
 
 def sweep() -> Operation[None]:
-    """Ring every lane that has pending work: closes the hole of a process that died between an append and its ring."""
+    """Ring the lanes that would sleep past pending work: a process may have died between an append and its ring."""
     lane_ids = yield sql["lanes_with_work"], {}, tuple
-    yield Afterwards(sql["ring_lanes"], lane_ids)
+    yield Afterwards(sql["sweep_lanes"], lane_ids)
 
 
 def lane_of(row: Sequence[Any]) -> Lane:
     """Return a leased lane from its row, as the statements that lease return it."""
     (id_, shop_id, destination_id, token, window, failures, subjects, closed_at, closed_time, probes, warned) = row[:11]
-    crashes, hold_until, given_up_at, started = row[11:]
+    crashes, hold_until, given_up_at, started, leased_until = row[11:]
     health = Health(window, failures, subjects, closed_at, closed_time, probes, warned, given_up_at, hold_until)
-    return Lane(id_, shop_id, destination_id, token, health, crashes, started)
+    return Lane(id_, shop_id, destination_id, token, leased_until, health, crashes, started)

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import format_id
@@ -19,8 +18,7 @@ NO_EVENT = "event missing"
 GIVEN_UP = "given up: every try has failed for days"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the owner of a lane asks for.
 
     `cursor`: due time and event id of the last live delivery that it has read. `most`: live deliveries, and `replays`
@@ -40,8 +38,8 @@ class Wanted:
 def load(mailbox: Mailbox, wanted: Sequence[Wanted]) -> Operation[Mapping[int, Loaded]]:
     """Return by lane what its owner may start now, oldest due first.
 
-    When a destination is closed, its lane's pending deliveries are skipped instead, a thousand at a call; those that the
-    owner has loaded already keep what comes of them.
+    When a destination is closed, its lane's pending deliveries are skipped instead, a thousand at a call; those that
+    the owner has loaded already keep what comes of them.
     """
     facts = yield from facts_of(mailbox, [one.lane_id for one in wanted])
     reasons = {one.lane_id: reason for one in wanted if (reason := _reason(one, facts[one.lane_id]))}
@@ -110,15 +108,15 @@ def _startable(
 ) -> Operation[Loaded]:
     known = wanted.known
     found = [row for row in (*live, *again) if row.event_id not in known and row.type]
-    more = len(live) >= wanted.most
-    if mailbox.policy.merging:
-        # The cursor stays at the front: what is not loaded because its subject is busy must be found again.
-        return (yield from _merge([row for row in found if row.subject not in wanted.busy], facts, more=more))
     cursor = (live[-1].due_at, live[-1].event_id) if live else wanted.cursor
-    return Loaded(found, facts, cursor, more)
+    more, passed = len(live) >= wanted.most, frozenset[str]()
+    if mailbox.policy.merging:
+        passed = frozenset(row.subject for row in found if row.subject in wanted.busy)
+        found = yield from _merge(row for row in found if row.subject not in passed)
+    return Loaded(found, facts, cursor, more, passed)
 
 
-def _merge(rows: Iterable[Delivery], facts: Row, *, more: bool) -> Operation[Loaded]:
+def _merge(rows: Iterable[Delivery]) -> Operation[list[Delivery]]:
     """Let the newest of each subject stand for the others: none of them has started."""
     by_subject: dict[str, list[Delivery]] = {}
     for row in rows:
@@ -133,4 +131,4 @@ def _merge(rows: Iterable[Delivery], facts: Row, *, more: bool) -> Operation[Loa
             if row is not newest[subject]
         ],
     )
-    return Loaded(list(newest.values()), facts, more=more)
+    return list(newest.values())

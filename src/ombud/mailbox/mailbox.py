@@ -1,16 +1,17 @@
-"""What everybody may do with a mailbox: append, ring, pause, resume, replay. What a lane's owner does: lease, load, settle.
+"""What everybody may do with a mailbox: append, ring, pause, resume, replay. Its lanes' owners do the rest: turn.py.
 
 Each operation is a generator that the driver of a database runs. The rules that keep them right are in
-docs/architecture.md. A side that uses a mailbox supplies one statement, `facts`: for each row `lane_id` it returns a row
+docs/architecture.md. A side that uses a mailbox supplies one statement, `facts`: for each row `lane_id` it returns one
 about the lane's destination, with that `lane_id` and `closed`: null, or the reason why nothing is to be done for it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from ombud.db.operation import Afterwards, Operation, Statement
 from ombud.db.queries import read_queries
+from ombud.errors import StorageUnavailable
 from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
 from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank
@@ -53,12 +54,12 @@ class Policy:
     deadline_seconds: float | None = None
     lease_seconds: float = LEASE_SECONDS
     merging: bool = False
-    care: Care = Care()
-    ages: Ages = Ages()
+    care: Care = field(default_factory=Care)
+    ages: Ages = field(default_factory=Ages)
 
     @classmethod
     def of(cls, settings: Settings, *, merging: bool = False, gives_up: bool = False) -> "Policy":
-        """Return the policy of these settings. What `gives_up` has a deadline, and destinations that are switched off."""
+        """Return the policy of these settings. What `gives_up` has a deadline, and destinations are switched off."""
         first, last = settings.probe_seconds
         return cls(
             retry_seconds=settings.retry_seconds,
@@ -80,12 +81,12 @@ class Policy:
         return round(self.lease_seconds * 1_000_000)
 
 
-@dataclass(frozen=True)
-class Appended:
-    """What was committed for one lane."""
+class Appended(NamedTuple):
+    """What was committed for one lane. `changed`: its destination may lead elsewhere now."""
 
     lane_id: int
     deliveries: Sequence[Delivery] = ()
+    changed: bool = False
 
 
 class Bell(Protocol):
@@ -150,7 +151,9 @@ class Mailbox:
         """Store events and one delivery for each of their lanes, and ring those lanes; returns the events' ids."""
         if not drafts:
             return []
-        ((day,),) = yield sql["newest_day"], {}, tuple
+        ((day, now),) = yield sql["newest_day"], {}, tuple
+        if day is None:
+            raise StorageUnavailable("No day has been opened for new events yet; nothing was stored. Try again.")
         ids, box = self.ids.take(len(drafts)), int(self.box)
         numbered = list(zip(ids, drafts, strict=True))
         yield (
@@ -161,12 +164,12 @@ class Mailbox:
             sql["insert_deliveries"],
             [(day, d.shop_id, id_, lane_id, d.subject) for id_, d in numbered for lane_id in d.lane_ids],
         )
-        yield from self._ring_for(day, numbered)
+        yield from self._ring_for(day, now, numbered)
         return ids
 
     def ring(self, *lane_ids: int) -> Operation[None]:
         """Have someone look at these lanes now, because their destination changed."""
-        yield from self._announce([Appended(lane_id) for lane_id in lane_ids])
+        yield from self._announce(self.bell, [Appended(lane_id, changed=True) for lane_id in lane_ids])
 
     def pause(self, *lane_ids: int) -> Operation[None]:
         """Start nothing more for these lanes until somebody resumes them; what waits stays."""
@@ -182,25 +185,26 @@ class Mailbox:
         """Perform deliveries (event, lane) once more, behind what is live; returns how many were not pending."""
         wanted = [(event_id, lane_id, int(rank)) for event_id, lane_id in deliveries]
         opened = yield sql["replay_deliveries"], wanted, tuple
-        yield from self.ring(*sorted({lane_id for _, lane_id in opened}))
+        yield from self._announce(self.bell, [Appended(lane_id) for lane_id in sorted({row[1] for row in opened})])
         return len(opened)
 
-    def _ring_for(self, day: int, numbered: Sequence[tuple[int, Draft]]) -> Operation[None]:
-        token = self.bell.take()
+    def _ring_for(self, day: int, now: int, numbered: Sequence[tuple[int, Draft]]) -> Operation[None]:
+        """Ring the lanes of what was appended, or take them; `now`: the database's time before it was written."""
+        bell = self.bell  # another thread may put another one in its place
+        token = bell.take()
         if token is None:
             lane_ids = {lane_id for _, draft in numbered for lane_id in draft.lane_ids}
-            yield from self._announce([Appended(lane_id) for lane_id in sorted(lane_ids)])
+            yield from self._announce(bell, [Appended(lane_id) for lane_id in sorted(lane_ids)])
             return
-        now = self.clock()
         by_lane: dict[int, list[Delivery]] = {}
         for id_, d in numbered:
             for lane_id in d.lane_ids:
                 by_lane.setdefault(lane_id, []).append(
                     Delivery(day, d.shop_id, id_, lane_id, d.type, d.subject, d.data, now, now, 0, 0, 0, None)
                 )
-        idle = [(lane_id, token, self.policy.lease) for lane_id in by_lane if not self.bell.holds(lane_id)]
-        yield Afterwards(sql["hand_over"], idle, self.bell.taken)
-        yield from self._announce([Appended(lane_id, found) for lane_id, found in by_lane.items()])
+        idle = [(lane_id, token, self.policy.lease, now) for lane_id in by_lane if not bell.holds(lane_id)]
+        yield Afterwards(sql["hand_over"], idle, bell.taken)
+        yield from self._announce(bell, [Appended(lane_id, found) for lane_id, found in by_lane.items()])
 
-    def _announce(self, appended: Sequence[Appended]) -> Operation[None]:
-        yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], self.bell.rung, appended)
+    def _announce(self, bell: Bell, appended: Sequence[Appended]) -> Operation[None]:
+        yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended)

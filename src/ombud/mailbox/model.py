@@ -1,8 +1,9 @@
 """The words of the mailbox as values. What an event is about and what a destination is, it does not know."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ombud.db.operation import Make
@@ -42,8 +43,7 @@ class Fault(StrEnum):
     DELIVERY = "delivery"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An event about to be stored, and the lanes that must hear of it."""
 
     shop_id: int
@@ -101,14 +101,14 @@ class Health(NamedTuple):
         return (now if self.closed_at is None else self.closed_at) - self.closed_time
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """A lane whose lease this process holds, as it was leased."""
 
     id: int
     shop_id: int
     destination_id: int
     token: int
+    leased_until: int  # UTC microseconds, by the database's clock
     health: Health = Health()
     crashes: int = 0
     started: int | None = None  # the event that was about to start when a worker died
@@ -178,14 +178,14 @@ class Result(NamedTuple):
     open_time: int = 0
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What a lane's owner may start now, with the facts of its destination as of this very load."""
 
     deliveries: Sequence[Delivery]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = MappingProxyType({})
     cursor: tuple[int, int] = (0, 0)  # due_at and event id of the last live one that was read
     more: bool = False  # there may be more that is due
+    passed: frozenset[str] = frozenset()  # busy subjects of which something waits before the cursor
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Who performs: on SQLite one process for each box, elected by a lock that the kernel frees when it dies; else everyone.
+"""Who performs: on SQLite one process for each box, elected by a lock that the kernel frees when it dies; else all.
 
 Every process may append. The ones that hold the seat work the lanes; the others stand by and wake them.
 """

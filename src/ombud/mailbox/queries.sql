@@ -13,8 +13,8 @@ insert into lane(id, box, shop_id, destination_id, slot) values (:id, :box, :sho
 -- Append -----------------------------------------------------------------------------------------------------------
 
 -- name: newest_day
--- Where new rows are placed.
-select max(day) as day from day;
+-- Where new rows are placed, and the time before they are written.
+select max(day) as day, :now as now from day;
 
 -- name: insert_events
 -- rows: day bigint, shop_id bigint, id bigint, box bigint, type text, subject text, data text, fan_out bigint
@@ -37,24 +37,28 @@ select r.day, r.shop_id, r.event_id, r.lane_id, r.subject, :now from {rows} r;
 -- Ring: after the commit of the append, in a snapshot that sees it -------------------------------------------------
 
 -- name: hand_over
--- rows: lane_id bigint, token bigint, lease bigint
--- The process that appends takes an idle lane with the ring. Something else that is due, or a sick lane, is left to a load.
+-- rows: lane_id bigint, token bigint, lease bigint, since bigint
+-- The process that appends takes an idle lane with the ring. Something else that is due, or a sick lane, is left to a load;
+-- so is what somebody may have performed already: who has owned the lane `since` before it was written.
 update lane set lease_token = :token, wake_at = :now + :lease,
   window_size = case when rested_at < :now - 3600000000 then {least}(window_size, 2) else window_size end
 where id = :lane_id and lease_token is null and wake_at > :now and hold_until <= :now and closed_at is null
+  and rested_at <= :since
 returning id, shop_id, destination_id, lease_token, window_size, failures, failed_subjects, closed_at, closed_time, probes,
-  warned, crashes, hold_until, given_up_at, started_event_id;
+  warned, crashes, hold_until, given_up_at, started_event_id, wake_at;
 -- postgres:
 with taken as (
   select l.id, r.token, r.lease from {rows} r join lane l on l.id = r.lane_id
   where l.lease_token is null and l.wake_at > :now and l.hold_until <= :now and l.closed_at is null
+    and l.rested_at <= r.since
   order by l.id for no key update of l skip locked
 )
 update lane l set lease_token = t.token, wake_at = :now + t.lease,
   window_size = case when l.rested_at < :now - 3600000000 then least(l.window_size, 2) else l.window_size end
 from taken t where l.id = t.id
 returning l.id, l.shop_id, l.destination_id, l.lease_token, l.window_size, l.failures, l.failed_subjects, l.closed_at,
-  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id;
+  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id,
+  l.wake_at;
 
 -- name: ring_lanes
 -- rows: lane_id bigint
@@ -85,7 +89,7 @@ where id in (
   order by wake_at limit :lanes
 )
 returning id, shop_id, destination_id, lease_token, window_size, failures, failed_subjects, closed_at, closed_time, probes,
-  warned, crashes, hold_until, given_up_at, started_event_id;
+  warned, crashes, hold_until, given_up_at, started_event_id, wake_at;
 -- postgres:
 with due as (
   select id from lane where box = :box and wake_at <= :now and wake_at < 4611686018427387904
@@ -96,7 +100,8 @@ update lane l set lease_token = :token, wake_at = :now + :lease,
   window_size = case when l.rested_at < :now - 3600000000 then least(l.window_size, 2) else l.window_size end
 from due where l.id = due.id
 returning l.id, l.shop_id, l.destination_id, l.lease_token, l.window_size, l.failures, l.failed_subjects, l.closed_at,
-  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id;
+  l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id,
+  l.wake_at;
 
 -- name: free_leases
 -- A newly elected performer is the only one of its box, so every lease it finds belongs to a dead process.
@@ -193,14 +198,28 @@ where d.day in (select day from day) and d.event_id = :event_id and d.lane_id = 
 
 -- name: insert_attempts
 -- rows: day bigint, shop_id bigint, event_id bigint, lane_id bigint, id bigint, generation bigint, at bigint, milliseconds bigint, status bigint, outcome text, reason text, late bigint
--- The record of a try, beside its delivery; written even when its lease was lost.
+-- The record of a try, beside its delivery; written even when its lease was lost. With the day the delivery may be gone.
 insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome, reason, late)
 values (:day, :shop_id, :event_id, :lane_id, :id, :generation, :at, :milliseconds, :status, :outcome, :reason, :late);
 -- postgres:
 insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome, reason, late)
 select r.day, r.shop_id, r.event_id, r.lane_id, r.id, r.generation, r.at, r.milliseconds, r.status, r.outcome, r.reason,
   r.late
-from {rows} r;
+from {rows} r join day d on d.day = r.day;
+
+-- name: insert_attempts_again
+-- rows: day bigint, shop_id bigint, event_id bigint, lane_id bigint, id bigint, generation bigint, at bigint, milliseconds bigint, status bigint, outcome text, reason text, late bigint
+-- The same after a commit of which nobody knows whether it was stored: a try is on record once.
+insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome, reason, late)
+select :day, :shop_id, :event_id, :lane_id, :id, :generation, :at, :milliseconds, :status, :outcome, :reason, :late
+where not exists (select 1 from attempt where day = :day and event_id = :event_id and lane_id = :lane_id and at = :at);
+-- postgres:
+insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome, reason, late)
+select r.day, r.shop_id, r.event_id, r.lane_id, r.id, r.generation, r.at, r.milliseconds, r.status, r.outcome, r.reason,
+  r.late
+from {rows} r join day d on d.day = r.day
+where not exists (select 1 from attempt a
+  where a.day = r.day and a.event_id = r.event_id and a.lane_id = r.lane_id and a.at = r.at);
 
 -- name: settle_deliveries
 -- rows: day bigint, event_id bigint, lane_id bigint, attempts bigint, generation bigint, state bigint, due_at bigint, counts bigint, open_since bigint, reason text
@@ -213,7 +232,24 @@ where day = :day and event_id = :event_id and lane_id = :lane_id
 update delivery d set state = r.state, due_at = r.due_at, attempts = d.attempts + r.counts, open_since = r.open_since,
   reason = r.reason
 from {rows} r
-where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation;
+where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id
+  and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation;
+
+-- name: settle_and_tell
+-- rows: day bigint, event_id bigint, lane_id bigint, attempts bigint, generation bigint, state bigint, due_at bigint, counts bigint, open_since bigint, reason text
+-- The same, and which were moved: only for those is more to be written.
+update delivery set state = :state, due_at = :due_at, attempts = attempts + :counts, open_since = :open_since,
+  reason = :reason
+where day = :day and event_id = :event_id and lane_id = :lane_id
+  and state = 0 and attempts = :attempts and generation = :generation
+returning event_id, lane_id;
+-- postgres:
+update delivery d set state = r.state, due_at = r.due_at, attempts = d.attempts + r.counts, open_since = r.open_since,
+  reason = r.reason
+from {rows} r
+where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id
+  and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation
+returning d.event_id, d.lane_id;
 
 -- name: keep_health
 -- rows: lane_id bigint, token bigint, window_size bigint, failures bigint, failed_subjects text, closed_at bigint, closed_time bigint, probes bigint, warned bigint, given_up_at bigint, hold_until bigint, crashes bigint
@@ -278,6 +314,25 @@ with recursive found(lane_id) as (
 )
 select lane_id from found where lane_id is not null;
 
+-- name: sweep_lanes
+-- rows: lane_id bigint
+-- Ring for what the ring of its append has not: only lanes that would sleep past their earliest delivery.
+update lane set wake_at = {greatest}(hold_until,
+  (select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1)))
+where id = :lane_id and lease_token is null and wake_at > {greatest}(hold_until,
+  (select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1)));
+-- postgres:
+with found as (
+  select l.id, d.due_at from {rows} r join lane l on l.id = r.lane_id cross join lateral (
+    select least(
+      (select due_at from delivery where lane_id = r.lane_id and state = 0 and rank = 0 order by due_at limit 1),
+      (select due_at from delivery where lane_id = r.lane_id and state = 0 and rank = 1 order by due_at limit 1)) as due_at
+  ) d
+  where l.lease_token is null and d.due_at is not null and l.wake_at > greatest(d.due_at, l.hold_until)
+  order by l.id for no key update of l
+)
+update lane l set wake_at = greatest(found.due_at, l.hold_until) from found where l.id = found.id;
+
 -- What people do ---------------------------------------------------------------------------------------------------
 
 -- name: pause_lanes
@@ -290,7 +345,10 @@ where id = :lane_id;
 -- name: resume_lanes
 -- rows: lane_id bigint
 -- Look again now. What was given up is tried again, first by one probe.
-update lane set hold_until = 0, given_up_at = null, warned = 0,
+update lane set hold_until = 0, given_up_at = null,
+  warned = case when given_up_at is not null then 0 else warned end,
+  probes = case when given_up_at is not null then 0 else probes end,
+  failed_subjects = case when given_up_at is not null then '' else failed_subjects end,
   closed_time = closed_time + case when given_up_at is not null and closed_at is not null then :now - closed_at else 0 end,
   closed_at = case when given_up_at is not null then null else closed_at end,
   failures = case when given_up_at is not null then 0 else failures end,

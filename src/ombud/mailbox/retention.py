@@ -46,7 +46,7 @@ def move(day: int, events: Sequence[int]) -> Operation[int]:
 
     What the owner of a lane may have loaded stays where it is: its settle would not find it.
     """
-    ((newest,),) = yield sql["newest_day"], {}, tuple
+    ((newest, _),) = yield sql["newest_day"], {}, tuple
     pending = yield sql["pending_of_events"], [(day, event_id) for event_id in events], tuple
     free = yield sql["lock_free_lanes"], [(lane_id,) for lane_id in {row[1] for row in pending}], tuple
     lanes = {lane_id for (lane_id,) in free}
@@ -72,6 +72,9 @@ def delete_step(day: int, ages: Ages, now: int) -> Operation[int]:
 def drop(day: int, ages: Ages, now: int) -> Operation[bool]:
     """Drop an emptied day, unless something in it is alive again; returns whether it is gone."""
     yield sql["lock_day"], {"day": day}
+    # Another process may have been faster.
+    if (day,) not in (yield sql["list_days"], {}, tuple):
+        return False
     if (yield sql["anything_kept"], {"day": day, "failed_since": _failed_since(now, ages)}):
         return False
     yield sql["drop_day"], {"day": day}
@@ -79,7 +82,7 @@ def drop(day: int, ages: Ages, now: int) -> Operation[bool]:
 
 
 def delete_event_keys(day: int, after: int) -> Operation[int]:
-    """Delete the next keys of events up to that day that are gone; returns the last event id that was looked at, or 0."""
+    """Delete the next keys of events up to that day that are gone; returns the last one's event id, or 0."""
     before = first_id_of((day + 1) * DAY_MICROSECONDS)
     rows = yield sql["delete_event_keys"], {"after": after, "before": before, "most": STEP_EVENTS}, tuple
     return max((event_id for (event_id,) in rows), default=0)

@@ -59,8 +59,11 @@ def judge(outcome: Outcome, attempt: int, terms: Terms, now: int, chance: float,
                 return Verdict(State.DEAD, now, f"{reason} (attempt {attempt} was the last)")
             # A try may ask for another pause. What is below 0, or no number at all, was not asked for.
             pause = min(after, LONGEST_PAUSE_SECONDS) if after is not None and after >= 0 else delay
-            wait = round(pause * 1_000_000)
-            if terms.deadline_seconds is not None and open_age + wait > terms.deadline_seconds * 1_000_000:
-                hours = terms.deadline_seconds / 3600
-                return Verdict(State.DEAD, now, f"{reason} (the next try would come after {hours:g} hours)")
-            return Verdict(State.PENDING, now + wait, reason)
+            return _again(reason, round(pause * 1_000_000), terms, now, open_age)
+
+
+def _again(reason: str, wait: int, terms: Terms, now: int, open_age: int) -> Verdict:
+    if terms.deadline_seconds is not None and open_age + wait > terms.deadline_seconds * 1_000_000:
+        hours = terms.deadline_seconds / 3600
+        return Verdict(State.DEAD, now, f"{reason} (the next try would come after {hours:g} hours)")
+    return Verdict(State.PENDING, now + wait, reason)

@@ -14,17 +14,22 @@ LONGEST_REASON = 1_000
 # Deaths of a worker during tries of one delivery, after which it is taken for the cause.
 CRASHES = 3
 CRASHED = "the process died during this try"
+# The outcome of such a try; queries.sql counts them.
+CRASH = "crashed"
 
 
-def settle(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> Operation[None]:
+def settle(
+    mailbox: Mailbox, results: Sequence[Result], owned: Collection[int], *, again: bool = False
+) -> Operation[None]:
     """Record tries, and what becomes of the deliveries of lanes that this transaction has found to be its own.
 
-    A try whose lane was lost is recorded as late and decides nothing.
+    A try whose lane was lost is recorded as late and decides nothing. `again`: an earlier transaction with some of them
+    failed, and nobody knows whether it was stored.
     """
     if not results:
         return
     now, terms = mailbox.clock(), mailbox.policy.terms
-    attempts, states = [], []
+    attempts, states, told = [], [], {}
     for id_, result in zip(mailbox.ids.take(len(results)), results, strict=True):
         delivery, outcome = result.delivery, result.outcome
         if type(outcome) is Done:
@@ -35,13 +40,17 @@ def settle(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) 
         reason = verdict.reason and storable(verdict.reason)
         late = delivery.lane_id not in owned
         attempts.append(_attempt(id_, result, verdict, reason, late=late))
-        if not late:
+        if late:
+            continue
+        if type(outcome) is Done and outcome.also is not None:
+            told[delivery.event_id, delivery.lane_id] = outcome.also, _settlement(result, verdict, reason)
+        else:
             states.append(_settlement(result, verdict, reason))
-    yield sql["insert_attempts"], attempts
+    yield sql["insert_attempts_again" if again else "insert_attempts"], attempts
     yield sql["settle_deliveries"], states
-    for result in results:
-        if type(result.outcome) is Done and result.outcome.also is not None and result.delivery.lane_id in owned:
-            yield from result.outcome.also()
+    moved = yield sql["settle_and_tell"], [settlement for _, settlement in told.values()], tuple
+    for key in moved:
+        yield from told[key][0]()
 
 
 def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
@@ -55,7 +64,7 @@ def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
         verdict = judge(outcome, delivery.attempts + 1, mailbox.policy.terms, now, random.random())  # noqa: S311
         result = Result(delivery, now, 0, outcome, lane.health.open_time(now))
         attempt = _attempt(mailbox.ids.next(), result, verdict, verdict.reason, late=False)
-        yield sql["insert_attempts"], [(*attempt[:9], "crashed", *attempt[10:])]
+        yield sql["insert_attempts"], [(*attempt[:9], CRASH, *attempt[10:])]
         yield sql["settle_deliveries"], [_settlement(result, verdict, verdict.reason)]
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.mailbox import Mailbox
@@ -15,6 +15,7 @@ Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 
 log = logging.getLogger("ombud.mailbox")
 
+_OUTCOMES = frozenset(get_args(Outcome))
 # How the reason begins when a try failed for a mistake of ours.
 INTERNAL = "internal error"
 
@@ -23,7 +24,7 @@ class Starter:
     """Starts what is ready in held lanes and notes what came of it. On one event loop."""
 
     def __init__(self, mailbox: Mailbox, perform: Perform, slots: int, attend: Callable[[HeldLane], None]) -> None:
-        """`attend` is called for a lane that has a result to settle, or that wants to load."""
+        """`attend` is called for a lane that has a result to settle, or that could start more than is loaded."""
         self._mailbox = mailbox
         self._perform = perform
         self._attend = attend
@@ -66,7 +67,8 @@ class Starter:
         await self._slots.finish(seconds, cut_seconds)
 
     def cancel(self) -> None:
-        """End every try at once."""
+        """End every try at once, and start nothing more."""
+        self._stopping = True
         self._slots.cancel()
 
     def _start_one(self, held: HeldLane, clock: int) -> bool:
@@ -75,9 +77,9 @@ class Starter:
             self._slots.start(held, delivery)
             return True
         # A lane that only finds no slot stays in line.
-        if not held.ready or len(held.in_flight) >= held.window(clock):
+        if not held.stock.ready or len(held.in_flight) >= held.window(clock):
             del self._able[held.lane.id]
-        if held.stale:
+        if held.hungry(clock):
             self._attend(held)
         return False
 
@@ -88,6 +90,8 @@ class Starter:
         try:
             assert held.facts is not None
             outcome = await self._perform(delivery, held.facts)
+            if type(outcome) not in _OUTCOMES:
+                outcome = Retry(f"{INTERNAL}: the try ended with {outcome!r}")
         except asyncio.CancelledError:
             outcome = Interrupted() if self._stopping else Retry(f"{INTERNAL}: the try cancelled itself")
         except Exception as error:
@@ -96,6 +100,6 @@ class Starter:
         seconds = time.monotonic() - started
         result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at))
         held.finish(result, at + int(seconds * 1e6), self._care)
-        if held.ready:
+        if held.stock.ready:
             self.enter(held)
         self._attend(held)

@@ -1,19 +1,22 @@
-"""One turn of a worker as one transaction: prove the leases, settle what has ended, load what may start, release, lease."""
+"""One turn of a worker, one transaction: prove the leases, settle what has ended, load what may start, lease more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ombud.db.operation import Operation
 from ombud.mailbox import lease as leases
 from ombud.mailbox.held import QUANTUM, HeldLane, Touch
 from ombud.mailbox.load import Wanted, load, next_due
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import NEVER, Lane, Loaded
+from ombud.mailbox.model import NEVER, Lane, Loaded, Result
 from ombud.mailbox.settle import blame, settle
+from ombud.mailbox.stock import START
 
 # Live deliveries that the first load of a lane reads, and replays beside them: its window may be small.
 FIRST_LOAD = 32
 FIRST_REPLAYS = 4
+# Microseconds by which this process may know the database's time too late.
+CLOCK_SLACK = 1_000_000
 
 
 @dataclass
@@ -22,40 +25,45 @@ class TurnDone:
 
     lost: list[HeldLane] = field(default_factory=list)
     released: list[HeldLane] = field(default_factory=list)
-    holds: list[tuple[HeldLane, int, int | None]] = field(default_factory=list)
+    seen: list[tuple[Touch, int, int | None]] = field(default_factory=list)  # hold_until and given_up_at, as found
     loaded: list[tuple[HeldLane, Loaded]] = field(default_factory=list)
     due: Mapping[int, int] = field(default_factory=dict)
     leased: list[tuple[Lane, Loaded]] = field(default_factory=list)
     found: int = 0  # lanes that were due
-    wait: int | None = None  # microseconds until the next lane is due
+    wait: int | None = None  # microseconds until the next lane is due; asked for when lanes are leased or released
 
 
 def take_turn(mailbox: Mailbox, touches: Sequence[Touch], lanes: int) -> Operation[TurnDone]:
     """Run the turn, and lease up to that many lanes: the touched ones first, so that the new ones come on top."""
     done = TurnDone()
-    owned = yield from _owned(touches, done)
-    yield from settle(mailbox, [result for touch in touches for result in touch.results], owned)
-    mine = [touch for touch in touches if touch.held.lane.id in owned]
-    yield from _keep(mailbox, mine)
+    mine = yield from _settle(mailbox, touches, done)
     loaded = yield from _load(mailbox, mine, done)
-    yield from _release(
-        [touch for touch in mine if touch.idle and not touch.lingers and not _found(touch, loaded)], done
-    )
+    yield from _release([touch for touch in mine if touch.leaves and not _found(touch, loaded)], done)
     kept = [touch.held.lane.id for touch in mine if touch.asks_due and touch.held not in done.released]
     done.due = yield from next_due(kept)
     if lanes:
         yield from _lease(mailbox, lanes, done)
+    if lanes or done.released:
+        done.wait = yield from leases.next_wake(mailbox)
     return done
 
 
 def give_back(mailbox: Mailbox, touches: Sequence[Touch]) -> Operation[None]:
     """Settle the last results of lanes and release those in which nothing runs any more."""
     done = TurnDone()
+    mine = yield from _settle(mailbox, touches, done)
+    yield from _release([touch for touch in mine if touch.leaves], done)
+
+
+def _settle(mailbox: Mailbox, touches: Sequence[Touch], done: TurnDone) -> Operation[list[Touch]]:
+    """Return the touches whose lanes are owned; the results of all are on record."""
     owned = yield from _owned(touches, done)
-    yield from settle(mailbox, [result for touch in touches for result in touch.results], owned)
+    for again in (False, True):
+        results: list[Result] = [result for touch in touches if touch.again is again for result in touch.results]
+        yield from settle(mailbox, results, owned, again=again)
     mine = [touch for touch in touches if touch.held.lane.id in owned]
     yield from _keep(mailbox, mine)
-    yield from _release([touch for touch in mine if touch.idle], done)
+    return mine
 
 
 def _owned(touches: Sequence[Touch], done: TurnDone) -> Operation[set[int]]:
@@ -65,7 +73,7 @@ def _owned(touches: Sequence[Touch], done: TurnDone) -> Operation[set[int]]:
         if row is None:
             done.lost.append(touch.held)
         else:
-            done.holds.append((touch.held, row[1], row[2]))
+            done.seen.append((touch, row[1], row[2]))
     return set(rows)
 
 
@@ -80,7 +88,7 @@ def _keep(mailbox: Mailbox, mine: Sequence[Touch]) -> Operation[None]:
 
 def _load(mailbox: Mailbox, mine: Sequence[Touch], done: TurnDone) -> Operation[Mapping[int, Loaded]]:
     # A lane that somebody has paused since is not loaded.
-    paused = {held.lane.id for held, hold_until, _ in done.holds if hold_until == NEVER}
+    paused = {touch.held.lane.id for touch, hold_until, _ in done.seen if hold_until == NEVER}
     hungry = [touch for touch in mine if touch.wanted is not None and touch.held.lane.id not in paused]
     loaded = yield from load(mailbox, [touch.wanted for touch in hungry if touch.wanted is not None])
     for touch in hungry:
@@ -97,7 +105,7 @@ def _found(touch: Touch, loaded: Mapping[int, Loaded]) -> bool:
 
 
 def _release(touches: Sequence[Touch], done: TurnDone) -> Operation[None]:
-    yield from leases.release([(touch.held.lane, touch.held.health) for touch in touches])
+    yield from leases.release([(touch.held.lane, touch.health) for touch in touches])
     done.released += [touch.held for touch in touches]
 
 
@@ -106,7 +114,9 @@ def _lease(mailbox: Mailbox, lanes: int, done: TurnDone) -> Operation[None]:
     done.found = len(leased)
     for lane in leased:
         yield from blame(mailbox, lane)
-    loaded = yield from load(mailbox, [_first(lane) for lane in leased if lane.health.hold_until != NEVER])
+    # A crash leaves lanes that nobody should look into yet.
+    soon = mailbox.clock() + CLOCK_SLACK
+    loaded = yield from load(mailbox, [_first(lane) for lane in leased if lane.health.hold_until <= soon])
     empty = []
     for lane in leased:
         found = loaded.get(lane.id)
@@ -117,7 +127,6 @@ def _lease(mailbox: Mailbox, lanes: int, done: TurnDone) -> Operation[None]:
             found = yield from _carefully(lane, found)
         done.leased.append((lane, found))
     yield from leases.release(empty)
-    done.wait = yield from leases.next_wake(mailbox)
 
 
 def _first(lane: Lane) -> Wanted:
@@ -128,6 +137,6 @@ def _first(lane: Lane) -> Wanted:
 
 def _carefully(lane: Lane, found: Loaded) -> Operation[Loaded]:
     """After a crash: one delivery at a time, and on record before it starts."""
-    for delivery in found.deliveries[:1]:
-        yield from leases.note_start(lane, delivery.event_id)
-    return replace(found, deliveries=found.deliveries[:1], cursor=(0, 0), more=True)
+    first = found.deliveries[:1]
+    yield from leases.note_start(lane, first[0].event_id if first else None)
+    return found._replace(deliveries=first, cursor=START, more=found.more or len(found.deliveries) > 1)

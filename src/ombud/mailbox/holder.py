@@ -1,0 +1,239 @@
+"""The lanes that a process owns: which need the next turn, what appends bring them, and what a turn has decided."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from ombud.db.database import Database
+from ombud.mailbox.bell import Heard
+from ombud.mailbox.held import HeldLane, Touch
+from ombud.mailbox.lease import lane_of
+from ombud.mailbox.load import facts_of
+from ombud.mailbox.mailbox import Appended, Mailbox
+from ombud.mailbox.model import Lane, Loaded
+from ombud.mailbox.starter import Perform, Starter
+from ombud.mailbox.turn import TurnDone
+
+log = logging.getLogger("ombud.mailbox")
+
+# Lanes owned at once: what is in memory of each is bounded by held.KNOWN_MOST.
+LANES = 4_096
+# Deliveries of a lane, or seconds of its lease, after which it makes room when more lanes are due than can be owned.
+QUANTUM_STARTS = 64
+QUANTUM_SECONDS = 2.0
+# Seconds between two looks into lanes that are kept although nothing is known to wait in them.
+KEPT_POLL_SECONDS = 0.5
+# Seconds between two signs of life for a lane that stays owned, when it is also read from the front again.
+EXTEND_SECONDS = 2.0
+# Of a lease, the share after which a sign of life is due: two may be missed.
+EXTEND_SHARE = 1 / 3
+# Seconds that a busy lane stays owned although it is empty.
+LINGER_SECONDS = 2.0
+# Seconds between two rounds over the lanes that are kept: wakes of other processes are heard together.
+TICK_SECONDS = 0.02
+
+
+class Holder:
+    """The owner's memory, on one event loop. Times are on the monotonic clock, in seconds."""
+
+    def __init__(
+        self, mailbox: Mailbox, database: Database, perform: Perform, slots: int, look: Callable[[], None]
+    ) -> None:
+        """`look` is called when a lane that is not owned may be due."""
+        self._mailbox = mailbox
+        self._database = database
+        self._look = look
+        self.starter = Starter(mailbox, perform, slots, self.attend)
+        self.lanes: dict[int, HeldLane] = {}
+        self.awake = asyncio.Event()
+        # Those that need the next turn.
+        self._dirty: dict[int, HeldLane] = {}
+        self._greetings: set[asyncio.Task[None]] = set()
+        # What was rung while a turn was under way, which may have leased it without seeing what was rung for.
+        self._rung: set[int] = set()
+        self._turning = False
+        self._turn_at, self._turn_clock = 0.0, 0
+        self._woken = False
+        self.tick_at = 0.0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an append may bring more."""
+        return self.starter.has_room and len(self.lanes) < LANES // 2
+
+    def attend(self, held: HeldLane) -> None:
+        """Have the next turn touch a lane."""
+        self._dirty[held.lane.id] = held
+        self.awake.set()
+
+    def wake(self) -> None:
+        """Another process has committed something, somewhere."""
+        self._woken = True
+        self.awake.set()
+
+    def tick(self, *, others_wait: bool) -> None:
+        """Find the lanes that need a sign of life or a look, and those that must give way."""
+        now = time.monotonic()
+        if now < self.tick_at:
+            return
+        self.tick_at = now + TICK_SECONDS
+        clock, give_way = self._mailbox.clock(), others_wait and len(self.lanes) >= LANES
+        for held in self.lanes.values():
+            if held.needs_a_look(now, clock, woken=self._woken, pause_seconds=KEPT_POLL_SECONDS):
+                self._dirty[held.lane.id] = held
+                self.starter.enter(held)
+            if give_way and (held.started >= QUANTUM_STARTS or now >= held.leased_at + QUANTUM_SECONDS):
+                held.give_way()
+                self._dirty[held.lane.id] = held
+        self._woken = False
+
+    # What appends of this process bring -------------------------------------------------------------------------------
+
+    def hear(self, heard: Heard) -> None:
+        """Take over what an append has handed over, and look where it has rung."""
+        taken, gifts = heard
+        fresh = {row[0]: self._hold(lane_of(row)) for row in taken}
+        self.lanes.update(fresh)
+        brought: list[tuple[HeldLane, Appended]] = []
+        for appended in (one for gift in gifts for one in gift):
+            held = self.lanes.get(appended.lane_id)
+            if held is None:
+                if self._turning:
+                    self._rung.add(appended.lane_id)
+                self._look()
+            elif appended.deliveries and (appended.lane_id in fresh or (self._sees_all and held.takes_over)):
+                held.stock.expect(appended.deliveries)
+                brought.append((held, appended))
+            else:
+                held.rung(changed=appended.changed)
+                self._dirty[held.lane.id] = held
+        if brought:
+            task = asyncio.create_task(self._greet(brought))
+            self._greetings.add(task)
+            task.add_done_callback(self._greetings.discard)
+        self.awake.set()
+
+    @property
+    def _sees_all(self) -> bool:
+        """Whether an append and its ring are one commit: else what it brings may have been loaded and tried since."""
+        return self._database.exclusive
+
+    async def _greet(self, brought: Sequence[tuple[HeldLane, Appended]]) -> None:
+        """Learn where the lanes lead now, and start from memory what was appended for them."""
+        lane_ids = list({held.lane.id: None for held, _ in brought})
+        try:
+            facts = await self._database.fetch(lambda: facts_of(self._mailbox, lane_ids))
+        except Exception:
+            # A load meets the same trouble, where it is handled.
+            log.warning("what was appended is loaded instead of started", exc_info=True)
+            facts = {}
+        now = time.monotonic()
+        for held, appended in brought:
+            known = facts.get(held.lane.id)
+            if self.lanes.get(held.lane.id) is not held:
+                self._look()
+            elif known is None or known["closed"] or not held.takes_over:
+                # Also when its destination is closed: a load skips what waits.
+                held.stock.leave_to_a_load(appended.deliveries)
+                self.attend(held)
+            else:
+                held.take_over(appended.deliveries, known, now, merging=self._mailbox.policy.merging)
+                self.starter.enter(held)
+        self.starter.start()
+
+    async def greeted(self) -> None:
+        """Wait until all that was heard has been taken over."""
+        await asyncio.gather(*self._greetings)
+
+    def cancel(self) -> None:
+        """Start nothing more, and end every try."""
+        for task in self._greetings:
+            task.cancel()
+        self.starter.cancel()
+
+    # Turns ------------------------------------------------------------------------------------------------------------
+
+    def begin_turn(self) -> list[Touch]:
+        """Name the lanes that need this turn's transaction, and what it is to do with them."""
+        now, clock, merging = time.monotonic(), self._mailbox.clock(), self._mailbox.policy.merging
+        found = [
+            held.touch(now, clock, merging=merging, linger_seconds=LINGER_SECONDS) for held in self._dirty.values()
+        ]
+        self._dirty = {}
+        touches = [touch for touch in found if touch is not None]
+        for touch in touches:
+            touch.held.begin(touch)
+        self._turning, self._turn_at, self._turn_clock = True, now, clock
+        return touches
+
+    def undo_turn(self, touches: Iterable[Touch]) -> None:
+        """It came to nothing, as far as anybody knows."""
+        for touch in touches:
+            touch.held.undo(touch)
+            self._dirty[touch.held.lane.id] = touch.held
+        self._end_turn()
+
+    def take_in(self, touches: Iterable[Touch], done: TurnDone) -> None:
+        """The turn is committed."""
+        now = time.monotonic()
+        leased_until = self._turn_clock + self._mailbox.policy.lease
+        for touch in touches:
+            touch.held.note(touch, self._extend_at(self._turn_at), leased_until)
+        self._let_go(done)
+        for touch, hold_until, given_up_at in done.seen:
+            touch.held.sees(hold_until, given_up_at, touch, self._turn_clock)
+        for held, loaded in done.loaded:
+            held.fill(loaded, now)
+            self.starter.enter(held)
+            if held.stock.stale or held.idle:
+                self._dirty[held.lane.id] = held
+        for lane_id, due_at in done.due.items():
+            if (kept := self.lanes.get(lane_id)) is not None:
+                kept.next_due = self._turn_at + max(0.0, (due_at - self._turn_clock) / 1e6)
+        for lane, loaded in done.leased:
+            self._own(lane, loaded, now)
+        self._end_turn()
+
+    def last_touches(self) -> list[Touch]:
+        """Return what is left to write when the worker stops."""
+        return [held.last_touch() for held in self.lanes.values()]
+
+    def _end_turn(self) -> None:
+        self._turning = False
+        self._rung.clear()
+
+    def _let_go(self, done: TurnDone) -> None:
+        for held in done.lost:
+            held.lose()
+            if held.idle and not held.results:
+                self._forget(held)
+        for held in done.released:
+            self._forget(held)
+            if held.stock.stale:
+                self._look()  # rung while the turn gave it back
+
+    def _own(self, lane: Lane, loaded: Loaded, now: float) -> None:
+        mine = self.lanes.get(lane.id)
+        if mine is None:
+            mine = self.lanes[lane.id] = self._hold(lane)
+            mine.fill(loaded, now)
+            mine.stock.stale = mine.stock.stale or lane.id in self._rung
+        else:
+            # The clock jumped past the end of our own lease, or a lost lane came back. What is in flight goes on.
+            mine.own_again(lane)
+        self.starter.enter(mine)
+        self._dirty[lane.id] = mine
+
+    def _forget(self, held: HeldLane) -> None:
+        if self.lanes.get(held.lane.id) is held:
+            del self.lanes[held.lane.id]
+            self._dirty.pop(held.lane.id, None)
+        self.starter.leave(held)
+
+    def _hold(self, lane: Lane) -> HeldLane:
+        now = time.monotonic()
+        return HeldLane(lane, now, self._extend_at(now))
+
+    def _extend_at(self, now: float) -> float:
+        return now + min(EXTEND_SECONDS, self._mailbox.policy.lease_seconds * EXTEND_SHARE)

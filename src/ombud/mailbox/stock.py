@@ -1,0 +1,189 @@
+"""What of a lane is loaded and waits to start: one of a subject at a time, each once, up to where it was read."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from ombud.mailbox.model import Delivery, Loaded
+
+# The lane itself comes first: Slots.admits.
+Admits = Callable[[Any, Delivery], bool]
+START = (0, 0)
+
+
+class Ready:
+    """What may start now: first tries, retries and replays stand in rows of their own, the oldest due first.
+
+    Slots have a share for each kind, and what finds none must not stand before what would.
+    """
+
+    def __init__(self) -> None:
+        self._first: deque[Delivery] = deque()
+        self._again: deque[Delivery] = deque()
+        self._replayed: deque[Delivery] = deque()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._first) + len(self._again) + len(self._replayed)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Iterate over all, what is live before what is replayed."""
+        yield from self._first
+        yield from self._again
+        yield from self._replayed
+
+    def add(self, delivery: Delivery) -> None:
+        """Let a delivery stand behind what is due before it."""
+        self._row_of(delivery).append(delivery)
+
+    def add_first(self, delivery: Delivery) -> None:
+        """Let a delivery stand before the others of its kind."""
+        self._row_of(delivery).appendleft(delivery)
+
+    def clear(self) -> None:
+        """Forget all."""
+        for row in (self._first, self._again, self._replayed):
+            row.clear()
+
+    def take(self, held: object, admits: Admits, *, replays: bool) -> Delivery | None:
+        """Take the oldest that is admitted, live ones first; a replay only when those may start."""
+        first, again = self._first, self._again
+        if again and (not first or again[0].due_at < first[0].due_at):
+            first, again = again, first
+        if first and admits(held, first[0]):
+            return first.popleft()
+        if again and admits(held, again[0]):
+            return again.popleft()
+        if replays and self._replayed and admits(held, self._replayed[0]):
+            return self._replayed.popleft()
+        return None
+
+    def take_probe(self, held: object, admits: Admits, failed: Sequence[str]) -> Delivery | None:
+        """Take one that is admitted, of a subject that is not among these; else of the one that has failed longest ago.
+
+        `failed`: subjects, the last one that failed last.
+        """
+        places = {subject: place for place, subject in enumerate(failed, 1)}
+        for delivery in sorted(self, key=lambda one: places.get(one.subject, 0)):
+            if admits(held, delivery):
+                self._row_of(delivery).remove(delivery)
+                return delivery
+        return None
+
+    def _row_of(self, delivery: Delivery) -> deque[Delivery]:
+        if delivery.rank:
+            return self._replayed
+        return self._again if delivery.attempts else self._first
+
+
+class Stock:
+    """The deliveries of one lane in its owner's memory, from their load to their settle."""
+
+    def __init__(self) -> None:
+        self.ready = Ready()
+        self.stale = False  # more may be due than was loaded
+        self.cursor = START
+        # By subject, what waits until the one in flight has ended.
+        self._waiting: dict[str, deque[Delivery]] = {}
+        self._busy: set[str] = set()
+        # Events that are loaded and not settled: a load may find them again. Of those, what an append has committed
+        # and what starts as soon as the facts are read.
+        self._known: set[int] = set()
+        self._expected: set[int] = set()
+        self._passed: frozenset[str] = frozenset()  # busy subjects of which something waits before the cursor
+        self._rewound = False  # while a load was under way
+
+    @property
+    def waits(self) -> bool:
+        """Whether something waits to start."""
+        return bool(self.ready or self._waiting or self._expected)
+
+    @property
+    def expects(self) -> bool:
+        """Whether an append has committed something that starts soon."""
+        return bool(self._expected)
+
+    @property
+    def known(self) -> set[int]:
+        """The events that are loaded and not settled."""
+        return self._known
+
+    @property
+    def busy(self) -> set[str]:
+        """The subjects of which one is in flight or ready."""
+        return self._busy
+
+    def begin(self, cursor: tuple[int, int]) -> None:
+        """A load from there is under way."""
+        self.stale = self._rewound = False
+        if cursor == START:
+            self._passed = frozenset()
+
+    def fill(self, loaded: Loaded) -> None:
+        """Take over what was loaded, each subject once, oldest due first."""
+        if not self._rewound:
+            self.cursor = loaded.cursor
+        self._passed |= loaded.passed
+        self.stale = self.stale or loaded.more
+        if not loaded.passed <= self._busy:
+            self.rewind()
+        for delivery in loaded.deliveries:
+            self.add(delivery)
+
+    def add(self, delivery: Delivery) -> None:
+        """Take over one delivery, unless it is known."""
+        if delivery.event_id in self._known:
+            return
+        self._known.add(delivery.event_id)
+        if delivery.subject in self._busy:
+            self._waiting.setdefault(delivery.subject, deque()).append(delivery)
+        else:
+            self._busy.add(delivery.subject)
+            self.ready.add(delivery)
+
+    def expect(self, deliveries: Iterable[Delivery]) -> None:
+        """Know what an append has just committed: a load that finds it before it starts leaves it alone."""
+        events = [delivery.event_id for delivery in deliveries if delivery.event_id not in self._known]
+        self._expected.update(events)
+        self._known.update(events)
+
+    def leave_to_a_load(self, deliveries: Iterable[Delivery]) -> None:
+        """Do not start from memory what was expected."""
+        self.no_longer_expected(deliveries)
+        self.rewind()
+
+    def no_longer_expected(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Return which of these were expected; they are not any more, and unknown."""
+        found = [delivery for delivery in deliveries if delivery.event_id in self._expected]
+        events = {delivery.event_id for delivery in found}
+        self._expected -= events
+        self._known -= events
+        return found
+
+    def free(self, subject: str) -> None:
+        """A try of that subject has ended: another one may start."""
+        self._busy.discard(subject)
+        if subject in self._passed:
+            self.rewind()
+        if queue := self._waiting.get(subject):
+            self._busy.add(subject)
+            self.ready.add_first(queue.popleft())
+            if not queue:
+                del self._waiting[subject]
+
+    def settled(self, event_id: int) -> None:
+        """Forget an event whose try is stored."""
+        self._known.discard(event_id)
+
+    def drop_unstarted(self, tried: Iterable[int]) -> None:
+        """Forget what has not started; `tried`: the events that have."""
+        for delivery in self.ready:
+            self._busy.discard(delivery.subject)
+        self.ready.clear()
+        self._waiting.clear()
+        self._known = {*tried, *self._expected}
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Read from the front again."""
+        self.cursor, self.stale, self._rewound = START, True, True
