@@ -46,7 +46,7 @@ def move(day: int, events: Sequence[int]) -> Operation[int]:
 
     What the owner of a lane may have loaded stays where it is: its settle would not find it.
     """
-    ((newest,),) = yield sql["newest_day"], {}, tuple
+    ((newest, _),) = yield sql["newest_day"], {}, tuple
     pending = yield sql["pending_of_events"], [(day, event_id) for event_id in events], tuple
     free = yield sql["lock_free_lanes"], [(lane_id,) for lane_id in {row[1] for row in pending}], tuple
     lanes = {lane_id for (lane_id,) in free}
