@@ -92,6 +92,27 @@ class Office:
         assert followed.wait(PATIENCE_SECONDS)
         return value
 
+    def die_after(self, make: Make[T]) -> tuple[T, list[Afterwards]]:
+        """Run an operation without what follows its commit, as if the process died there; returns that as well."""
+        left: list[Afterwards] = []
+
+        def cut() -> Operation[T]:
+            left.clear()
+            operation, rows = make(), None
+            try:
+                while True:
+                    step = operation.send(rows)  # type: ignore[arg-type]
+                    rows = []
+                    if isinstance(step, Afterwards):
+                        left.append(step)
+                    else:
+                        rows = yield step
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+
+        return self.database.write(cut), left
+
     def rows(self, sql: str, **values: Any) -> list[Row]:
         run = self.database.read if sql.startswith("select") else self.run
         return run(lambda: _once(Statement(sql, sql), values))
@@ -160,6 +181,15 @@ class Office:
         return self.run(lambda: leases.next_wake(self.mailbox))
 
     # What is stored ---------------------------------------------------------------------------------------------------
+
+    def pause(self, *lane_ids: int) -> None:
+        self.run(lambda: self.mailbox.pause(*lane_ids))
+
+    def resume(self, *lane_ids: int) -> None:
+        self.run(lambda: self.mailbox.resume(*lane_ids))
+
+    def replay(self, *events: int, lane_id: int) -> int:
+        return self.run(lambda: self.mailbox.replay([(event_id, lane_id) for event_id in events]))
 
     def lane(self, lane_id: int) -> Row:
         return self.rows("select * from lane where id = :lane_id", lane_id=lane_id)[0]
