@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import uvloop
 
 from ombud.db import loop_writer
 from ombud.db.database import BATCH_LIMIT
@@ -241,3 +242,39 @@ def test_loops_that_end_while_their_write_is_committed_do_not_stop_the_writer(
     writer.close()
 
     assert "last" in names(server, name)
+
+
+async def test_what_is_under_way_ends_when_all_is_closed_on_its_loop(
+    database: PostgresDatabase, server: PostgresServer, name: str
+) -> None:
+    writer = database.open_writer()
+    under_way = started(writer, [one(INSERT, name="a"), one("select pg_sleep(0.2)")])
+    await asyncio.sleep(0.1)
+    waiting = started(writer, [one(INSERT, name="b")])
+    await asyncio.sleep(0)
+    writer.close()
+    database.close()
+    await asyncio.gather(*under_way, *waiting)
+
+    assert names(server, name) == ["a", "b"]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_either_kind_of_event_loop(
+    database: PostgresDatabase, server: PostgresServer, name: str, run: Callable[..., Any]
+) -> None:
+    """And nothing of it is left when it ends."""
+
+    async def use() -> None:
+        writer = database.open_writer()
+        heard = asyncio.Event()
+        with database.listen("outbox", heard.set):
+            await asyncio.wait_for(heard.wait(), PATIENCE_SECONDS)
+            await asyncio.gather(*(writer.write(one(INSERT, name=str(number))) for number in range(100)))
+            assert len(await database.fetch(one("select name from item"))) == 100
+        writer.close()
+
+    run(use())
+
+    assert len(names(server, name)) == 100
+    assert len(database._loops._engines) == 1
