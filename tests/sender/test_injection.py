@@ -103,7 +103,7 @@ class Case:
         return {"url": f"http://127.0.0.1:{port}{self.path}", "headers": (self.header,), "secrets": (secret,)}
 
     def delivery(self) -> Delivery:
-        return Delivery(1, 1 << 50, 1, self.type, self.subject, None, 0, 0, 0, 0)
+        return Delivery(1, 1, 1 << 50, 1, self.type, self.subject, None, 0, 0, 0, 0, 0, None)
 
 
 def evil(dice: random.Random) -> str:

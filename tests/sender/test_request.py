@@ -18,7 +18,7 @@ from ombud.sender.headers import (
 )
 from ombud.signing import new_secret, read_secret, sign, verify
 
-DELIVERY = Delivery(1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0)
+DELIVERY = Delivery(1, 1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0, 0, None)
 TARGET = "/hooks?token=tok_4711&event_type=order.new&order_id=90017"
 
 
