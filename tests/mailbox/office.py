@@ -93,7 +93,8 @@ class Office:
         return value
 
     def rows(self, sql: str, **values: Any) -> list[Row]:
-        return self.run(lambda: _once(Statement(sql, sql), values))
+        run = self.database.read if sql.startswith("select") else self.run
+        return run(lambda: _once(Statement(sql, sql), values))
 
     def add_lane(self, *, window: int = 1, shop_id: int = 1) -> int:
         """Make a destination with one lane, which has rested just now: a window of any size is kept."""
