@@ -3,10 +3,11 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.faults.mailbox.roles import Job
 # Seconds: generous on a busy machine; a process that takes this long has failed.
 PATIENCE_SECONDS = 60.0
 
+# multiprocessing may look for ended processes whenever it starts one, and each end is told only once.
+_lock = threading.Lock()
 _context = multiprocessing.get_context("forkserver")
 # pytest's main module is imported by every child, so let the server have it.
 _context.set_forkserver_preload(["pytest", "tests.faults.mailbox.roles"])
@@ -29,7 +32,8 @@ class Member:
         self._role = role
         self.line, there = _context.Pipe()
         self.process = _context.Process(target=roles.run, args=(role, job, there), daemon=True)
-        self.process.start()
+        with _lock:
+            self.process.start()
         there.close()
 
     def hear(self) -> Any:
@@ -37,9 +41,8 @@ class Member:
         assert self.line.poll(PATIENCE_SECONDS), f"{self.job.name} says nothing{self.said}"
         try:
             return self.line.recv()
-        except EOFError:
-            self.process.join(PATIENCE_SECONDS)
-            raise AssertionError(f"{self.job.name} ended with {self.process.exitcode}{self.said}") from None
+        except (EOFError, ConnectionResetError):
+            raise AssertionError(f"{self.job.name} ended with {self._exit_code()}{self.said}") from None
 
     def ready(self) -> "Member":
         """Wait until it works."""
@@ -52,11 +55,15 @@ class Member:
 
     def end(self) -> int:
         """Wait for its end; returns the exit code, which is that of kill -9 when it was killed."""
-        self.process.join(PATIENCE_SECONDS)
-        code = self.process.exitcode
+        code = self._exit_code()
         assert code is not None, f"{self.job.name} does not end{self.said}"
         self.line.close()
         return code
+
+    def _exit_code(self) -> int | None:
+        wait([self.process.sentinel], PATIENCE_SECONDS)
+        with _lock:
+            return self.process.exitcode
 
     def stop(self) -> None:
         """Have it end by itself, as a supervisor would."""
@@ -101,10 +108,8 @@ def gathered() -> Iterator[Crew]:
         yield crew
     finally:
         for member in crew.members:
-            if member.process.is_alive():
-                member.process.kill()
-                member.process.join(PATIENCE_SECONDS)
-            member.line.close()
+            if not member.line.closed:
+                member.kill()
 
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str], seconds: float = PATIENCE_SECONDS) -> None:
