@@ -1,69 +1,153 @@
-"""Deliberately broken builds, which the checker must catch. usage: python -m tests.faults.broken BUILD VERB …"""
+"""Deliberately broken builds, which the checkers must catch. usage: python -m tests.faults.broken BUILD VERB …"""
 
+import asyncio
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
 
 from ombud.cli.main import main
-from ombud.db import writer
-from ombud.db.operation import Operation
+from ombud.db.groups import Answer, Waiting, deal, grouped, tell
+from ombud.db.operation import Afterwards, Make, Operation, RowFactory, Statement
+from ombud.db.postgres_engine import Engine
+from ombud.db.postgres_session import Session
 from ombud.db.sqlite import SqliteDatabase
+from ombud.db.sqlite_steps import Steps
 from ombud.db.writer import ThreadWriter
-from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import Delivery, Done, Lane, Loaded, Result
+from ombud.mailbox.mailbox import sql
+from ombud.mailbox.model import State
+
+T = TypeVar("T")
+Build = Callable[[pytest.MonkeyPatch], None]
 
 # Seconds that a commit comes too late: long enough for a kill to fall between.
 DELAY_SECONDS = 0.2
-# Seconds that a settle comes too late: longer than a process lives between two kills.
-SETTLE_SECONDS = 15.0
 
 
-def ack_before_commit() -> None:
+def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
     """Answer the writers when their rows are in the transaction, not when it is on disk."""
+    under_way: set[asyncio.Task[None]] = set()
 
-    def commit(self: ThreadWriter, batch: list[writer._Waiting]) -> list[writer._Answer]:
-        groups = writer._grouped(batch)
+    def commit_file(self: ThreadWriter, batch: list[Waiting]) -> list[Answer]:
+        groups = grouped(batch)
         database = self.database
         assert isinstance(database, SqliteDatabase)
         with database._transaction() as connection:
-            results = connection.run_apart([group.make for group in groups])
-            for group, result in zip(groups, results, strict=True):
-                writer._answer(writer._dealt(group, result))
+            results, announcements = connection.run_apart([group.make for group in groups])
+            tell(deal(groups, results)[0])
             time.sleep(DELAY_SECONDS)
+        for entry, returned in announcements:
+            entry.announce(returned)
         return []
 
-    ThreadWriter._commit = commit  # type: ignore[method-assign]
+    async def commit(self: Engine, makes: Sequence[Make[Any]], _: set[int]) -> tuple[list[Any], list[Afterwards]]:
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+        async def write() -> None:
+            afterwards: list[Afterwards] = []
+            try:
+                async with self._durable.session() as session, session.transaction():
+                    answer.set_result([await session.run(make, afterwards) for make in makes])
+                    await asyncio.sleep(DELAY_SECONDS)
+            except Exception as error:
+                if answer.done():
+                    raise
+                answer.set_exception(error)
+            self._run_later(afterwards)
+
+        task = asyncio.create_task(write())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        return await answer, []
+
+    patch.setattr(ThreadWriter, "_commit", commit_file)
+    patch.setattr(Engine, "_commit", commit)
 
 
-def settle_without_commit() -> None:
-    """Hold what has been done in memory, and write it down only after a while."""
+def settle_without_commit(patch: pytest.MonkeyPatch) -> None:
+    """Keep what has been done in memory, and never write it down."""
     settled: set[tuple[int, int]] = set()
-    unwritten: list[tuple[float, int, Sequence[Result]]] = []
-    settle, load = Mailbox.settle, Mailbox.load
+    steps_rows, session_rows = Steps._rows, Session.rows_of
 
-    def settle_later(self: Mailbox, lane: Lane, results: Sequence[Result]) -> Operation[bool]:
-        done = [result for result in results if isinstance(result.outcome, Done)]
-        settled.update((lane.id, result.delivery.event_id) for result in done)
-        unwritten.append((time.monotonic() + SETTLE_SECONDS, lane.id, done))
-        return (yield from settle(self, lane, [result for result in results if result not in done]))
+    def kept_back(statement: Statement, values: Any) -> Any:
+        names = [name for name, _ in statement.columns]
+        rows = [dict(zip(names, row, strict=True)) for row in values] if names and isinstance(values, list) else []
+        if statement.name in {"settle_deliveries", "settle_and_tell"}:
+            settled.update((row["event_id"], row["lane_id"]) for row in rows if row["state"] == State.DONE)
+            return [value for value, row in zip(values, rows, strict=True) if row["state"] != State.DONE]
+        if statement.name == "insert_attempts":
+            return [value for value, row in zip(values, rows, strict=True) if row["outcome"] != "done"]
+        return values
 
-    def load_the_rest(self: Mailbox, lane: Lane, in_flight: Collection[Delivery]) -> Operation[Loaded]:
-        ripe = [entry for entry in unwritten if entry[0] < time.monotonic() and entry[1] == lane.id]
-        for entry in ripe:
-            unwritten.remove(entry)
-            yield from settle(self, lane, entry[2])
-        loaded = yield from load(self, lane, in_flight)
-        return Loaded([one for one in loaded.deliveries if (lane.id, one.event_id) not in settled], loaded.facts)
+    def not_again(statement: Statement, rows: Iterable[Any]) -> list[Any]:
+        if statement.name != "load_due":
+            return list(rows)
+        return [row for row in rows if (row.event_id, row.lane_id) not in settled]
 
-    Mailbox.settle = settle_later  # type: ignore[method-assign]
-    Mailbox.load = load_the_rest  # type: ignore[method-assign]
+    def of_file(self: Steps, statement: Statement, values: Any, factory: RowFactory | None = None) -> list[Any]:
+        return not_again(statement, steps_rows(self, statement, kept_back(statement, values), factory))
+
+    async def of_server(self: Session, step: Any) -> list[Any]:
+        if not isinstance(step, tuple):
+            return await session_rows(self, step)
+        statement, values, *factory = step
+        return not_again(statement, await session_rows(self, (statement, kept_back(statement, values), *factory)))
+
+    patch.setattr(Steps, "_rows", of_file)
+    patch.setattr(Session, "rows_of", of_server)
 
 
-BUILDS: dict[str, Callable[[], None]] = {
-    "ack_before_commit": ack_before_commit,
-    "settle_without_commit": settle_without_commit,
+def ring_inside(patch: pytest.MonkeyPatch) -> None:
+    """Ring in the transaction of the append, when nobody can see yet what it is for."""
+    run = Session.run
+
+    async def run_ringing(self: Session, make: Make[T], afterwards: list[Afterwards] | None = None) -> T:
+        return await run(self, lambda: _ringing(make()), afterwards)
+
+    patch.setattr(Session, "run", run_ringing)
+
+
+def _ringing(operation: Operation[T]) -> Operation[T]:
+    try:
+        step = next(operation)
+        while True:
+            if isinstance(step, Afterwards) and step.statement.name == "ring_lanes":
+                yield step.statement, step.rows, tuple
+                # Whoever listens hears of it after the commit, as ever.
+                step = replace(step, statement=_NOTHING)
+            step = operation.send((yield step))
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+    finally:
+        operation.close()
+
+
+_NOTHING = Statement(
+    "do_nothing", "select :lane_id", "select r.lane_id from {rows} r where false", (("lane_id", "bigint"),)
+)
+
+
+def no_recheck(patch: pytest.MonkeyPatch) -> None:
+    """Do not look again after a lane was released."""
+    patch.setitem(sql._statements, "recheck_lanes", replace(_NOTHING, name="recheck_lanes"))
+
+
+def no_fence(patch: pytest.MonkeyPatch) -> None:
+    """Settle where the token is still the own one, without a lock that keeps it so."""
+    fence = sql["fence"]
+    unlocked = fence.postgres.replace("for no key update of l", "")
+    assert unlocked != fence.postgres
+    patch.setitem(sql._statements, "fence", replace(fence, postgres=unlocked))
+
+
+BUILDS: dict[str, Build] = {
+    build.__name__: build for build in (ack_before_commit, settle_without_commit, ring_inside, no_recheck, no_fence)
 }
 
 if __name__ == "__main__":
-    BUILDS[sys.argv.pop(1)]()
+    BUILDS[sys.argv.pop(1)](pytest.MonkeyPatch())
     main()

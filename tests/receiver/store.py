@@ -124,7 +124,7 @@ def run_store(folder: Path, **switches: Any) -> Iterator[Store]:
     database = SqliteDatabase(folder / "store.db")
     migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.shop"])
     sender = Sender(database, Settings(database_url="sqlite:///unused.db"))
-    shop = Shop(sender.writer, sender.outbox, sender.ring, clock=sender.outbox.mailbox.clock)
+    shop = Shop(sender.writer, sender.outbox, clock=sender.outbox.mailbox.clock)
     dials = Dials()
     dials.reset()
 

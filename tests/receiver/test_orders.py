@@ -115,7 +115,7 @@ async def test_with_few_retries_it_is_still_called_unconfirmed(
     desk: Desk, store: Store, calls: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = (0.01, 0.01)
-    monkeypatch.setattr(desk.receiver.arrivals, "_policy", type(desk.receiver.arrivals._policy)(few, merging=True))
+    monkeypatch.setattr(desk.receiver.arrivals, "policy", type(desk.receiver.arrivals.policy)(few, merging=True))
     monkeypatch.setattr(
         desk.receiver, "settings", type(desk.receiver.settings)(**vars(desk.receiver.settings) | {"retry_seconds": few})
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ombud.clock import now_microseconds
-from ombud.db.connect import open_database
+from ombud.db.connect import database_path
 from ombud.db.operation import Make, Operation, Row, Statement
+from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
 from ombud.mailbox.model import State
 from ombud.receiver.embedded import LocalRunner
@@ -66,6 +67,12 @@ class ObservedWriter(ThreadWriter):
         finally:
             self.committed.set()
 
+    async def add(self, together: Any, item: Any) -> Any:
+        try:
+            return await super().add(together, item)
+        finally:
+            self.committed.set()
+
 
 class Desk:
     """One inbox on a database: webhooks go in, and the work of both stages runs on the test's own loop."""
@@ -73,11 +80,11 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.clock = Clock()
         self.inbox = Inbox(settings)
-        receiver = Receiver(open_database(settings.database_url), settings, self.clock)
+        receiver = Receiver(SqliteDatabase(database_path(settings.database_url), self.clock), settings)
         receiver.writer.close()
         receiver.writer = self.writer = ObservedWriter(receiver.database)
         self.receiver = receiver
-        self.inbox._opened = (os.getpid(), receiver, Hook(receiver))
+        self.inbox._opened = (os.getpid(), receiver, Hook())
 
     async def hear(self, event_type: str, object_id: str) -> None:
         """Take a webhook in."""

@@ -19,7 +19,6 @@ def get(running: Any, endpoint_id: int) -> Any:
 
 async def delete(running: Any, endpoint: Any) -> None:
     await running.sender.writer.write(lambda: running.sender.endpoints.delete(endpoint.id))
-    running.sender.ring()
 
 
 async def test_what_is_added_can_be_read_again(running: Any) -> None:

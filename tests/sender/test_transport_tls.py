@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from ombud.errors import NetworkError
-from ombud.sender import transport
+from ombud.sender.transport_tls import context_of
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def authority(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustm
     made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    transport._tls.cache_clear()
+    context_of.cache_clear()
     yield made
-    transport._tls.cache_clear()
+    context_of.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ async def test_only_when_the_shop_has_nothing(empty: World) -> None:
 async def test_shops_share_a_database_and_nothing_else(empty: World) -> None:
     from ombud.shop import Shop
 
-    other = Shop(empty.writer, empty.outbox, empty.bell, shop_id=2, clock=empty.clock)
+    other = Shop(empty.writer, empty.outbox, shop_id=2, clock=empty.clock)
     await other.seed()
 
     assert await empty.get("/v1/products/count") == {"count": "0"}

@@ -11,9 +11,9 @@ from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
-from ombud.mailbox.ids import IdSource
-from ombud.mailbox.mailbox import claim_node
+from ombud.mailbox.opening import open_ids
 from ombud.sender.outbox import Outbox
+from ombud.settings import Settings
 from ombud.shop import Shop, create_app
 
 KEY = "k:e(y)#1!å"
@@ -34,15 +34,6 @@ class Clock:
 
 
 @dataclass
-class Bell:
-    """Counts how often the sender was woken."""
-
-    rings: int = 0
-
-    def __call__(self) -> None:
-        self.rings += 1
-
-
 @dataclass
 class World:
     database: SqliteDatabase
@@ -51,7 +42,6 @@ class World:
     shop: Shop
     api: httpx2.AsyncClient
     clock: Clock = field(default_factory=Clock)
-    bell: Bell = field(default_factory=Bell)
 
     def events(self) -> list[tuple[str, str]]:
         """All events so far, oldest first: type and subject."""
@@ -108,13 +98,13 @@ def client(app: ASGIApp, *, key: str | None = None, base_url: str = BASE) -> htt
 
 
 def open_world(folder: Path, **switches: Any) -> World:
-    database = SqliteDatabase(folder / "shop.db")
+    clock = Clock()
+    database = SqliteDatabase(folder / "shop.db", clock)
     migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.shop"])
-    clock, bell = Clock(), Bell()
-    outbox = Outbox(IdSource(database.write(claim_node), clock), clock)
+    outbox = Outbox(open_ids(database), clock, Settings())
     writer = ThreadWriter(database)
-    shop = Shop(writer, outbox, bell, clock=clock, **switches)
-    return World(database, writer, outbox, shop, client(create_app(shop), key=KEY), clock, bell)
+    shop = Shop(writer, outbox, clock=clock, **switches)
+    return World(database, writer, outbox, shop, client(create_app(shop), key=KEY), clock)
 
 
 async def close_world(world: World) -> None:

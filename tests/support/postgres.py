@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -57,6 +57,11 @@ class PostgresServer:
         """Whether its process lives."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """The process that takes connections, while it runs."""
+        return self._process.pid if self._process and self.running else None
+
     def start(self, **settings: str) -> None:
         """Start it and return when it takes connections; the settings hold until it stops."""
         ready = threading.Event()
@@ -70,6 +75,17 @@ class PostgresServer:
             return
         self._process.send_signal(number)
         self._process.wait(PATIENCE_SECONDS)
+
+    @contextmanager
+    def restarted(self, **settings: str) -> Iterator[None]:
+        """Have it run with other settings for a while."""
+        self.stop()
+        self.start(**settings)
+        try:
+            yield
+        finally:
+            self.stop()
+            self.start()
 
     def remove(self) -> None:
         """Stop it at once and delete its data."""
@@ -153,7 +169,7 @@ class PostgresServer:
         with process.stderr as lines:
             for line in lines:
                 self._log.append(line)
-                if "ready to accept connections" in line:
+                if "system is ready to accept" in line:
                     ready.set()
         ready.set()
 
@@ -221,11 +237,16 @@ def _as_servant() -> list[str]:
 
 def _within_reach(binaries: Path, folder: Path) -> Path:
     """Return a folder of these programs that the servant may enter: in root's home it may not."""
-    if subprocess.run([*_as_servant(), binaries / "postgres", "-V"], capture_output=True, check=False).returncode == 0:
+    # The program itself would run: setpriv still has root's rights when it starts it.
+    if subprocess.run([*_as_servant(), "test", "-r", binaries / "postgres"], check=False).returncode == 0:
         return binaries
-    copied = folder / "programs"
-    shutil.copytree(binaries.parent, copied, symlinks=True)
-    for path in [copied, *copied.rglob("*")]:
-        with suppress(FileNotFoundError):  # a link to nowhere
-            path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() or path.parent.name == "bin" else 0))
+    install, package = binaries.parent, binaries.parent.parent
+    copied = folder / "programs" / package.name / install.name
+    shutil.copytree(install, copied, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps those of others
+    if libraries.exists():
+        shutil.copytree(libraries, folder / "programs" / libraries.name)
+    for path in [folder / "programs", *(folder / "programs").rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444))
     return copied / binaries.name

@@ -1,5 +1,6 @@
 """Arrivals of the receiver, with what reading them found and what handlers made of it, as documents."""
 
+import json
 from typing import Any
 
 from ombud.admin.events import Document, attempt_document, rfc3339
@@ -10,6 +11,10 @@ from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Box, State
 
 sql = read_queries("ombud.admin")
+
+# Rows of one subject among which what was told because of a look is found: it is written with the look and tells each
+# handler once, and few webhooks about one subject come between.
+LOOK_AHEAD_ROWS = 200
 
 
 def list_arrivals(before: int, rows: int, subject: str | None = None) -> Operation[list[Document]]:
@@ -30,10 +35,25 @@ def get_arrival(event_id: int) -> Operation[Document]:
     return (yield from _arrival(rows[0]))
 
 
+def runs_of(shop_id: int, subject: str, reading_id: int) -> Operation[list[Row]]:
+    """Return what handlers were told because of a look, in the order in which it was written."""
+    values = {"box": Box.CHANGES, "shop_id": shop_id, "subject": subject, "reading_id": reading_id}
+    rows = yield sql["changes_after_reading"], values | {"rows": LOOK_AHEAD_ROWS}
+    return [row for row in rows if _reading_of(row["data"]) == reading_id]
+
+
+def _reading_of(data: str | None) -> Any:
+    """Return which look a change came of; None when its data says nothing that can be read."""
+    try:
+        return json.loads(data or "{}").get("reading")
+    except (ValueError, AttributeError):
+        return None
+
+
 def _arrival(row: Row) -> Operation[Document]:
-    key = {"shop_id": row["shop_id"], "event_id": row["id"]}
-    readings = yield sql["reading_after"], key | {"subject": row["subject"]}
-    attempts = yield sql["attempts_of_event"], key
+    values = {"shop_id": row["shop_id"], "subject": row["subject"], "event_id": row["id"]}
+    readings = yield sql["reading_after"], values
+    attempts = yield sql["attempts_of_event"], {"day": row["day"], "event_id": row["id"]}
     runs: list[Document] = []
     for reading in readings:
         runs = yield from _runs(row["shop_id"], row["subject"], reading["id"])
@@ -53,11 +73,9 @@ def _arrival(row: Row) -> Operation[Document]:
 
 
 def _runs(shop_id: int, subject: str, reading_id: int) -> Operation[list[Document]]:
-    values = {"box": Box.CHANGES, "shop_id": shop_id, "subject": subject, "reading_id": reading_id}
-    rows = yield sql["runs_of_reading"], values
     documents = []
-    for row in rows:
-        tries = yield sql["attempts_of_event"], {"shop_id": shop_id, "event_id": row["id"]}
+    for row in (yield from runs_of(shop_id, subject, reading_id)):
+        tries = yield sql["attempts_of_event"], {"day": row["day"], "event_id": row["event_id"]}
         documents.append(_run(row, tries))
     return documents
 

@@ -1,47 +1,42 @@
 """The audit: whether every accepted event is delivered to all who wanted it, or will be, or it is said why not.
 
 It only reads, in one snapshot, so it may run beside everything else. A finding is something that no sequence of commits
-can bring about: a row that is lost, damaged or changed by hand, or a mistake of ours.
+can bring about: a row that is lost, damaged or changed by hand, or a mistake of ours. That a process has died, that
+nobody performs, that a destination fails: these are no findings, they are told beside them.
 """
 
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ombud.admin.events import delivery_id, rfc3339
+from ombud.admin.checks import ABANDONED, ASLEEP, CHECKS, MAILBOX, OVERLOOKED, RECEIVER, SENDER, Check
 from ombud.db.migrate import migrations_of
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import ConfigurationError
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import ID_LIMIT, first_id_of
+from ombud.mailbox.mailbox import DAY_MICROSECONDS
 from ombud.mailbox.model import NEVER, Box
 
 sql = read_queries("ombud.admin", "audit.sql")
 
 # Findings of one kind that are told one by one; of the others there is only the number.
 EXAMPLES = 5
-# Seconds that clocks may disagree, and that a lease may be over before somebody takes the lane: an election takes 0.5.
-GRACE_SECONDS = 60.0
-# Seconds that a lane may be due while somebody performs: with more lanes than fit, each has its turn far sooner.
-OVERLOOKED_SECONDS = 3_600.0
-# Seconds: no lease lasts as long.
-LONGEST_LEASE_SECONDS = 3_600.0
+# Microseconds that clocks may disagree. Also: how old the last sign of a performer may be, and how long what PostgreSQL
+# does after a commit may take: both are done every few seconds.
+GRACE = 60_000_000
+# Microseconds that a lane may be due while somebody performs: with more lanes than fit, each has its turn far sooner.
+OVERLOOKED_TIME = 3_600_000_000
+# Microseconds: nobody waits that long for the lanes of a process that has died.
+LONGEST_LEASE = DAY_MICROSECONDS
+# Full days, beside today, of which retention never deletes anything: the least that it can be told to keep.
+KEPT_DAYS = 1
 
-MAILBOX, SENDER, RECEIVER = "ombud.mailbox", "ombud.sender", "ombud.receiver"
 # The boxes that each part works.
 BOXES: Mapping[str, Sequence[Box]] = {SENDER: [Box.OUTBOX], RECEIVER: [Box.INBOX, Box.CHANGES]}
 
+# Whether a process performs a box at this moment.
 Performs = Callable[[Box], bool]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that must not be: the name of its statement, and what is said of each row that it finds."""
-
-    name: str
-    sentence: str
-    part: str = MAILBOX
 
 
 @dataclass(frozen=True)
@@ -55,22 +50,33 @@ class Finding:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Pending deliveries of a box that are due, or that nobody may start now. `since`: UTC microseconds."""
+    """What waits in a box, and why.
+
+    `performed`: whether somebody works the box; None when nothing tells. Of its pending deliveries: how many are due, how
+    many nobody may start now, and `since` when the oldest is due (UTC microseconds). Of its lanes: `closed` because the
+    destination fails as a whole, `given_up` after days of that, `careful` for working one by one after a crash, and
+    `left` by a process that died.
+    """
 
     box: Box
+    performed: bool | None
     due: int
     held: int
     since: int | None
-    performed: bool
+    closed: int
+    given_up: int
+    careful: int
+    left: int
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an audit has found, beside how much it has looked at."""
+    """What an audit has found, beside how much it has looked at. `notes`: what it could not look at."""
 
     findings: Sequence[Finding]
     rows: Mapping[str, int]
     waiting: Sequence[Waiting] = ()
+    notes: Sequence[str] = ()
 
     @property
     def sound(self) -> bool:
@@ -78,58 +84,29 @@ class Report:
         return not self.findings
 
 
-CHECKS = (
-    Check("wrong_fan_out", "{event} was stored for {fan_out} deliveries, and there are {deliveries}."),
-    Check("event_of_unknown_box", "{event} is in box {box}, which does not exist."),
-    Check("delivery_without_event", "{delivery} is for {event}, which is not stored."),
-    Check("delivery_without_lane", "{delivery} is on {lane}, which does not exist."),
-    Check("delivery_on_foreign_lane", "{delivery} of {event} is on {lane}, which belongs to another box or shop."),
-    Check("delivery_to_one_destination_twice", "{event} goes to one destination twice; {delivery} is one of the two."),
-    Check("delivery_of_other_subject", "{delivery} is about {subject}, but {event} is about {event_subject}."),
-    Check("delivery_in_unknown_state", "{delivery} of {event} is in state {state}, which does not exist."),
-    Check("delivery_ended_without_reason", "{delivery} of {event} is {state}, and nothing says why."),
-    Check("delivery_done_without_attempt", "{delivery} of {event} is done, but no attempt says that it succeeded."),
-    Check("attempts_not_counted", "{delivery} of {event} counts {attempts} attempts, and {recorded} are recorded."),
-    Check("attempt_without_delivery", "An attempt of {at} is for {delivery} of {event}, which does not exist."),
-    Check("delivery_never_due", "{delivery} of {event} is pending, but never due."),
-    Check("lane_asleep", "{lane} wakes {wakes}, but {delivery} on it is due {due}; pending: {pending}."),
-    Check("lane_of_unknown_box", "{lane} is in box {box}, which nothing works in this database."),
-    Check("event_key_without_event", "The event key {key!r} of shop {shop_id} stands for {event}, not stored.", SENDER),
-    Check("endpoint_without_lane", "{endpoint} has no lane of its own; it names {lane}.", SENDER),
-    Check("lane_without_endpoint", "{lane} leads to no endpoint.", SENDER),
-    Check("subscription_without_endpoint", "{endpoint} is to hear of {event_type}, but does not exist.", SENDER),
-    Check("shop_without_lane", "The shop {name!r} has no lane for its reader.", RECEIVER),
-    Check("lane_without_shop", "{lane} leads to no shop's reader.", RECEIVER),
-    Check("lane_without_handler", "{lane} leads to no handler.", RECEIVER),
-    Check("event_without_shop", "{event} belongs to shop {shop_id}, which is not in this inbox.", RECEIVER),
-    Check("reading_without_arrival", "{reading} was asked for by {event}, which is not stored.", RECEIVER),
-    Check("reading_without_document", "{reading} of {subject} found version {version}, not stored.", RECEIVER),
-    Check("mirror_without_reading", "What is known of {subject} comes from {reading}, which is not stored.", RECEIVER),
-    Check("mirror_without_document", "{subject} is known in version {version}, which is not stored.", RECEIVER),
-    Check("ledger_without_handler", "A handler that does not exist was told {event_type} of {subject}.", RECEIVER),
-    Check("ledger_without_document", "{handler} was told {event_type} of {subject}: a version not stored.", RECEIVER),
-    Check("change_without_document", "{delivery} of {event} would tell of {subject}: a version not stored.", RECEIVER),
-)
-ABANDONED = Check(
-    "lane_abandoned", "The lease of {lane} ended {wakes}, and nobody took over; pending: {pending}, as {delivery}."
-)
-OVERLOOKED = Check(
-    "lane_overlooked", "{lane} was due {wakes}, and its performer has not looked; pending: {pending}, as {delivery}."
-)
+@dataclass(frozen=True)
+class _Time:
+    """`now`, and the latest time that a performer has noted: its own clock may be behind. UTC microseconds."""
+
+    now: int
+    seen: int
 
 
-def audit(now: int, performs: Performs) -> Operation[Report]:
-    """Look for everything that must not be. `performs` says whether a process works a box at this moment.
+def audit(performs: Performs | None) -> Operation[Report]:
+    """Look for everything that must not be, in one snapshot of the database.
 
-    Raises ConfigurationError when the tables are not those of this version.
+    `performs` says whether a process works a box. None: there is no seat to ask about, and a lane is rung a moment
+    after the commit of what it is rung for. Raises ConfigurationError when the tables are not of this version.
     """
     parts = yield from _parts()
     boxes = [box for part, worked in BOXES.items() if part in parts for box in worked]
+    [row] = yield sql["what_time"], {}
+    time = _Time(**row)
     values = {
         "examples": EXAMPLES,
-        "soon": now + _microseconds(GRACE_SECONDS),
-        "longest_lease": now + _microseconds(LONGEST_LEASE_SECONDS),
-        "boxes": json.dumps(boxes),
+        "longest_lease": time.now + LONGEST_LEASE,
+        "certain": (yield from _certain_from(time.now)),
+        **dict(zip(("box_one", "box_two", "box_three"), boxes * len(Box), strict=False)),
     }
     findings: list[Finding] = []
     for check in CHECKS:
@@ -137,17 +114,9 @@ def audit(now: int, performs: Performs) -> Operation[Report]:
             findings += yield from _run(check, values)
     waiting = []
     for box in boxes:
-        performed = performs(box)
-        findings += yield from _unattended(box, now, performed=performed)
-        waiting.append((yield from _waiting(box, now, performed=performed)))
+        waiting.append((yield from _waiting(box, time.now, performs)))
+        findings += yield from _unattended(waiting[-1], time, rung_with_commit=performs is not None)
     return Report(findings, (yield from count_rows()), waiting)
-
-
-def check_pages() -> Operation[Finding | None]:
-    """Have the database look at its own pages and indexes; returns what is damaged, or None."""
-    rows = yield sql["damaged_page"], {"examples": EXAMPLES}
-    problems = [" ".join(str(row["problem"]).split()) for row in rows]
-    return Finding("damaged_page", len(problems), problems) if problems else None
 
 
 def count_rows() -> Operation[Mapping[str, int]]:
@@ -172,58 +141,54 @@ def _parts() -> Operation[Collection[str]]:
     return parts
 
 
+def _certain_from(now: int) -> Operation[int]:
+    """Return the id from which on no event can have gone with its day: what still names an older one proves nothing.
+
+    A day that has gone holds nothing that was appended after the next day was opened; that happens on the very date of
+    the next day, though maybe late in it.
+    """
+    rows = yield sql["open_days"], {}, tuple
+    days = [day for (day,) in rows]
+    kept = [day for day in days if day >= now // DAY_MICROSECONDS - KEPT_DAYS]
+    if not days:
+        return ID_LIMIT - 1
+    [first_lane] = yield sql["first_lane"], {}, lambda row: row[0]
+    if days == kept and first_lane is not None and first_lane >= first_id_of(days[0] * DAY_MICROSECONDS):
+        return 0
+    return first_id_of(((kept or days[-1:])[0] + 1) * DAY_MICROSECONDS)
+
+
 def _run(check: Check, values: Mapping[str, Any]) -> Operation[list[Finding]]:
     rows = yield sql[check.name], values
-    if not rows:
-        return []
-    return [Finding(check.name, rows[0]["total"], [check.sentence.format(**_words(row)) for row in rows])]
+    return [Finding(check.name, rows[0]["total"], [check.say(row) for row in rows])] if rows else []
 
 
-def _unattended(box: Box, now: int, *, performed: bool) -> Operation[list[Finding]]:
-    """Find lanes that will not be looked at. That nobody performs at the moment is no finding, an old lease is."""
-    before = now - _microseconds(OVERLOOKED_SECONDS if performed else GRACE_SECONDS)
-    values = {"examples": EXAMPLES, "box": box, "before": before}
-    findings = yield from _run(ABANDONED, values)
-    if performed:
-        findings += yield from _run(OVERLOOKED, values)
+def _unattended(waiting: Waiting, time: _Time, *, rung_with_commit: bool) -> Operation[list[Finding]]:
+    """Find lanes that will not be looked at. That nobody performs at the moment is no finding."""
+    values = {"examples": EXAMPLES, "box": waiting.box}
+    settled = NEVER if rung_with_commit else time.seen - GRACE
+    findings: list[Finding] = []
+    if rung_with_commit or waiting.performed:
+        findings += yield from _run(ASLEEP, values | {"soon": time.now + GRACE, "settled": settled})
+    if waiting.performed:
+        before = values | {"before": min(time.now, time.seen) - OVERLOOKED_TIME}
+        findings += yield from _run(ABANDONED, before)
+        findings += yield from _run(OVERLOOKED, before)
     return findings
 
 
-def _waiting(box: Box, now: int, *, performed: bool) -> Operation[Waiting]:
-    [row] = yield sql["count_waiting"], {"box": box, "now": now}
-    return Waiting(box, row["due"], row["held"], row["since"], performed)
+def _waiting(box: Box, now: int, performs: Performs | None) -> Operation[Waiting]:
+    [work], [lanes] = (
+        (yield sql["count_waiting"], {"box": box, "now": now}),
+        (yield sql["count_lanes"], {"box": box, "now": now}),
+    )
+    performed = _signs_of_work(work, lanes, now) if performs is None else performs(box)
+    states = {name: lanes[name] for name in ("closed", "given_up", "careful")}
+    return Waiting(box, performed, work["due"], work["held"], work["since"], **states, left=lanes["left_behind"])
 
 
-def _words(row: Row) -> dict[str, Any]:
-    """Return a row with the words that its sentence needs: the ids as people see them, and times."""
-    return {**row, **dict(_ids(row)), **dict(_times(row))}
-
-
-def _ids(row: Row) -> Iterator[tuple[str, str]]:
-    for column, prefix in (("event_id", "evt"), ("lane_id", "lane"), ("endpoint_id", "ep"), ("reading_id", "rd")):
-        number = row.get(column)
-        yield column.removesuffix("_id"), format_id(prefix, number) if isinstance(number, int) else repr(number)
-    if isinstance(row.get("event_id"), int) and isinstance(row.get("lane_id"), int):
-        yield "delivery", delivery_id(row["event_id"], row["lane_id"])
-    else:
-        yield "delivery", "A delivery without an id"
-
-
-def _times(row: Row) -> Iterator[tuple[str, str]]:
-    for column, word in (("wake_at", "wakes"), ("due_at", "due"), ("at", "at")):
-        if column in row:
-            yield word, _time(row[column])
-
-
-def _time(microseconds: Any) -> str:
-    """Return a time in words; what stands there may be anything."""
-    if microseconds == NEVER:
-        return "never"
-    try:
-        return rfc3339(microseconds)
-    except (OverflowError, TypeError):
-        return repr(microseconds)
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)
+def _signs_of_work(work: Row, lanes: Row, now: int) -> bool | None:
+    """Return whether somebody works a box, as far as its rows tell; None when nothing was there to be done."""
+    if lanes["leased"] or lanes["rested_at"] >= now - GRACE:
+        return True
+    return False if work["since"] is not None and work["since"] < now - GRACE else None

@@ -6,13 +6,16 @@ from typing import Any
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import NotFound
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import ID_LIMIT, format_id
 from ombud.mailbox.model import Box, State
 from ombud.sender.url import redacted
 
 sql = read_queries("ombud.admin")
 
 Document = dict[str, Any]
+
+# No limit, as a number.
+ALL_ROWS = ID_LIMIT - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,8 +39,8 @@ def get_event(event_id: int) -> Operation[Document]:
     rows = yield sql["get_event"], {"box": Box.OUTBOX, "id": event_id}
     if not rows:
         raise NotFound(f"There is no event {format_id('evt', event_id)}.")
-    key = {"shop_id": rows[0]["shop_id"], "event_id": event_id}
-    deliveries = yield sql["deliveries_of_event"], key
+    key = {"day": rows[0]["day"], "event_id": event_id}
+    deliveries = yield sql["deliveries_of_event"], key | {"rows": ALL_ROWS}
     attempts = yield sql["attempts_of_event"], key
     return _event(rows[0]) | {
         "deliveries": [

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ombud.admin.arrivals import LOOK_AHEAD_ROWS, runs_of
 from ombud.admin.endpoints import endpoint_document
 from ombud.admin.events import Document, attempt_document, delivery_id, rfc3339
 from ombud.db.database import Database
@@ -25,9 +26,6 @@ DELIVERIES = 20
 ATTEMPTS = 5
 # The newest events among which an endpoint's last delivery is looked for.
 LOOK_BACK_EVENTS = 500
-# Rows of one subject among which an arrival, or the runs after a reading, are looked for: one look tells each handler
-# once, and few webhooks about one subject come between.
-LOOK_AHEAD_ROWS = 200
 # Lanes of a box whose waiting work is looked at, those first that must be looked at first.
 LANES = 50
 # Seconds that due work may wait before somebody should wonder: a performer looks every 2 s at the latest.
@@ -46,7 +44,7 @@ def sender_overview(endpoints: Endpoints) -> Operation[Document]:
     """Return the endpoints, each with its last delivery, and the newest events with deliveries and attempts."""
     found = yield from endpoints.list(ID_LIMIT - 1, ROWS)
     rows = yield sql["newest_of_lanes"], {"box": Box.OUTBOX, "events": LOOK_BACK_EVENTS}
-    newest = {row["lane_id"]: row["event_id"] for row in rows}
+    newest = {row["lane_id"]: row for row in rows}
     documents = []
     for endpoint in found:
         documents.append((yield from _endpoint(endpoint, newest.get(endpoint.lane_id))))
@@ -55,7 +53,7 @@ def sender_overview(endpoints: Endpoints) -> Operation[Document]:
 
 def receiver_overview() -> Operation[Document]:
     """Return the newest arrivals, each with the read that covers it and the runs that came of it."""
-    rows = yield sql["overview_arrivals"], {"box": Box.INBOX, "rows": ROWS}
+    rows = yield sql["list_arrivals"], {"box": Box.INBOX, "before": ID_LIMIT - 1, "rows": ROWS}
     documents = []
     for row in rows:
         documents.append((yield from _arrival(row)))
@@ -105,15 +103,13 @@ def without_secrets(text: str | None) -> str | None:
     return _LONG_WORD.sub("…", _NAMED_SECRET.sub(r"\1\2…", text))
 
 
-def _endpoint(endpoint: Endpoint, event_id: int | None) -> Operation[Document]:
+def _endpoint(endpoint: Endpoint, newest: Row | None) -> Operation[Document]:
     document = endpoint_document(endpoint)
     document |= {"url": redacted(endpoint.edit.url), "description": without_secrets(endpoint.edit.description)}
-    if event_id is None:
+    if newest is None:
         return document | {"last_delivery": None}
-    values = {"box": Box.OUTBOX, "event_id": event_id, "lane_id": endpoint.lane_id}
-    [row] = yield sql["delivery_of_lane"], values
-    delivery = yield from _work(row)
-    return document | {"last_delivery": delivery | {"event_type": row["type"], "subject": row["subject"]}}
+    delivery = yield from _work(newest)
+    return document | {"last_delivery": delivery | {"event_type": newest["type"], "subject": newest["subject"]}}
 
 
 def _events() -> Operation[list[Document]]:
@@ -125,8 +121,8 @@ def _events() -> Operation[list[Document]]:
 
 
 def _event(row: Row) -> Operation[Document]:
-    values = {"shop_id": row["shop_id"], "event_id": row["id"], "rows": DELIVERIES}
-    rows = yield sql["overview_deliveries"], values
+    values = {"day": row["day"], "event_id": row["id"], "rows": DELIVERIES}
+    rows = yield sql["deliveries_of_event"], values
     deliveries = []
     for delivery in rows:
         names = {
@@ -169,19 +165,12 @@ def _reading(row: Row) -> Operation[Row | None]:
     if not row["subject"]:
         return None
     values = {"shop_id": row["shop_id"], "subject": row["subject"], "event_id": row["id"]}
-    rows = yield sql["overview_reading"], values
+    rows = yield sql["reading_after"], values
     return rows[0] if rows else None
 
 
 def _runs(row: Row, reading_id: int) -> Operation[list[Document]]:
-    values = {
-        "box": Box.CHANGES,
-        "shop_id": row["shop_id"],
-        "subject": row["subject"],
-        "reading_id": reading_id,
-        "rows": LOOK_AHEAD_ROWS,
-    }
-    rows = yield sql["overview_runs"], values
+    rows = yield from runs_of(row["shop_id"], row["subject"], reading_id)
     runs = []
     for run in rows:
         names = {"handler": without_secrets(run["handler"]), "event_type": run["type"]}
@@ -191,7 +180,7 @@ def _runs(row: Row, reading_id: int) -> Operation[list[Document]]:
 
 def _work(row: Row) -> Operation[dict[str, Any]]:
     """Return where a delivery stands, and its last tries, oldest of them first."""
-    key = {name: row[name] for name in ("shop_id", "event_id", "lane_id")}
+    key = {name: row[name] for name in ("day", "event_id", "lane_id")}
     rows = yield sql["latest_attempts"], key | {"rows": ATTEMPTS}
     state = State(row["state"])
     attempts = [attempt_document(attempt) for attempt in reversed(rows)]

@@ -10,101 +10,58 @@ delete from api_key where name = :name;
 -- Whose key this is.
 select name from api_key where hash = :hash;
 
+-- What people look at. Rows stand by their day (docs/architecture.md): an event, its deliveries and their tries share one,
+-- so `day` leads every join, and a single event is looked for in each of the few days there are.
+
 -- name: list_events
 -- A page of a box's events, newest first, with how many of their deliveries are in which state.
-select e.id, e.shop_id, e.type, e.subject, e.created_at, e.fan_out,
-  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 0) as pending,
-  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 1) as done,
-  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 2) as dead,
-  (select count(*) from delivery d where d.shop_id = e.shop_id and d.event_id = e.id and d.state = 3) as skipped
-from event e where e.box = :box and e.id < :before
-order by e.id desc limit :rows;
+select e.day, e.id, e.shop_id, e.type, e.subject, e.created_at, e.fan_out,
+  count(*) filter (where d.state = 0) as pending, count(*) filter (where d.state = 1) as done,
+  count(*) filter (where d.state = 2) as dead, count(*) filter (where d.state = 3) as skipped
+from (
+  select day, id, shop_id, type, subject, created_at, fan_out from event
+  where box = :box and id < :before order by id desc limit :rows
+) e left join delivery d on d.day = e.day and d.event_id = e.id
+group by e.day, e.id, e.shop_id, e.type, e.subject, e.created_at, e.fan_out
+order by e.id desc;
 
 -- name: get_event
 -- One event of a box.
-select id, shop_id, type, subject, created_at, fan_out from event where box = :box and id = :id;
+select day, id, shop_id, type, subject, created_at, fan_out from event
+where day in (select day from day) and id = :id and box = :box;
 
 -- name: deliveries_of_event
 -- Its deliveries, with the endpoints they are for.
-select d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts, d.generation, p.id as endpoint_id, p.url
-from delivery d left join endpoint p on p.lane_id = d.lane_id and p.shop_id in (d.shop_id, 0)
-where d.shop_id = :shop_id and d.event_id = :event_id
-order by d.lane_id;
+select d.day, d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, p.id as endpoint_id, p.url
+from delivery d left join lane l on l.id = d.lane_id left join endpoint p on p.id = l.destination_id
+where d.day = :day and d.event_id = :event_id
+order by d.lane_id limit :rows;
 
 -- name: attempts_of_event
 -- Every try at them, in order.
 select lane_id, at, milliseconds, status, outcome, reason, late
-from attempt where shop_id = :shop_id and event_id = :event_id
+from attempt where day = :day and event_id = :event_id
 order by lane_id, id;
-
--- name: list_arrivals
--- A page of webhooks that arrived, newest first; the reader's delivery is absent for what cannot be read.
-select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason
-from event e join inbox_shop s on s.id = e.shop_id
-left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
-where e.box = :box and e.id < :before
-order by e.id desc limit :rows;
-
--- name: list_arrivals_of_subject
--- The same for one subject; `box > 1` is the condition of the index.
-select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason
-from event e join inbox_shop s on s.id = e.shop_id
-left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
-where e.box > 1 and e.box = :box and e.subject = :subject and e.id < :before
-order by e.id desc limit :rows;
-
--- name: get_arrival
--- One webhook that arrived.
-select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason
-from event e join inbox_shop s on s.id = e.shop_id
-left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
-where e.box = :box and e.id = :id;
-
--- name: reading_after
--- The first look at a subject that began after the arrival was stored: the one that covers it.
-select id, started_at, milliseconds, status from reading
-where shop_id = :shop_id and subject = :subject and id > :event_id
-order by id limit 1;
-
--- name: runs_of_reading
--- What handlers were told because of a look.
-select e.id, e.shop_id, e.type, h.name as handler, d.lane_id, d.state, d.reason
-from event e join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
-join lane l on l.id = d.lane_id join handler h on h.id = l.destination_id
-where e.box > 1 and e.box = :box and e.subject = :subject and e.shop_id = :shop_id
-  and json_extract(e.data, '$.reading') = :reading_id
-order by e.id;
-
--- name: overview_events
--- The newest events of a box.
-select id, shop_id, type, subject, created_at, fan_out from event where box = :box order by id desc limit :rows;
-
--- name: overview_deliveries
--- The deliveries of an event, with the endpoints behind their lanes; a bounded number of them.
-select d.shop_id, d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, p.id as endpoint_id, p.url
-from delivery d left join lane l on l.id = d.lane_id left join endpoint p on p.id = l.destination_id
-where d.shop_id = :shop_id and d.event_id = :event_id
-order by d.lane_id limit :rows;
 
 -- name: latest_attempts
 -- The last tries at a delivery, newest first.
 select lane_id, at, milliseconds, status, outcome, reason, late
-from attempt where shop_id = :shop_id and event_id = :event_id and lane_id = :lane_id
+from attempt where day = :day and event_id = :event_id and lane_id = :lane_id
 order by id desc limit :rows;
 
 -- name: newest_of_lanes
--- Among the newest events, the last one for each lane.
-select d.lane_id, max(d.event_id) as event_id
-from (select shop_id, id from event where box = :box order by id desc limit :events) e
-join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
-group by d.lane_id;
+-- Among the newest events, the last one for each lane, and what became of it.
+select n.day, n.event_id, n.lane_id, n.state, n.reason, n.due_at, n.tries, n.type, n.subject
+from (
+  select d.day, d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, e.type, e.subject,
+    row_number() over (partition by d.lane_id order by d.event_id desc) as place
+  from (select day, id, type, subject from event where box = :box order by id desc limit :events) e
+  join delivery d on d.day = e.day and d.event_id = e.id
+) n where n.place = 1;
 
--- name: delivery_of_lane
--- One delivery and its event.
-select d.shop_id, d.event_id, d.lane_id, d.state, d.reason, d.due_at,
-  d.attempts as tries, e.type, e.subject
-from event e join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
-where e.box = :box and e.id = :event_id and d.lane_id = :lane_id;
+-- name: overview_events
+-- The newest events of a box.
+select day, id, shop_id, type, subject, created_at, fan_out from event where box = :box order by id desc limit :rows;
 
 -- name: oldest_due
 -- Since when work has waited in the lanes that must be looked at first. Held lanes wait on purpose.
@@ -114,39 +71,61 @@ select min(l.due_at) as due_at from (
   order by wake_at limit :lanes
 ) l;
 
+-- Arrivals ---------------------------------------------------------------------------------------------------------
+
+-- name: list_arrivals
+-- A page of webhooks that arrived, newest first; the reader's delivery is absent for what cannot be read.
+select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
+  d.due_at, d.attempts as tries
+from event e join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.box = :box and e.id < :before
+order by e.id desc limit :rows;
+
+-- name: list_arrivals_of_subject
+-- The same for one subject. `box > 1` is the condition of its index, and `+ box` keeps SQLite from taking another one,
+-- in which it would pass every arrival of other subjects.
+select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
+  d.due_at, d.attempts as tries
+from event e join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.box > 1 and + e.box = :box and e.subject = :subject and e.id < :before
+order by e.id desc limit :rows;
+
+-- name: get_arrival
+-- One webhook that arrived.
+select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
+  d.due_at, d.attempts as tries
+from event e join inbox_shop s on s.id = e.shop_id
+left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
+where e.day in (select day from day) and e.id = :id and e.box = :box;
+
 -- name: first_arrival
 -- The first webhook of this type about a subject from an id on; looked for among a bounded number of rows, some of which
 -- are changes. `box > 1` is the condition of the index.
-select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason, d.lane_id, d.due_at,
-  d.attempts as tries
+select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
+  d.due_at, d.attempts as tries
 from (select * from event where box > 1 and subject = :subject and id >= :since order by id limit :rows) e
 join inbox_shop s on s.id = e.shop_id
-left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
+left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
 where e.box = :box and e.type = :type
 order by e.id limit 1;
 
--- name: overview_arrivals
--- The newest webhooks that arrived.
-select e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.state, d.reason, d.lane_id, d.due_at,
-  d.attempts as tries
-from event e join inbox_shop s on s.id = e.shop_id
-left join delivery d on d.shop_id = e.shop_id and d.event_id = e.id and d.lane_id = s.reader_lane_id
-where e.box = :box
-order by e.id desc limit :rows;
-
--- name: overview_runs
--- What handlers were told because of a look: written with it, so these are among the next rows of its subject.
-select e.id as event_id, e.shop_id, e.type, h.name as handler, d.lane_id, d.state, d.reason, d.due_at,
-  d.attempts as tries
-from (select * from event where box > 1 and subject = :subject and id > :reading_id order by id limit :rows) e
-join delivery d on d.shop_id = e.shop_id and d.event_id = e.id
-join lane l on l.id = d.lane_id join handler h on h.id = l.destination_id
-where e.box = :box and e.shop_id = :shop_id and json_extract(e.data, '$.reading') = :reading_id
-order by e.id;
-
--- name: overview_reading
--- The look that covers an arrival. Found in the index of subjects alone: SQLite would rather walk every later look.
-select id, milliseconds, status from reading
+-- name: reading_after
+-- The first look at a subject that began after the arrival was stored: the one that covers it. Found in the index of
+-- subjects alone: SQLite would rather walk every later look.
+select id, started_at, milliseconds, status from reading
 where shop_id = :shop_id and id = (
   select min(id) from reading where shop_id = :shop_id and subject = :subject and id > :event_id
 );
+
+-- name: changes_after_reading
+-- What handlers were told of a subject from a look on. Those of this very look are written with it, so they are among
+-- the next rows of its subject; `data` says which they are. `box > 1` is the condition of the index.
+select e.day, e.id as event_id, e.shop_id, e.type, e.data, h.name as handler, d.lane_id, d.state, d.reason, d.due_at,
+  d.attempts as tries
+from (select * from event where box > 1 and subject = :subject and id > :reading_id order by id limit :rows) e
+join delivery d on d.day = e.day and d.event_id = e.id
+join lane l on l.id = d.lane_id join handler h on h.id = l.destination_id
+where e.box = :box and e.shop_id = :shop_id
+order by e.id;

@@ -5,7 +5,6 @@ import json
 from ombud.cli.credentials import new_shop_key
 from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
 from ombud.cli.wiring import database_url, settings_of_environment
-from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
 from ombud.sender.sender import Sender
@@ -44,7 +43,7 @@ def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: boo
 def open_shop(sender: Sender) -> Shop:
     """Return the pretend shop in a sender's database."""
     migrate(sender.database, ["ombud.shop"])
-    return Shop(sender.writer, sender.outbox, sender.ring, clock=now_microseconds)
+    return Shop(sender.writer, sender.outbox, clock=sender.database.clock)
 
 
 def _announce(base: str, new_key: str | None, *, as_json: bool) -> None:

@@ -35,8 +35,7 @@ def sqlite_url(path: Path) -> str:
 
 def open_existing(url: str) -> Database:
     """Open a database to look into; raises ConfigurationError instead of making an empty one."""
-    path = database_path(url)
-    if not path.is_file():
+    if url.startswith("sqlite:") and not (path := database_path(url)).is_file():
         raise ConfigurationError(f"There is no database {path}. Name it with --database sqlite:///FILE or --data DIR.")
     database = open_database(url)
     require_tables(database, SENDER_TABLES)

@@ -1,1 +1,1 @@
-"""SQLite, as little of it as possible: operations in, rows out. No meaning lives here."""
+"""The database, as little of it as possible: operations in, rows out. No meaning lives here."""

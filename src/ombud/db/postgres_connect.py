@@ -17,11 +17,11 @@ OLDEST_SERVER = 14
 # Where all tables are.
 SCHEMA = "ombud"
 
-# Seconds. A sender hangs up after 10; the server's limits come before the client's, so that it answers by itself.
+# Seconds. A sender hangs up after 10; the client is more patient than the server, so that this answers by itself.
 CONNECT_SECONDS = 3.0
 STATEMENT_SECONDS = 5.0
 LOCK_SECONDS = 3.0
-COMMAND_SECONDS = 8.0
+MORE_PATIENCE_SECONDS = 3.0
 # A client that stops between two statements of a transaction holds locks that others wait for.
 IDLE_IN_TRANSACTION_SECONDS = 5.0
 # For what a person waits for: audit, export.
@@ -36,8 +36,6 @@ _COMMON = {
     "application_name": "ombud",
     "search_path": SCHEMA,
     "timezone": "UTC",
-    "lock_timeout": f"{LOCK_SECONDS:g}s",
-    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS:g}s",
     # A node that lost power is noticed after 10 + 3 x 5 s, not after two hours.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -82,17 +80,25 @@ class Server:
         return Session(await self._connect(_READING, LONG_READ_SECONDS), self.now)
 
     async def _connect(self, settings: dict[str, str], statement_seconds: float) -> Connection:
-        limit = {"statement_timeout": f"{statement_seconds:g}s"}
+        limits = {
+            "statement_timeout": _milliseconds(statement_seconds),
+            "lock_timeout": _milliseconds(LOCK_SECONDS),
+            "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
+        }
         connection: Connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_SECONDS,
-            command_timeout=statement_seconds + COMMAND_SECONDS - STATEMENT_SECONDS,
-            server_settings={**_COMMON, **settings, **limit},
+            command_timeout=statement_seconds + MORE_PATIENCE_SECONDS,
+            server_settings={**_COMMON, **settings, **limits},
             target_session_attrs=SessionAttribute.primary,
             statement_cache_size=STATEMENTS,
             max_cached_statement_lifetime=0,
         )
         return connection
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
 
 
 def check_server(found: "asyncpg.Record | None") -> None:

@@ -82,6 +82,14 @@ def reason_of(error: BaseException) -> str:
 
 
 def name_of(url: str) -> str:
-    """Return what messages call the database of a URL: host and name, neither user nor password."""
-    parts = urlsplit(url)
+    """Return what messages call the database of a URL: host and name, neither user nor password.
+
+    Raises ConfigurationError.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError(
+            "The database URL cannot be read. It looks like postgresql://user:password@host:5432/ombud"
+        ) from None
     return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"

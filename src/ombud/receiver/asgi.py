@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ombud.errors import OmbudError
-from ombud.receiver.hook import NOT_STORED, OK, Reply
+from ombud.receiver.hook import NOT_STORED, OK, Reply, token_of
 
 if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
@@ -45,14 +45,16 @@ class AsgiHook:
         try:
             hook = self._inbox.hook if self._inbox.is_open else await asyncio.to_thread(lambda: self._inbox.hook)
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            judged = hook.judge(scope["method"], scope["path"], scope["query_string"], headers)
+            token = token_of(scope["path"])
+            receiver = self._inbox.receiver
+            shop = hook.recall(token) or await receiver.database.fetch(lambda: hook.learn(token))
+            judged = hook.judge(shop, scope["method"], scope["query_string"], headers)
             if isinstance(judged, Reply):
                 return judged
-            await self._inbox.receiver.writer.write(lambda: hook.append(judged))
+            await receiver.writer.add(receiver.arrivals.append, judged)
         except OmbudError as error:
             log.warning("an arrival was not stored: %s", error)
             return NOT_STORED
-        self._inbox.receiver.ring()
         return OK
 
     async def _start_lazily(self) -> None:

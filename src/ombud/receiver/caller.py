@@ -1,6 +1,5 @@
 """Stage two: call a handler with what the reader has confirmed. It never touches the shop's API."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -43,7 +42,7 @@ class Caller:
             "subject": delivery.subject,
             "event_type": delivery.type,
         }
-        found = await asyncio.to_thread(self._database.read, lambda: _call(delivery, facts["name"], key))
+        found = await self._database.fetch(lambda: _call(delivery, facts["name"], key))
         if found is None:
             return Skip("superseded: this is not so any more, or has happened again since")
         call, version = found

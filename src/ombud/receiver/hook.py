@@ -11,7 +11,6 @@ from http import HTTPStatus
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Draft
 from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
-from ombud.receiver.receiver import Receiver
 from ombud.receiver.shops import find_shop_of_token
 
 # Arrivals of one shop in a minute that are about nothing we know: more are not stored, or the disk is the target.
@@ -65,19 +64,30 @@ NOT_STORED = Reply(503, "Nothing was stored. Send it again.", (("Retry-After", s
 
 
 class Hook:
-    """Judges one request, and says what to store for it."""
+    """Judges one request, and says what to store for it. Whoever asks it does the reading and the writing."""
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
+    def __init__(self) -> None:
         self._tokens: dict[str, tuple[Known, float]] = {}
         self._junk: dict[int, tuple[int, int]] = {}
 
-    def judge(self, method: str, path: str, query: bytes, headers: Mapping[str, str]) -> Reply | Draft:
-        """Return the answer when nothing is to be stored, else what is. Header names in lower case.
+    def recall(self, token: str) -> Known | None:
+        """Return the shop of a token that was looked up a moment ago, and was good."""
+        known, until = self._tokens.get(token, (None, 0.0))
+        return known if until > time.monotonic() else None
 
-        Raises StorageUnavailable when the database cannot say whose token it is.
-        """
-        shop = self._shop(path.rstrip("/").rpartition("/")[2])
+    def learn(self, token: str) -> Operation[Known | None]:
+        """Look up the shop of a token."""
+        found = yield from find_shop_of_token(token)
+        if found is None:
+            return None
+        if len(self._tokens) >= REMEMBER_TOKENS:
+            self._tokens.clear()
+        known = Known(*found)
+        self._tokens[token] = (known, time.monotonic() + REMEMBER_SECONDS)
+        return known
+
+    def judge(self, shop: Known | None, method: str, query: bytes, headers: Mapping[str, str]) -> Reply | Draft:
+        """Return the answer when nothing is to be stored, else what is. Header names in lower case."""
         if shop is None:
             return UNKNOWN_TOKEN
         if refused := _refusal(method, query, headers):
@@ -87,29 +97,17 @@ class Hook:
             return TOO_MUCH_JUNK
         return _draft(arrival, shop)
 
-    def append(self, draft: Draft) -> Operation[list[int]]:
-        """Store an arrival; 200 may be said once this is committed."""
-        return self._receiver.arrivals.append([draft])
-
-    def _shop(self, token: str) -> Known | None:
-        known, until = self._tokens.get(token, (None, 0.0))
-        if known is not None and until > time.monotonic():
-            return known
-        found = self._receiver.database.read(lambda: find_shop_of_token(token))
-        if found is None:
-            return None
-        if len(self._tokens) >= REMEMBER_TOKENS:
-            self._tokens.clear()
-        known = Known(*found)
-        self._tokens[token] = (known, time.monotonic() + REMEMBER_SECONDS)
-        return known
-
     def _too_much_junk(self, shop_id: int) -> bool:
         minute = int(time.monotonic() // 60)
         since, count = self._junk.get(shop_id, (minute, 0))
         count = count + 1 if since == minute else 1
         self._junk[shop_id] = (minute, count)
         return count > JUNK_PER_MINUTE
+
+
+def token_of(path: str) -> str:
+    """Return the token of a hook's path: its last segment."""
+    return path.rstrip("/").rpartition("/")[2]
 
 
 def _refusal(method: str, query: bytes, headers: Mapping[str, str]) -> Reply | None:

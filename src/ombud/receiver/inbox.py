@@ -136,7 +136,7 @@ class Inbox:
             mine = self._mine()
             if mine is None:
                 receiver = Receiver(open_database(self.settings.database_url), self.settings)
-                mine = (receiver, Hook(receiver))
+                mine = (receiver, Hook())
                 self._opened = (os.getpid(), *mine)
             return mine
 

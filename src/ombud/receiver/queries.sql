@@ -32,10 +32,13 @@ select id, name, api_key_file, reader_lane_id, baseline_at from inbox_shop order
 update inbox_shop set baseline_at = :now where id = :id;
 
 -- name: reader_facts
+-- rows: lane_id bigint
 -- Behind a reader's lane: its shop.
-select s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, null as closed
-from lane l join inbox_shop s on s.reader_lane_id = l.id
-where l.id = :lane_id;
+select s.reader_lane_id as lane_id, s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, null as closed
+from inbox_shop s where s.reader_lane_id = :lane_id;
+-- postgres:
+select s.reader_lane_id as lane_id, s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, null as closed
+from {rows} r join inbox_shop s on s.reader_lane_id = r.lane_id;
 
 -- Handlers --------------------------------------------------------------------------------------------------------
 
@@ -43,30 +46,40 @@ where l.id = :lane_id;
 -- A handler that was never here before.
 insert into handler(id, name, active, created_at) values (:id, :name, 1, :now) on conflict (name) do nothing;
 
+-- name: retire_handlers
+-- Handlers that the running app does not have are told nothing new; those that it has follow.
+update handler set active = 0;
+
 -- name: activate_handlers
--- Which handlers the running app has; the others are told nothing new.
-update handler set active = (name in (select value from json_each(:names)));
+-- rows: name text
+-- A handler that the running app has.
+update handler set active = 1 where name = :name;
 
 -- name: hold_lanes
--- Nobody works the lanes of handlers that the app does not have; what waits there stays. Leases are of dead performers.
-update lane set hold_until = 4611686018427387904, wake_at = 4611686018427387904, lease_token = null
-where box = :box and destination_id in (select id from handler where name not in (select value from json_each(:names)));
+-- Nobody works the lanes of handlers that the app does not have; what waits there stays.
+update lane set hold_until = 4611686018427387904,
+  wake_at = case when lease_token is null then 4611686018427387904 else wake_at end
+where box = :box and destination_id in (select id from handler where active = 0);
 
 -- name: free_lanes
 -- Handlers that are back are worked again.
-update lane set hold_until = 0, wake_at = :now
-where box = :box and hold_until > 0
-  and destination_id in (select id from handler where name in (select value from json_each(:names)));
+update lane set hold_until = 0, wake_at = case when lease_token is null then :now else wake_at end
+where box = :box and hold_until = 4611686018427387904
+  and destination_id in (select id from handler where active = 1);
 
 -- name: handler_lane
 -- The lane of a handler for one shop.
 select id from lane where box = :box and shop_id = :shop_id and destination_id = :handler_id and slot = 0;
 
 -- name: handler_facts
+-- rows: lane_id bigint
 -- Behind a handler's lane: its name.
-select h.id as handler_id, h.name, null as closed
+select l.id as lane_id, h.id as handler_id, h.name, null as closed
 from lane l join handler h on h.id = l.destination_id
 where l.id = :lane_id;
+-- postgres:
+select l.id as lane_id, h.id as handler_id, h.name, null as closed
+from {rows} r join lane l on l.id = r.lane_id join handler h on h.id = l.destination_id;
 
 -- What is known ----------------------------------------------------------------------------------------------------
 
@@ -127,7 +140,7 @@ where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and
 insert into ledger(shop_id, handler_id, subject, event_type, epoch, holds, version, applied_version)
 values (:shop_id, :handler_id, :subject, :event_type, :epoch, :holds, :version, coalesce((
   select applied_version from ledger where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
-  order by applied_at desc limit 1), :known))
+  order by applied_at desc nulls last limit 1), :known))
 on conflict (shop_id, handler_id, subject, event_type)
 do update set epoch = excluded.epoch, holds = excluded.holds, version = excluded.version;
 
@@ -139,7 +152,7 @@ where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and
 -- name: applied_version
 -- What a handler last finished with, of whatever event type.
 select applied_version from ledger where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
-order by applied_at desc limit 1;
+order by applied_at desc nulls last limit 1;
 
 -- name: active_handlers
 -- Who may be told.

@@ -12,8 +12,7 @@ from ombud.db.database import Writer
 from ombud.db.operation import Operation
 from ombud.errors import ConfigurationError, NetworkError
 from ombud.mailbox.mailbox import Clock
-from ombud.mailbox.model import Box, Dead, Delivery, Done, Fault, Outcome, Retry, Skip
-from ombud.mailbox.performer import wake_performer
+from ombud.mailbox.model import Dead, Delivery, Done, Fault, Outcome, Retry, Skip
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.budget import Budget
 from ombud.receiver.clients import Clients
@@ -74,18 +73,15 @@ class Reader:
         found = replace(look, order_status=order.status, paid_at=_microseconds(order.date_paid))
         # A cancelled order is past everything; any other state than the one that was said may be an old one.
         if order.status in ORDER_EVENTS[delivery.type] or order.status is OrderStatus.CANCELLED:
-            return Done(status=200, also=lambda: self._teller.record(found), then=self._ring)
+            return Done(status=200, also=lambda: self._teller.record(found))
         await self._writer.write(lambda: self._teller.record(found))
-        self._ring()
         return self._unconfirmed(delivery, f"The shop says that this order is {order.status.word}", status=200)
 
     async def _product(self, delivery: Delivery, client: AsyncShopClient, product_id: str) -> Outcome:
         look, product = await self._look(delivery, client.product, product_id)
         if product is not None:
-            return Done(status=200, also=lambda: self._teller.record(look), then=self._ring)
-        known = await asyncio.to_thread(
-            self._writer.database.read, lambda: known_of(delivery.shop_id, delivery.subject)
-        )
+            return Done(status=200, also=lambda: self._teller.record(look))
+        known = await self._writer.database.fetch(lambda: known_of(delivery.shop_id, delivery.subject))
         if known.version is not None:
             return await self._absent(look, known, client)
         if known.incarnation:
@@ -101,11 +97,7 @@ class Reader:
             return Retry("Not found; a second look will prove it.", after=self._gap_seconds, status=404)
         await self._budget.take(look.delivery.shop_id)
         await client.product_count()
-        return Done(status=404, reason="The product is gone.", also=lambda: self._teller.record(look), then=self._ring)
-
-    def _ring(self) -> None:
-        """Wake whoever calls handlers, in whatever process that is."""
-        wake_performer(self._writer.database, Box.CHANGES)
+        return Done(status=404, reason="The product is gone.", also=lambda: self._teller.record(look))
 
     async def _look(
         self, delivery: Delivery, read: Callable[[str], Awaitable[T | None]], object_id: str

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from ombud.clock import now_microseconds
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
 from ombud.errors import ConfigurationError
-from ombud.mailbox.ids import IdSource
-from ombud.mailbox.mailbox import Clock, Mailbox, Policy, claim_node
+from ombud.mailbox.mailbox import Mailbox, Policy
 from ombud.mailbox.model import Box
-from ombud.mailbox.performer import wake_performer
+from ombud.mailbox.opening import open_ids, wake_others
 from ombud.receiver.caller import Runner
 from ombud.receiver.clients import read_key
 from ombud.receiver.handlers import HandlerFacts
@@ -23,7 +21,7 @@ PACKAGES = ["ombud.mailbox", "ombud.receiver"]
 class Receiver:
     """The inbox: arrivals, and the changes that reading them has found."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock = now_microseconds) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         """Bring the tables up to date.
 
         Raises ConfigurationError when they are newer than this Ombud, or the settings name a token that cannot be used.
@@ -31,20 +29,16 @@ class Receiver:
         self.database = database
         self.settings = settings
         migrate(database, PACKAGES)
-        ids = IdSource(database.write(claim_node), clock)
-        retry = settings.retry_seconds
-        self.arrivals = Mailbox(Box.INBOX, sql["reader_facts"], ids, clock, Policy(retry, merging=True))
-        self.changes = Mailbox(Box.CHANGES, sql["handler_facts"], ids, clock, Policy(retry))
+        ids, clock = open_ids(database), database.clock
+        reading, calling = Policy.of(settings, merging=True), Policy.of(settings)
+        self.arrivals = wake_others(database, Mailbox(Box.INBOX, sql["reader_facts"], ids, clock, reading))
+        self.changes = wake_others(database, Mailbox(Box.CHANGES, sql["handler_facts"], ids, clock, calling))
         if settings.token is not None:
             token = settings.token
             database.write(lambda: keep_default_shop(self.arrivals, token))
         self.writer = database.open_writer()
         self._work: Work | None = None
         self._stopped = False
-
-    def ring(self) -> None:
-        """Say that an arrival was committed; from any thread."""
-        wake_performer(self.database, Box.INBOX)
 
     async def run(self, handlers: Sequence[HandlerFacts], runner: Runner) -> None:
         """Read and call, when this process is the elected one, until `stop`.

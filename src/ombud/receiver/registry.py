@@ -1,6 +1,5 @@
 """The handlers of the running app, under their names: the ledger is kept by them."""
 
-import json
 from collections.abc import Sequence
 
 from ombud.db.operation import Operation
@@ -18,7 +17,7 @@ def register_handlers(changes: Mailbox, handlers: Sequence[HandlerFacts]) -> Ope
     """
     now = changes.clock()
     yield sql["insert_handler"], [{"id": changes.ids.next(), "name": one.name, "now": now} for one in handlers]
-    names = json.dumps([handler.name for handler in handlers])
-    yield sql["activate_handlers"], {"names": names}
-    yield sql["hold_lanes"], {"box": changes.box, "names": names}
-    yield sql["free_lanes"], {"box": changes.box, "names": names, "now": now}
+    yield sql["retire_handlers"], {}
+    yield sql["activate_handlers"], [(handler.name,) for handler in handlers]
+    yield sql["hold_lanes"], {"box": changes.box}
+    yield sql["free_lanes"], {"box": changes.box}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ombud.errors import OmbudError
-from ombud.receiver.hook import NOT_STORED, OK, Reply
+from ombud.receiver.hook import NOT_STORED, OK, Reply, token_of
 
 if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
@@ -30,13 +30,14 @@ def _answer(inbox: "Inbox", environ: dict[str, Any]) -> Reply:
     }
     query = environ.get("QUERY_STRING", "").encode("latin-1", "backslashreplace")
     try:
-        hook = inbox.hook
-        judged = hook.judge(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), query, headers)
+        hook, receiver = inbox.hook, inbox.receiver
+        token = token_of(environ.get("PATH_INFO", ""))
+        shop = hook.recall(token) or receiver.database.read(lambda: hook.learn(token))
+        judged = hook.judge(shop, environ["REQUEST_METHOD"], query, headers)
         if isinstance(judged, Reply):
             return judged
-        inbox.receiver.database.write(lambda: hook.append(judged))
+        receiver.database.write(lambda: receiver.arrivals.append([judged]))
     except OmbudError as error:
         log.warning("an arrival was not stored: %s", error)
         return NOT_STORED
-    inbox.receiver.ring()
     return OK

@@ -11,7 +11,7 @@ from ombud.errors import Conflict, InvalidInput
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy
 from ombud.mailbox.model import Box, Draft
-from ombud.settings import RETRY_SECONDS
+from ombud.settings import Settings
 from ombud.wire import EVENT_TYPES, OBJECT_ID, subject_of
 
 sql = read_queries("ombud.sender")
@@ -71,9 +71,14 @@ class Published:
 class Outbox:
     """The mailbox of a sender."""
 
-    def __init__(self, ids: IdSource, clock: Clock, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
-        facts = sql["destination_facts"]
-        self.mailbox = Mailbox(Box.OUTBOX, facts, ids, clock, Policy(retry_seconds=retry_seconds))
+    def __init__(self, ids: IdSource, clock: Clock, settings: Settings) -> None:
+        policy = Policy.of(settings, gives_up=True)
+        self.mailbox = Mailbox(Box.OUTBOX, sql["destination_facts"], ids, clock, policy)
+
+    def publish_all(self, batches: Sequence[Sequence[Event]]) -> Operation[list[list[Published]]]:
+        """Store batches of events together; returns one answer for each event of each. Raises Conflict for all."""
+        published = iter((yield from self.publish([event for batch in batches for event in batch])))
+        return [[next(published) for _ in batch] for batch in batches]
 
     def publish(self, events: Sequence[Event]) -> Operation[list[Published]]:
         """Store events with their deliveries, all or nothing; returns one answer for each, in their order.
@@ -87,14 +92,13 @@ class Outbox:
         ids = yield from self.mailbox.append(drafts)
         published = [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
         stored |= zip(fresh, published, strict=True)
-        yield sql["insert_event_key"], [_key_row(event, stored[identity]) for identity, event in _keyed(fresh)]
+        yield sql["put_event_keys"], [_key_row(event, stored[identity]) for identity, event in _keyed(fresh)]
         return [stored[identity] for identity in identities]
 
     def _draft(self, events: Sequence[Event]) -> Operation[list[Draft]]:
-        lanes: dict[tuple[int, str], list[int]] = {}
-        for shop_id, event_type in {(event.shop_id, event.event_type) for event in events}:
-            rows = yield sql["lanes_for"], {"shop_id": shop_id, "event_type": event_type}
-            lanes[shop_id, event_type] = [row["lane_id"] for row in rows]
+        lanes: dict[tuple[int, str], list[int]] = {(event.shop_id, event.event_type): [] for event in events}
+        for shop_id, event_type, lane_id in (yield sql["lanes_for"], list(lanes), tuple):
+            lanes[shop_id, event_type].append(lane_id)
         return [
             Draft(event.shop_id, event.event_type, event.subject, lanes[event.shop_id, event.event_type])
             for event in events
@@ -104,11 +108,12 @@ class Outbox:
         """Return what these events' keys stand for already."""
         stored: dict[Identity, Published] = {}
         meaning: dict[Identity, tuple[str, str]] = {}
-        for identity, event in _keyed(dict(enumerate(events))):
-            rows = yield sql["find_event_key"], {"shop_id": event.shop_id, "event_key": event.event_key}
-            for row in rows:
-                stored[identity] = Published(row["id"], row["fan_out"])
-                meaning[identity] = (row["type"], row["subject"])
+        keyed = list(_keyed(dict(enumerate(events))))
+        keys = list({(event.shop_id, event.event_key) for _, event in keyed})
+        for shop_id, key, event_id, type_, about, fan_out in (yield sql["find_event_keys"], keys, tuple):
+            stored[shop_id, key] = Published(event_id, fan_out)
+            meaning[shop_id, key] = (type_, about)
+        for identity, event in keyed:
             event_type, subject = meaning.setdefault(identity, (event.event_type, event.subject))
             if (event.event_type, event.subject) != (event_type, subject):
                 raise Conflict(
@@ -127,5 +132,5 @@ def _keyed(events: Mapping[Any, Event]) -> Iterator[tuple[Identity, Event]]:
     return ((_identity(0, event), event) for event in events.values() if event.event_key is not None)
 
 
-def _key_row(event: Event, published: Published) -> dict[str, Any]:
-    return {"shop_id": event.shop_id, "event_key": event.event_key, "event_id": published.event_id}
+def _key_row(event: Event, published: Published) -> tuple[int, str | None, int]:
+    return (event.shop_id, event.event_key, published.event_id)

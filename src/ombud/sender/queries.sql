@@ -1,26 +1,46 @@
 -- name: lanes_for
+-- rows: shop_id bigint, event_type text
 -- Who must hear of an event: the shop's own endpoints and those that listen to every shop (0). A disabled endpoint is
 -- among them: its deliveries end as skipped, and can be replayed.
-select e.lane_id from subscription s join endpoint e on e.shop_id = s.shop_id and e.id = s.endpoint_id
+select :shop_id as shop_id, s.event_type, e.lane_id
+from subscription s join endpoint e on e.shop_id = s.shop_id and e.id = s.endpoint_id
 where s.shop_id in (:shop_id, 0) and s.event_type = :event_type and e.deleted_at is null
 order by e.id;
+-- postgres:
+select r.shop_id, r.event_type, e.lane_id
+from {rows} r join subscription s on s.shop_id in (r.shop_id, 0) and s.event_type = r.event_type
+  join endpoint e on e.shop_id = s.shop_id and e.id = s.endpoint_id
+where e.deleted_at is null
+order by r.shop_id, r.event_type, e.id;
 
 -- name: destination_facts
+-- rows: lane_id bigint
 -- The endpoint behind a lane, read anew with every load.
-select e.id as endpoint_id, e.url,
+select l.id as lane_id, e.id as endpoint_id, e.url,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
 where l.id = :lane_id;
+-- postgres:
+select l.id as lane_id, e.id as endpoint_id, e.url,
+  case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
+from {rows} r join lane l on l.id = r.lane_id join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id;
 
--- name: find_event_key
--- The event that was stored under this key, if any.
-select e.id, e.type, e.subject, e.fan_out
-from event_key k join event e on e.shop_id = k.shop_id and e.id = k.event_id
+-- name: find_event_keys
+-- rows: shop_id bigint, event_key text
+-- The events that are stored under these keys.
+select k.shop_id, k.key, e.id, e.type, e.subject, e.fan_out
+from event_key k join event e on e.day in (select day from day) and e.id = k.event_id
 where k.shop_id = :shop_id and k.key = :event_key;
+-- postgres:
+select k.shop_id, k.key, e.id, e.type, e.subject, e.fan_out
+from {rows} r join event_key k on k.shop_id = r.shop_id and k.key = r.event_key
+  join event e on e.day in (select day from day) and e.id = k.event_id;
 
--- name: insert_event_key
--- From now on this key stands for this event.
-insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id);
+-- name: put_event_keys
+-- rows: shop_id bigint, event_key text, event_id bigint
+-- From now on this key stands for this event; the one that it stood for is not kept any more.
+insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id)
+on conflict (shop_id, key) do update set event_id = excluded.event_id;
 
 -- name: insert_endpoint
 -- A new destination, with its lane.
@@ -53,9 +73,17 @@ select count(*) as endpoints from endpoint where shop_id = :shop_id and deleted_
 select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id = :id and e.deleted_at is null;
+-- postgres:
+select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+  (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.id = :id and e.deleted_at is null;
 
 -- name: list_endpoints
 -- A page of the endpoints that have not been deleted, newest first.
 select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
+-- postgres:
+select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+  (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;

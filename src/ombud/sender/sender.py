@@ -1,39 +1,30 @@
 """A sender on one database: what publishes, and what delivers when this process is asked to."""
 
-import asyncio
 from collections.abc import Sequence
 
-from ombud.clock import now_microseconds
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.errors import InvalidInput, NetworkError, Refused
-from ombud.mailbox.ids import IdSource
-from ombud.mailbox.mailbox import Clock, claim_node
-from ombud.mailbox.model import Box
-from ombud.mailbox.performer import Performer, wake_performer
+from ombud.mailbox.opening import open_ids, wake_others
+from ombud.mailbox.performer import Performer
 from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoints import Endpoints
-from ombud.sender.guard import vet
 from ombud.sender.outbox import Event, Outbox, Published
-from ombud.sender.url import check_endpoint_url
 from ombud.settings import Settings
-
-# Seconds that a person waits, at most, for a name to be resolved when an endpoint is entered.
-CHECK_SECONDS = 5.0
 
 
 class Sender:
     """The outbox, its endpoints and its deliveries. `run` performs; without it this process only appends."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock = now_microseconds) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         """Bring the tables up to date; raises ConfigurationError when they are newer than this Ombud."""
         migrate(database, ["ombud.mailbox", "ombud.sender"])
         self.database = database
         self.settings = settings
         self.writer = database.open_writer()
-        self.outbox = Outbox(IdSource(database.write(claim_node), clock), clock, settings.retry_seconds)
-        self.endpoints = Endpoints(self.outbox.mailbox)
+        self.outbox = Outbox(open_ids(database), database.clock, settings)
+        wake_others(database, self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
+        self.endpoints = Endpoints(self.outbox.mailbox, self.deliverer.guard)
         self._performer: Performer | None = None
         self._stopped = False
 
@@ -42,30 +33,14 @@ class Sender:
 
         Raises Conflict for a used event key, StorageUnavailable when nothing was stored.
         """
-        published = await self.writer.write(lambda: self.outbox.publish(events))
-        self.ring()
-        return published
+        return await self.writer.add(self.outbox.publish_all, events)
 
     async def check_destination(self, url: str, field: str = "url") -> None:
         """Raise InvalidInput when nothing may be sent to this URL, as far as its name can be resolved now.
 
         A name that has no address yet is accepted: every attempt asks anew.
         """
-        parts = check_endpoint_url(url, field)
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await vet(parts, self.settings.allow_networks)
-        except Refused as error:
-            raise InvalidInput(field, str(error)) from None
-        except (NetworkError, TimeoutError):
-            return
-
-    def ring(self) -> None:
-        """Say that something was committed. Call it on the event loop of `run`, if this process performs."""
-        if self._performer is not None:
-            self._performer.wake()
-        else:
-            wake_performer(self.database, Box.OUTBOX)
+        await self.deliverer.guard.check_now(url, field)
 
     async def run(self) -> None:
         """Deliver, when this process is the elected one, until `stop`."""
@@ -76,6 +51,7 @@ class Sender:
             await self._performer.run()
         finally:
             self._performer = None
+            self.deliverer.close()
 
     def stop(self) -> None:
         """End `run`, also one that has not begun. Call it on its event loop."""
@@ -86,4 +62,5 @@ class Sender:
     def close(self) -> None:
         """Commit what waits and close the database."""
         self.writer.close()
+        self.deliverer.guard.close()
         self.database.close()

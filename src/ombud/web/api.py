@@ -87,12 +87,9 @@ def _add_endpoint_routes(router: APIRouter, sender: Sender) -> None:
         changes = body.model_dump(exclude_unset=True)
         if "url" in changes:
             await sender.check_destination(changes["url"])
-        changed = await sender.writer.write(lambda: endpoints.change(number, **changes))
-        sender.ring()
-        return endpoint_document(changed)
+        return endpoint_document(await sender.writer.write(lambda: endpoints.change(number, **changes)))
 
     @router.delete("/endpoints/{endpoint_id}", status_code=204, summary="Delete an endpoint", tags=["endpoints"])
     async def delete(endpoint_id: Id) -> None:
         number = parse_id("ep", endpoint_id, "endpoint_id")
         await sender.writer.write(lambda: endpoints.delete(number))
-        sender.ring()

@@ -1,0 +1,30 @@
+"""Diaries: what each process of a campaign did, line by line. A line that was written outlives the kill of its writer."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+# What happened (`what`), when (`at`: monotonic nanoseconds, one clock for all processes), and the rest.
+Line: TypeAlias = dict[str, Any]
+
+
+class Diary:
+    """The diary of one process. Each line is one write to the end of a file of its own."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._file = os.open(
+            folder / f"{name}-{os.getpid()}.diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+
+    def write(self, what: str, **rest: Any) -> None:
+        os.write(self._file, json.dumps({"what": what, "at": time.monotonic_ns(), **rest}).encode() + b"\n")
+
+
+def read(folder: Path) -> Iterator[Line]:
+    """Return all lines of all diaries of a campaign."""
+    for path in sorted(folder.glob("*.diary")):
+        for line in path.read_text().splitlines():
+            yield json.loads(line)
