@@ -289,7 +289,7 @@ class Performing:
         self._held = set(subjects) or None
 
     def let_go(self, subject: str) -> None:
-        """End the hanging of a subject's delivery; the next one hangs again."""
+        """End the hanging of a subject's deliveries; the next one hangs again."""
         self._gates[subject].set()
 
     async def __call__(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
@@ -300,8 +300,8 @@ class Performing:
         self._changed.set()
         try:
             if self._held is None or delivery.subject in self._held:
-                gate = self._gates[delivery.subject] = asyncio.Event()
-                await gate.wait()
+                await self._gates.setdefault(delivery.subject, asyncio.Event()).wait()
+                self._gates.pop(delivery.subject, None)
             await asyncio.sleep(0)  # whatever starts together is in flight together
             return self._script(delivery)
         finally:
