@@ -59,7 +59,7 @@ class Post:
                 yield from leases.release([(lane, health)])
 
         self.run(turn)
-        return Lane(lane.id, lane.shop_id, lane.destination_id, lane.token, health, lane.crashes)
+        return lane._replace(health=health)
 
     def perform(self, outcome: Outcomes) -> None:
         """Perform whatever is due, once."""

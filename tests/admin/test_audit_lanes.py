@@ -98,7 +98,7 @@ def test_a_lane_that_sleeps_beyond_its_first_delivery_is_found(street: Street) -
 
 
 def test_where_appends_ring_by_themselves_nobody_need_perform(street: Street) -> None:
-    """On SQLite the ring is in the append's transaction; on PostgreSQL it follows, or is left to a performer's sweep."""
+    """On SQLite the ring is in the append's transaction; on PostgreSQL it follows, or is left to a sweep."""
     street.have(wake_at=NEVER)
     assert street.kinds(performed=False) == ({"lane_asleep"} if street.database.exclusive else set())
     assert street.kinds(performed=True) == ({"lane_asleep"} if street.database.exclusive else set())

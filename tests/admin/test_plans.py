@@ -1,4 +1,4 @@
-"""What people look at is found by indexes, however much there is: no statement passes all events, deliveries or tries."""
+"""What people look at is found by indexes, however much there is: nothing passes all events, deliveries or tries."""
 
 import re
 from collections.abc import Iterator
