@@ -24,7 +24,7 @@ CLOSE_SECONDS = 1.0
 # A connection that nobody used for so long is given back to the server.
 IDLE_SECONDS = 60.0
 # After a refused connection the next is tried so much later, doubled up to the second figure.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
 
 
 @dataclass
