@@ -6,6 +6,7 @@ A chapter works on shops of its own, so any number of them may follow each other
 import asyncio
 import contextlib
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -70,7 +71,7 @@ class Story:
     def __post_init__(self) -> None:
         self._shops = itertools.count(self.number * 10 + 1)
         self._keys = (f"chapter{self.number}-{n}" for n in itertools.count())
-        self._tries = (f"chapter{self.number}-{n}-{id(self)}" for n in itertools.count())
+        self._tries = (f"{os.getpid()}.{n}" for n in itertools.count())
         self._told: set[int] = set()
 
     def open_shop(self) -> "Shop":
@@ -231,7 +232,7 @@ async def happen(job: Job, line: Connection) -> None:
 
 async def recover(job: Job, line: Connection) -> None:
     """Start again after a kill: end what is left, and judge."""
-    number = line.recv()
+    number, killed = line.recv()
     async with _story(job, number) as story:
         mailbox = story.sender.outbox.mailbox
         await story.keep_house()
@@ -239,7 +240,7 @@ async def recover(job: Job, line: Connection) -> None:
             await story.write(lambda lane_id=lane_id: mailbox.resume(lane_id))  # type: ignore[misc]
         async with story.performing():
             pass
-        line.send(await asyncio.to_thread(judge, job.folder, story.sender.database))
+        line.send(await asyncio.to_thread(judge, job.folder, story.sender.database, killed))
 
 
 @contextlib.asynccontextmanager

@@ -28,6 +28,8 @@ from tests.faults.mailbox.post import lanes, open_sender, random_event
 
 T = TypeVar("T")
 
+# Go on until the next word.
+ON = "on"
 # Tasks of one appender.
 CLIENTS = 3
 # Seconds: the longest pause of a client between two events, and the longest try.
@@ -73,13 +75,15 @@ def run(role: Callable[[Job, Connection], Any], job: Job, line: Connection) -> N
 
 
 async def append(job: Job, line: Connection) -> None:
-    """Append for as many seconds as each word on the line says, and answer when nothing is under way; None ends it."""
+    """Append as the line says: for so many seconds, or from ON to the next word; None ends it.
+
+    "quiet" is the answer when nothing is under way any more.
+    """
     async with _opened(job) as sender:
         appender = Appender(job, sender)
         line.send("ready")
-        while (seconds := await asyncio.to_thread(line.recv)) is not None:
-            await appender.append_for(seconds)
-            line.send("quiet")
+        while (word := await asyncio.to_thread(line.recv)) is not None:
+            await appender.obey(word, line)
 
 
 async def perform(job: Job, line: Connection) -> None:
@@ -96,14 +100,15 @@ async def perform(job: Job, line: Connection) -> None:
 
 
 async def append_by_line(job: Job, sender: Sender, line: Connection) -> None:
-    """Append as `append` does, beside performing: by a thread that may be left behind."""
+    """Append as `append` does, beside performing."""
     appender = Appender(job, sender)
-    loop = asyncio.get_running_loop()
-    words: asyncio.Queue[float] = asyncio.Queue()
-    loop.add_reader(line.fileno(), lambda: words.put_nowait(line.recv()))
+    heard = asyncio.Event()
+    asyncio.get_running_loop().add_reader(line.fileno(), heard.set)
     while True:
-        await appender.append_for(await words.get())
-        line.send("quiet")
+        await heard.wait()
+        heard.clear()
+        if line.poll():
+            await appender.obey(line.recv(), line)
 
 
 @contextlib.asynccontextmanager
@@ -168,6 +173,15 @@ class Appender:
         self._keys = (f"{job.name}-{os.getpid()}-{number}" for number in itertools.count())
         self._lanes = lanes(sender.database)
         self._stored: list[int] = []
+
+    async def obey(self, word: float | str, line: Connection) -> None:
+        """Append as long as the line says."""
+        if word == ON:
+            while not line.poll():
+                await self.append_for(0.1)
+        else:
+            await self.append_for(float(word))
+        line.send("quiet")
 
     async def append_for(self, seconds: float) -> None:
         """Append; returns when everything that was begun has ended."""
