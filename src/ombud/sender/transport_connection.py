@@ -53,9 +53,9 @@ class Connection(asyncio.BufferedProtocol):
     """Asks one thing at a time; the first as soon as it is made, so that nothing can be said before it was asked."""
 
     __slots__ = (
-        "_complete", "_deadline", "_dies_at", "_failure", "_head", "_keep", "_loop", "_more", "_owner", "_parser",
-        "_received", "_request", "_requests", "_retry_after", "_status", "_timer", "_timer_at", "_transport", "_waiter",
-        "first", "key",
+        "_buffer", "_complete", "_deadline", "_dies_at", "_failure", "_head", "_keep", "_loop", "_more", "_owner",
+        "_parser", "_received", "_request", "_requests", "_retry_after", "_status", "_timer", "_timer_at", "_transport",
+        "_waiter", "first", "key",
     )  # fmt: skip
 
     def __init__(
@@ -66,12 +66,14 @@ class Connection(asyncio.BufferedProtocol):
         self.first: asyncio.Future[Answer] = loop.create_future()
         self._request = request
         self._owner = owner
+        self._buffer = owner.buffer
         self._loop = loop
         self._requests = 0
         self._waiter: asyncio.Future[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
         self._deadline = deadline
+        self._head: list[bytes] = []
         self._dies_at = loop.time() + LIFE_SECONDS
         self._start()
 
@@ -108,7 +110,8 @@ class Connection(asyncio.BufferedProtocol):
         self._complete = self._keep = self._more = False
         self._failure: Failure | None = None
         self._retry_after: str | None = None
-        self._head: list[bytes] = []
+        if self._head:
+            self._head = []
 
     # The timer. It is set for a time and looks, when that has come, whether the deadline has moved on meanwhile.
 
@@ -136,14 +139,14 @@ class Connection(asyncio.BufferedProtocol):
         self._ask(self.first, self._request, self._deadline)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
-        return self._owner.buffer
+        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._waiter is None:
             # It speaks unasked: what it says next could be taken for the next answer.
             self.abort()
             return
-        data = self._owner.buffer[:nbytes]
+        data = self._buffer[:nbytes]
         answered = self._status
         self._received += nbytes
         try:
@@ -154,10 +157,11 @@ class Connection(asyncio.BufferedProtocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._failure = self._failure or Failure.ANSWER_NOT_HTTP
             self._keep, self._complete = False, True
-        if self._status in _BUSY and not answered:
-            self._retry_after = _retry_after(b"".join([*self._head, data]))
-        elif not self._status:
-            self._head.append(bytes(data))
+        if not answered:
+            if not self._status:
+                self._head.append(bytes(data))
+            elif self._status in _BUSY:
+                self._retry_after = _retry_after(b"".join([*self._head, data]))
         if self._complete or self._received > HEADER_BYTES + BODY_BYTES:
             self._end()
 
