@@ -57,7 +57,7 @@ def sign(keys: Sequence[bytes], message_id: str, timestamp: int, target: str, me
     `timestamp` is in whole seconds since 1970; `target` is the request target as it stands in the request line.
     """
     signed = _signed(message_id, timestamp, target, method)
-    return " ".join(f"{_VERSION},{_signature(key, signed)}" for key in keys)
+    return " ".join([f"{_VERSION},{_signature(key, signed)}" for key in keys])
 
 
 def verify(

@@ -54,7 +54,8 @@ class Deliverer:
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Make one attempt and return what came of it; never raises for what an endpoint does."""
         try:
-            answer = await self._get(*_request(delivery, facts), facts.get("authority"))
+            url, request = _request(delivery, facts)
+            answer = await self._get(url, request, facts.get("authority"))
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)

@@ -76,7 +76,8 @@ class Transport:
             if connection is not None:
                 break
         if connection is not None:
-            waiter = connection.ask(request, deadline)
+            waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            connection.ask(request, deadline, waiter)
             try:
                 return await waiter
             except NotHeard:
@@ -112,11 +113,12 @@ class Transport:
 
     def gone(self, connection: Connection) -> None:
         """Forget a connection that is closed."""
-        kept = self._idle.get(connection.key)
-        if self._order.pop(connection, self) is None and kept is not None:
+        kept = self._idle.get(connection.key, [])
+        if connection in self._order:
+            del self._order[connection]
             kept.remove(connection)
-        if kept is not None and not kept:
-            del self._idle[connection.key]
+        if not kept:
+            self._idle.pop(connection.key, None)
 
     def _take(self, key: Key) -> Connection | None:
         kept = self._idle.get(key)

@@ -58,6 +58,15 @@ class Connection(asyncio.BufferedProtocol):
         "_waiter", "first", "key",
     )  # fmt: skip
 
+    # Of the request under way; `ask` sets them.
+    _received: int
+    _status: int
+    _complete: bool
+    _keep: bool
+    _more: bool
+    _failure: Failure | None
+    _retry_after: str | None
+
     def __init__(
         self, owner: Owner, key: Key, loop: asyncio.AbstractEventLoop, request: bytes, deadline: float
     ) -> None:
@@ -75,16 +84,23 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = deadline
         self._head: list[bytes] = []
         self._dies_at = loop.time() + LIFE_SECONDS
-        self._start()
 
-    def ask(self, request: bytes, deadline: float) -> asyncio.Future[Answer]:
-        """Send a request and return its answer to be, due at that time of the loop's clock.
+    def ask(self, request: bytes, deadline: float, waiter: asyncio.Future[Answer]) -> None:
+        """Send a request and give its answer to `waiter`, by that time of the loop's clock.
 
-        It fails with DeliveryFailed, or with NotHeard when the connection turns out to be closed.
+        It gets DeliveryFailed instead, or NotHeard when the connection turns out to be closed.
         """
-        waiter: asyncio.Future[Answer] = self._loop.create_future()
-        self._ask(waiter, request, deadline)
-        return waiter
+        self._waiter = waiter
+        self._received = self._status = 0
+        self._complete = self._keep = self._more = False
+        self._failure = self._retry_after = None
+        if self._head:
+            self._head = []
+        self._requests += 1
+        if deadline < self._timer_at:
+            self._set(deadline)
+        self._deadline = deadline
+        self._transport.write(request)
 
     def forget(self, waiter: asyncio.Future[Answer]) -> None:
         """Drop the connection if this answer is still awaited on it: nobody wants it any more."""
@@ -95,23 +111,6 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Drop the connection at once, whatever is on it."""
         self._transport.abort()
-
-    def _ask(self, waiter: asyncio.Future[Answer], request: bytes, deadline: float) -> None:
-        self._waiter = waiter
-        self._start()
-        self._requests += 1
-        if deadline < self._timer_at:
-            self._set(deadline)
-        self._deadline = deadline
-        self._transport.write(request)
-
-    def _start(self) -> None:
-        self._received = self._status = 0
-        self._complete = self._keep = self._more = False
-        self._failure: Failure | None = None
-        self._retry_after: str | None = None
-        if self._head:
-            self._head = []
 
     # The timer. It is set for a time and looks, when that has come, whether the deadline has moved on meanwhile.
 
@@ -136,7 +135,7 @@ class Connection(asyncio.BufferedProtocol):
         # uvloop's transports are not asyncio's by inheritance.
         self._transport = cast(asyncio.WriteTransport, transport)
         self._parser = httptools.HttpResponseParser(self)
-        self._ask(self.first, self._request, self._deadline)
+        self.ask(self._request, self._deadline, self.first)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
         return self._buffer
