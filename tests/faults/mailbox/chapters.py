@@ -6,7 +6,6 @@ A chapter works on shops of its own, so any number of them may follow each other
 import asyncio
 import contextlib
 import itertools
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -66,12 +65,13 @@ class Story:
 
     sender: Sender
     diary: Diary
+    process: str
     number: int
 
     def __post_init__(self) -> None:
         self._shops = itertools.count(self.number * 10 + 1)
         self._keys = (f"chapter{self.number}-{n}" for n in itertools.count())
-        self._tries = (f"{os.getpid()}.{n}" for n in itertools.count())
+        self._tries = (f"{self.process}.{n}" for n in itertools.count())
         self._told: set[int] = set()
 
     def open_shop(self) -> "Shop":
@@ -253,7 +253,7 @@ async def _story(job: Job, number: int) -> AsyncIterator[Story]:
 
     sender = await asyncio.to_thread(open_sender, job.url, lease_seconds=LEASE_SECONDS, clock=clock)
     try:
-        yield Story(sender, Diary(job.folder, job.name), number)
+        yield Story(sender, Diary(job.folder, job.own_name), job.process, number)
     finally:
         await asyncio.to_thread(sender.close)
 

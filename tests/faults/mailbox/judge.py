@@ -65,7 +65,7 @@ class Try(NamedTuple):
     subject: str
     begin: int
     end: int | None
-    process: int
+    process: str
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Findings:
         )
 
 
-def judge(folder: Path, database: Database, killed: Collection[int] = ()) -> Findings:
+def judge(folder: Path, database: Database, killed: Collection[str] = ()) -> Findings:
     """Compare what the processes wrote down with what is stored; those that were `killed` could not record all."""
     lines = list(read(folder))
     deliveries, attempts = database.read(_tables)
@@ -147,7 +147,9 @@ def _tries(lines: Iterable[Line]) -> list[Try]:
         elif line["what"] == "end":
             ended[line["try"]] = line["at"]
     return [
-        Try(line["event"], line["lane"], line["subject"], line["at"], ended.get(number), int(number.partition(".")[0]))
+        Try(
+            line["event"], line["lane"], line["subject"], line["at"], ended.get(number), number.partition(".")[0]
+        )
         for number, line in begun.items()
     ]
 
@@ -182,7 +184,7 @@ def _look_at_records(
     deliveries: Sequence[Delivery],
     attempts: Sequence[Attempt],
     tries: Sequence[Try],
-    killed: Collection[int],
+    killed: Collection[str],
 ) -> None:
     records: defaultdict[tuple[int, int], list[Attempt]] = defaultdict(list)
     for attempt in attempts:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 import random
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -46,6 +45,7 @@ class Job:
     url: str
     folder: Path
     name: str
+    process: str = ""  # which of all processes of all campaigns it is: process ids come back
     seed: str = "0"
     shops: int = 8
     lease_seconds: float = 1.0
@@ -57,6 +57,11 @@ class Job:
     insists: bool = False  # an append that is not confirmed is said again under its key
     tries: Mapping[str, float] = field(default_factory=lambda: TRIES)
 
+    @property
+    def own_name(self) -> str:
+        """The name of this one process."""
+        return f"{self.name}-{self.process}"
+
 
 # Of all tries so many end so. The rest succeed.
 TRIES: Mapping[str, float] = {"retry": 0.15, "dead": 0.03, "lane": 0.01, "skip": 0.02}
@@ -64,7 +69,7 @@ TRIES: Mapping[str, float] = {"retry": 0.15, "dead": 0.03, "lane": 0.01, "skip":
 
 def run(role: Callable[[Job, Connection], Any], job: Job, line: Connection) -> None:
     """Be a process of a campaign."""
-    logging.basicConfig(filename=job.folder / f"{job.name}-{os.getpid()}.log", force=True)
+    logging.basicConfig(filename=job.folder / f"{job.own_name}.log", force=True)
     drive()
     driver.obey(job.rules, f"{job.seed}-{job.name}")
     if not job.sweeps:
@@ -124,15 +129,16 @@ class Trier:
     """Tries deliveries: writes down when each begins and ends, and lets chance decide how."""
 
     def __init__(self, job: Job) -> None:
-        self._diary = Diary(job.folder, job.name)
+        self._diary = Diary(job.folder, job.own_name)
         self._chance = random.Random(f"{job.seed}-{job.name}-tries")
         self._tries = job.tries
+        self._process = job.process
         self._numbers = itertools.count()
 
     async def perform(self, delivery: Delivery, _: Mapping[str, Any]) -> Outcome:
         await reach(PERFORM, "before")
         about = {
-            "try": f"{os.getpid()}.{next(self._numbers)}",
+            "try": f"{self._process}.{next(self._numbers)}",
             "event": delivery.event_id,
             "lane": delivery.lane_id,
             "subject": delivery.subject,
@@ -168,9 +174,9 @@ class Appender:
     def __init__(self, job: Job, sender: Sender) -> None:
         self._job = job
         self._sender = sender
-        self._diary = Diary(job.folder, job.name)
+        self._diary = Diary(job.folder, job.own_name)
         self._chance = random.Random(f"{job.seed}-{job.name}-appends")
-        self._keys = (f"{job.name}-{os.getpid()}-{number}" for number in itertools.count())
+        self._keys = (f"{job.own_name}-{number}" for number in itertools.count())
         self._lanes = lanes(sender.database)
         self._stored: list[int] = []
 

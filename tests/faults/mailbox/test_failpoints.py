@@ -37,7 +37,7 @@ class Book:
     folder: Path
     number: int = 0
     findings: Findings = field(default_factory=Findings)
-    killed: set[int] = field(default_factory=set)
+    killed: set[str] = field(default_factory=set)
 
     def tell(self, chapter: str, kill: tuple[Point, int] | None = None) -> dict[Point, int]:
         """Have a chapter happen, cut short by a kill; then start again, and judge. Returns its points."""
@@ -52,7 +52,7 @@ class Book:
             code = member.end()
             assert code in ({0} if kill is None else {-9} if kill[1] == 1 else {0, -9}), (code, kill, member.said)
             again = crew.start(chapters.recover, Job(self.url, self.folder, "again"))
-            self.killed |= {member.pid} if kill else set()
+            self.killed |= {member.job.process} if kill else set()
             again.line.send((self._next(), self.killed))
             self.findings = again.hear()
             assert again.end() == 0, again.said

@@ -43,7 +43,7 @@ class Campaign:
     folder: Path
     kills: int
     build: str = ""
-    killed: list[int] = field(default_factory=list)
+    killed: list[str] = field(default_factory=list)
 
     def run(self) -> Findings:
         found(self.url, range(1, SHOPS + 1))
@@ -55,7 +55,7 @@ class Campaign:
             for _ in range(self.kills):
                 time.sleep(chance.uniform(*LIFE_SECONDS))  # how long they live is the fault's own random variable
                 for name in self._choose(chance):
-                    self.killed.append(members[name].pid)
+                    self.killed.append(members[name].job.process)
                     members[name].kill()
                     members[name] = self._start(crew, name)
             findings = self._end(members)
