@@ -18,6 +18,7 @@ from ombud.sender.guard import Guard, Vetted
 from ombud.sender.outcome import outcome_of, outcome_of_failure
 from ombud.sender.request import prepare, request_bytes, signature_lines
 from ombud.sender.transport import Transport
+from ombud.sender.transport_tls import check_authority
 from ombud.sender.url import EndpointUrl, parse_url
 from ombud.sender.verdict import DeliveryFailed, DestinationRefused, Failure
 from ombud.settings import RETRY_SECONDS
@@ -55,7 +56,10 @@ class Deliverer:
         """Make one attempt and return what came of it; never raises for what an endpoint does."""
         try:
             url, request = _request(delivery, facts)
-            answer = await self._get(url, request, facts.get("authority"))
+            authority = facts.get("authority") or None
+            if authority is not None:
+                check_authority(authority)
+            answer = await self._get(url, request, authority)
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)
