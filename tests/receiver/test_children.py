@@ -12,8 +12,8 @@ import pytest
 from ombud.mailbox.model import Done, Fault, Interrupted, Outcome, Retry
 from ombud.receiver import children
 from ombud.receiver.children import ChildRunner
-from ombud.receiver.handlers import HandlerFacts
 from ombud.receiver.model import Call
+from ombud.receiver.options import HandlerFacts
 from tests.receiver.reports import Reports, wait_for_end
 from tests.support.processes import PATIENCE_SECONDS
 
