@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import logging
 import threading
@@ -100,7 +101,9 @@ class _Run:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_end, ended, (result, error))
 
-        threading.Thread(target=run, name=f"ombud-{self._handler.name}", daemon=True).start()
+        # With the context of the run, as a handler on the loop has it.
+        target = partial(contextvars.copy_context().run, run)
+        threading.Thread(target=target, name=f"ombud-{self._handler.name}", daemon=True).start()
         try:
             result, error = await asyncio.shield(ended)
         except asyncio.CancelledError:

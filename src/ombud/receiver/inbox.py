@@ -99,6 +99,10 @@ class Inbox(Router):
             if mine is not None:
                 mine[0].close()
 
+    def open_on(self, receiver: Receiver) -> None:
+        """Use this receiver until `close`, in place of one on the database of the settings: for tests."""
+        self._opened = (os.getpid(), receiver, Hook())
+
     def _mine(self) -> tuple[Receiver, Hook] | None:
         """Return what this process has opened: a forked child can use nothing of its parent's."""
         return None if self._opened is None or self._opened[0] != os.getpid() else self._opened[1:]
