@@ -154,3 +154,9 @@ def test_a_change_of_its_own(inbox: Inbox, run: Open) -> None:
         made.crash_everywhere(sync)
     report = made.crash_everywhere(sync, lambda: made.shop.change("102", title=next(titles)))
     assert len(report.points) == 2
+
+
+def test_a_handler_that_does_nothing_is_no_proof(inbox: Inbox, run: Open) -> None:
+    inbox.on("order.new", name="ship")(lambda: None)
+    with pytest.raises(AssertionError, match="no place to kill it"):
+        run(inbox).crash_everywhere("ship")

@@ -128,6 +128,8 @@ class Trial:
                 break
             repeatable = frozenset(name for outside in self._outsides for name in outside.repeatable)
             points.append(Point(number, where, compare(calm, killed, repeatable)))
+        if not points:
+            raise AssertionError(f"{name} awaits nothing and reaches no outside: there is no place to kill it at.")
         report = CrashReport(name, points)
         if report.problems:
             raise AssertionError(str(report))

@@ -28,14 +28,24 @@ _WAITING = Statement(
 
 
 class VirtualClock:
-    """The machine's clock, and what was added to it. UTC microseconds."""
+    """A clock that begins with the machine's time and stands still until it is moved; it only tells its readings apart.
+
+    UTC microseconds.
+    """
 
     def __init__(self) -> None:
-        self.ahead = 0
+        self._now = now_microseconds()
+        self._lock = threading.Lock()
 
     def __call__(self) -> int:
-        """Return the time."""
-        return now_microseconds() + self.ahead
+        """Return the time: a microsecond more than last time."""
+        return self.move(1)
+
+    def move(self, microseconds: int) -> int:
+        """Move it on; returns the time then."""
+        with self._lock:
+            self._now += microseconds
+            return self._now
 
 
 class Heard(ThreadWriter):
@@ -105,13 +115,13 @@ class Work:
             waiting = self._waiting()
             if not waiting:
                 return
-            self._clock.ahead += max(0, waiting[0]["due_at"] - self._clock()) + 1
+            self._clock.move(max(0, waiting[0]["due_at"] - self._clock()))
             self.ring()
 
     def pass_by(self, seconds: float) -> None:
         """Wait until nothing is due, move the clock, and wait until nothing is due then."""
         self.until(lambda: not self._due(), "what is due: does a handler hang?")
-        self._clock.ahead += round(seconds * 1_000_000)
+        self._clock.move(round(seconds * 1_000_000))
         self.ring()
         self.until(lambda: not self._due(), "what is due: does a handler hang?")
 
