@@ -110,3 +110,13 @@ async def mourns(failure: Failure, context: Context) -> None:
     report("mourns", whose=context.handler, reason=failure.reason)
     if context.handler == "dies_while_told":
         os._exit(4)
+
+
+@inbox.on("order.new")
+async def bellows() -> None:
+    raise BaseExceptionGroup("loud", [KeyboardInterrupt()])
+
+
+@inbox.on("order.new", memory_megabytes=300)
+def devours_new() -> None:
+    held.append(bytearray(1_000_000_000))

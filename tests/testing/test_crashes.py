@@ -160,3 +160,14 @@ def test_a_handler_that_does_nothing_is_no_proof(inbox: Inbox, run: Open) -> Non
     inbox.on("order.new", name="ship")(lambda: None)
     with pytest.raises(AssertionError, match="no place to kill it"):
         run(inbox).crash_everywhere("ship")
+
+
+def test_an_async_function_behind_a_plain_one_is_killed_at_its_awaits(inbox: Inbox, run: Open) -> None:
+    class Ship:
+        async def __call__(self, context: Context) -> None:
+            await outside["warehouse"].book(context.key)
+
+    inbox.on("order.new", name="ship")(Ship())
+    made = run(inbox)
+    outside["warehouse"] = made.outside("warehouse")
+    assert len(made.crash_everywhere("ship").points) == 2

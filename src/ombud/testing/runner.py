@@ -67,16 +67,24 @@ class TrialRunner:
         return {name: self._killable(handler) for name, handler in self._router.handlers.items()}
 
     def _killable(self, handler: Handler) -> Handler:
-        if not inspect.iscoroutinefunction(handler.function):
-            return handler
+        function = handler.function
 
-        @wraps(handler.function)
-        async def killable(**arguments: Any) -> None:
+        async def steps(work: Coroutine[Any, Any, Any]) -> Any:
             life = CURRENT.get()
             assert life is not None
-            await _Steps(handler.function(**arguments), life, self._graves)
+            return await _Steps(work, life, self._graves)
 
-        return replace(handler, function=killable)
+        @wraps(function)
+        async def killable(**arguments: Any) -> Any:
+            return await steps(function(**arguments))
+
+        @wraps(function)
+        def plain(**arguments: Any) -> Any:
+            # An async function may stand behind a plain one.
+            made = function(**arguments)
+            return steps(made) if inspect.iscoroutine(made) else made
+
+        return replace(handler, function=killable if handler.is_async else plain)
 
 
 class _Steps:
