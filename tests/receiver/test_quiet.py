@@ -2,14 +2,16 @@
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ombud.client import Product
 from ombud.receiver.model import Change, Context, Event
+from ombud.receiver.options import Options
 from tests.receiver.store import Store
-from tests.receiver.world import Desk
+from tests.receiver.world import Desk, settings_for
 
 PRODUCT = "101"
 
@@ -154,6 +156,27 @@ async def test_so_many_run_at_once_and_no_more(desk: Desk, store: Store) -> None
         await desk.settled()
     assert most == 2
     assert [run["state"] for run in desk.runs()] == ["done"] * 12
+
+
+@pytest.mark.parametrize("own", [None, (), (0.01,) * 4])
+async def test_a_handler_is_tried_as_often_as_it_says(
+    tmp_path: Path, store: Store, own: tuple[float, ...] | None
+) -> None:
+    desk = Desk(settings_for(tmp_path, store, perform="elsewhere", retry_seconds=(0.01, 0.01)))
+    given: Options = {} if own is None else {"retry_seconds": own}
+
+    @desk.inbox.on("order.new", **given)
+    def ship() -> None:
+        raise ValueError("no paper")
+
+    order_id = store.pay()
+    async with desk.at_work():
+        await desk.tell("order.new", order_id)
+    tries = 3 if own is None else len(own) + 1
+    [run] = desk.runs()
+    assert (run["state"], run["attempts"]) == ("dead", tries)
+    assert run["reason"] == f"ValueError: no paper (attempt {tries} was the last)"
+    desk.inbox.close()
 
 
 async def test_a_version_that_is_finished_with_is_not_run_for_again(desk: Desk, store: Store) -> None:
