@@ -157,7 +157,7 @@ async def test_an_endpoint_with_an_authority_of_its_own_trusts_no_other(
 ) -> None:
     private = trustme.CA()
     certificates = [made.issue_cert("shop.example") for made in (private, authority)]
-    delivery = Delivery(1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0)
+    delivery = Delivery(1, 1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0, 0, None)
     outcomes = []
     for certificate in certificates:
         peer = await new_peer(ssl=server(certificate))
@@ -171,7 +171,7 @@ async def test_an_endpoint_with_an_authority_of_its_own_trusts_no_other(
 
 async def test_a_row_with_no_certificate_at_all_is_a_failed_attempt(new_peer: Any, deliverer: Any) -> None:
     peer = await new_peer()
-    delivery = Delivery(1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0)
+    delivery = Delivery(1, 1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0, 0, None)
 
     for text in (" ", "pem", "å"):
         outcome = await deliverer().perform(delivery, {"url": f"https://127.0.0.1:{peer.port}/", "authority": text})

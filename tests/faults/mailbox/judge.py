@@ -147,9 +147,7 @@ def _tries(lines: Iterable[Line]) -> list[Try]:
         elif line["what"] == "end":
             ended[line["try"]] = line["at"]
     return [
-        Try(
-            line["event"], line["lane"], line["subject"], line["at"], ended.get(number), number.partition(".")[0]
-        )
+        Try(line["event"], line["lane"], line["subject"], line["at"], ended.get(number), number.partition(".")[0])
         for number, line in begun.items()
     ]
 
