@@ -19,7 +19,7 @@ from ombud.db.operation import Operation, Row, Statement
 from ombud.mailbox import lease as leases
 from ombud.mailbox.model import Dead, Delivery, Done, Draft, Fault, Interrupted, Lane, Loaded, Outcome, Retry
 from ombud.receiver.documents import read_document
-from ombud.receiver.handlers import HandlerFacts
+from ombud.receiver.options import HandlerFacts
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.shops import list_shops
@@ -96,7 +96,7 @@ def make_receiver(home: Home) -> None:
     arrivals, changes = Post(database, receiver.arrivals), Post(database, receiver.changes)
     wanted = ["order.new", "product.add", "product.update", "product.delete"]
     handlers = [HandlerFacts(name, wanted, 1.0) for name in ("ship", "left")]
-    teller = Teller(receiver.changes, {facts.name: facts.event_types for facts in handlers})
+    teller = Teller(receiver.changes, {facts.name: facts for facts in handlers})
     arrivals.run(lambda: register_handlers(receiver.changes, handlers))
     (shop,) = database.read(list_shops)
 

@@ -13,7 +13,7 @@ from ombud.errors import InvalidInput
 from ombud.sender.answer import Answer
 from ombud.sender.deliver import Deliverer
 from ombud.sender.outbox import Event
-from ombud.sender.url import redacted
+from ombud.sender.url import check_endpoint_url, redacted
 from ombud.wire import EVENT_TYPES, PARAMETER_OF, event_url
 
 # Somebody tries their own endpoint: any address will do but those where clouds hand out credentials.
@@ -24,8 +24,8 @@ def run_trigger(event_type: str, ids: Mapping[str, str], to: str, *, as_json: bo
     """Send it and print the answer; 0 when it was acknowledged, 1 when not."""
     event = _event(event_type, ids)
     url = sys.stdin.readline().strip() if to == "-" else to
+    check_endpoint_url(url, "--to")
     deliverer = Deliverer(ANYWHERE, settings_of_environment().timeout_seconds)
-    deliverer.guard.check(url, "--to")
     started = time.monotonic()
     answer = asyncio.run(_send(deliverer, event_url(url, event.event_type, event.subject)))
     milliseconds = round((time.monotonic() - started) * 1000)

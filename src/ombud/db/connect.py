@@ -19,8 +19,8 @@ def database_path(url: str) -> Path:
     path = unquote(url.removeprefix(_SQLITE))
     if not url.startswith(_SQLITE) or not path or path.endswith("/") or "?" in url:
         raise ConfigurationError(
-            "The database URL cannot be used. It looks like sqlite:///ombud.db, or sqlite:////var/lib/ombud.db for"
-            " an absolute path, or postgresql://user@host/database."
+            "The database URL cannot be used. It looks like sqlite:///ombud.db, or sqlite:////var/lib/ombud/ombud.db"
+            " for an absolute path, or postgresql://user@host/database."
         )
     return Path(path)
 

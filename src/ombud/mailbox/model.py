@@ -56,7 +56,7 @@ class Draft(NamedTuple):
 class Delivery(NamedTuple):
     """One event for one lane, as loaded: due, not started, and owned by whoever loaded it. Times are UTC microseconds.
 
-    `open_since`: when it was first tried, on its lane's open clock; None before. The order is that of `load_due`.
+    `open_since`: when it was first tried, on its lane's open clock; None before. The columns are those of `load_due`.
     """
 
     day: int
@@ -80,7 +80,7 @@ class Delivery(NamedTuple):
 
 
 class Health(NamedTuple):
-    """How a lane's destination does; moved by health.after_try alone. The order is that of `keep_health`.
+    """How a lane's destination does; moved by health.after_try alone. The columns are those of `keep_health`.
 
     `closed_at`: since when it fails as a whole (UTC microseconds). `closed_time`: microseconds it was closed before.
     `hold_until`: nobody tries earlier. `given_up_at`: nothing is tried until somebody resumes it.
@@ -168,7 +168,7 @@ Outcome = Done | Retry | Dead | Skip | Interrupted
 class Result(NamedTuple):
     """One try at a delivery: when it began (UTC microseconds), how long it took, and its outcome.
 
-    `open_time`: its lane's open clock then.
+    `open_time`: its lane's open clock then. `token`: the lease under which it began; None: the one that holds.
     """
 
     delivery: Delivery
@@ -176,6 +176,7 @@ class Result(NamedTuple):
     milliseconds: int
     outcome: Outcome
     open_time: int = 0
+    token: int | None = None
 
 
 class Loaded(NamedTuple):

@@ -15,7 +15,7 @@ Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 
 log = logging.getLogger("ombud.mailbox")
 
-_OUTCOMES = frozenset(get_args(Outcome))
+_OUTCOMES = get_args(Outcome)
 # How the reason begins when a try failed for a mistake of ours.
 INTERNAL = "internal error"
 
@@ -84,13 +84,13 @@ class Starter:
         return False
 
     async def _try(self, held: HeldLane, delivery: Delivery) -> None:
-        started = time.monotonic()
+        started, token = time.monotonic(), held.lane.token
         at = self._clock + int((started - self._clock_at) * 1e6)
         outcome: Outcome
         try:
             assert held.facts is not None
             outcome = await self._perform(delivery, held.facts)
-            if type(outcome) not in _OUTCOMES:
+            if not isinstance(outcome, _OUTCOMES):
                 outcome = Retry(f"{INTERNAL}: the try ended with {outcome!r}")
         except asyncio.CancelledError:
             outcome = Interrupted() if self._stopping else Retry(f"{INTERNAL}: the try cancelled itself")
@@ -98,7 +98,7 @@ class Starter:
             log.exception("performing %s failed", delivery)
             outcome = Retry(f"{INTERNAL}: {type(error).__name__}: {error}")
         seconds = time.monotonic() - started
-        result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at))
+        result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at), token)
         held.finish(result, at + int(seconds * 1e6), self._care)
         if held.stock.ready:
             self.enter(held)

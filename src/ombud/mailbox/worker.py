@@ -25,7 +25,7 @@ from ombud.mailbox.turn import give_back, take_turn
 
 log = logging.getLogger("ombud.mailbox")
 
-# Deliveries in flight in this process; each may hold a socket, and a thousand endpoints that hang must find room.
+# Deliveries in flight in this process; each may hold a socket, and a thousand destinations that hang must find room.
 SLOTS = 2_048
 # Lanes leased by one turn: its loads must fit in a commit of some tens of milliseconds.
 LEASE_LANES = 256
@@ -145,7 +145,8 @@ class Worker:
 
     async def _turn(self, touches: Sequence[Touch], lanes: int) -> None:
         try:
-            done = await self._writer.write(lambda: take_turn(self._mailbox, touches, lanes))
+            held = frozenset(self._holder.lanes) if lanes else frozenset()
+            done = await self._writer.write(lambda: take_turn(self._mailbox, touches, lanes, held))
         except BaseException as error:
             self._holder.undo_turn(touches)
             self._look()

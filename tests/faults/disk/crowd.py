@@ -21,8 +21,11 @@ from ombud.errors import StorageUnavailable
 from tests.faults.history import History
 
 MODES = ("passive", "full", "restart", "truncate")
-# Seconds between two copies of the log at most: about as long as a commit takes.
+# Seconds between two copies of the log at most, and between two commits of a writer: enough for every order of events,
+# and little enough that ten minutes leave a file that can be read through in seconds.
 PAUSE_SECONDS = 0.02
+# Bytes of a row: a part of a page, or most of one.
+SIZES = (20, 20, 3_000)
 # What one process may write: its rows' numbers begin at its own number times this.
 ROWS = 1_000_000_000
 
@@ -46,12 +49,12 @@ def write(path: Path, number: int, history: History, ended: Callable[[float], bo
     database, chance, next_row = SqliteDatabase(path), random.Random(number), number * ROWS
     database.write(_make_table)
     print("begun", flush=True)
-    while not ended(0):
+    while not ended(chance.uniform(0, PAUSE_SECONDS)):
         groups = []
         for _ in range(chance.randint(1, 3)):
-            groups.append(range(next_row, next_row + chance.randint(1, 8)))
+            groups.append(range(next_row, next_row + chance.randint(1, 3)))
             next_row = groups[-1].stop
-        results = database.write_all([_insert(group, chance.randbytes(chance.choice((20, 3_000)))) for group in groups])
+        results = database.write_all([_insert(group, chance.randbytes(chance.choice(SIZES))) for group in groups])
         for group, result in zip(groups, results, strict=True):
             if result is None:
                 for row in group:

@@ -12,16 +12,16 @@ from tests.faults.disk.log import Log
 from tests.faults.disk.machine import Machine
 from tests.faults.disk.places import FILE, empty, put
 from tests.faults.disk.tap import Fault, tapped
-from tests.faults.disk.workload import Session, Workload, connections_opened, look
+from tests.faults.disk.workload import FEW_PAGES, Session, Workload, connections_opened, look
 
 # Commits before and after the restart, and power cuts after it.
 COMMITS = 25
 COMMITS_AFTER = 4
-CUTS = 6
+CUTS = 10
 # Refused commits after which there is space again.
 FULL_COMMITS = 3
 # How often the process is killed instead of ending in order.
-KILLED = 0.7
+KILLED = 0.8
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def calls(folder: Path, trouble: Trouble, seed: int) -> int:
     """Return how many calls of its kind the same life makes when nothing fails."""
     fault, place = Fault(trouble.kind, 0, apsw.SQLITE_OK), empty(folder / "first")
     workload = Workload(random.Random(seed), Log())
-    with tapped(place, workload.log, fault), connections_opened(workload.chance):
+    with tapped(place, workload.log, fault), connections_opened(workload.chance, FEW_PAGES):
         session = workload.open(place / FILE)
         for _ in range(COMMITS):
             assert session.commit()
@@ -127,7 +127,7 @@ def _live(folder: Path, fault: Fault, findings: Findings) -> Log:
 
 def _first_life(workload: Workload, place: Path, fault: Fault, findings: Findings, *, killed: bool) -> None:
     nth = fault.nth
-    with tapped(place, workload.log, fault), connections_opened(workload.chance):
+    with tapped(place, workload.log, fault), connections_opened(workload.chance, FEW_PAGES):
         try:
             session = workload.open(place / FILE)
         except (ConfigurationError, StorageUnavailable):

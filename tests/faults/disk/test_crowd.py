@@ -94,7 +94,7 @@ def look(path: Path) -> tuple[set[int], str]:
         return set(), f"unreadable: {error}"
 
 
-@pytest.mark.timeout(120 + SECONDS)
+@pytest.mark.timeout(120 + 2 * SECONDS)
 def test_a_crowd_loses_nothing(tmp_path: Path) -> None:
     findings = campaign(tmp_path, SECONDS, "checkpoint")
 

@@ -6,7 +6,7 @@ Each key is attempted once. It is acknowledged when the database said so; what a
 import contextlib
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,9 @@ from ombud.errors import StorageUnavailable
 from tests.faults.disk.letters import Letters, stored_events
 from tests.faults.disk.log import Key, Log
 
-# Pages in the log at which it is copied into the file: the real number, and fewer, so that it happens often.
-CHECKPOINT_PAGES = (12, 60, 1_000)
+# Pages in the log at which it is copied into the file: few, so that it happens often, or the real number.
+FEW_PAGES = (12, 60)
+ANY_PAGES = (*FEW_PAGES, 1_000)
 # Most bytes of a row: several pages.
 LONGEST_BODY = 12_000
 
@@ -60,13 +61,13 @@ def _make_tables() -> Operation[None]:
 
 
 @contextlib.contextmanager
-def connections_opened(chance: random.Random) -> Iterator[list[apsw.Connection]]:
-    """Give the connections that are opened meanwhile, and close them; some lives copy their log often, others not."""
+def connections_opened(chance: random.Random, pages: Sequence[int] = ANY_PAGES) -> Iterator[list[apsw.Connection]]:
+    """Give the connections that are opened meanwhile, and close them; their log is copied at some of these lengths."""
     connections: list[apsw.Connection] = []
     apsw.connection_hooks.append(connections.append)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ombud.db.sqlite_connection.CHECKPOINT_PAGES", chance.choice(CHECKPOINT_PAGES))
+            patch.setattr("ombud.db.sqlite_connection.CHECKPOINT_PAGES", chance.choice(pages))
             yield connections
     finally:
         apsw.connection_hooks.remove(connections.append)

@@ -13,12 +13,13 @@ from typing import Any
 
 from ombud.clock import now_microseconds
 from ombud.db.operation import Operation, Statement
+from ombud.errors import StorageUnavailable
 from ombud.mailbox.ids import first_id_of
 from ombud.mailbox.janitor import Janitor
 from ombud.mailbox.mailbox import DAY_MICROSECONDS, open_day
 from ombud.mailbox.model import Ages, Dead, Delivery, Done, Fault, Outcome, Retry
 from ombud.mailbox.performer import Performer
-from ombud.sender.outbox import Event
+from ombud.sender.outbox import Event, Published
 from ombud.sender.sender import Sender
 from tests.faults.mailbox.diary import Diary
 from tests.faults.mailbox.driver import PERFORM, driver, reach
@@ -64,12 +65,13 @@ class Story:
 
     sender: Sender
     diary: Diary
+    process: str
     number: int
 
     def __post_init__(self) -> None:
         self._shops = itertools.count(self.number * 10 + 1)
         self._keys = (f"chapter{self.number}-{n}" for n in itertools.count())
-        self._tries = (f"chapter{self.number}-{n}-{id(self)}" for n in itertools.count())
+        self._tries = (f"{self.process}.{n}" for n in itertools.count())
         self._told: set[int] = set()
 
     def open_shop(self) -> "Shop":
@@ -85,10 +87,16 @@ class Story:
         for key in keys:
             self.diary.write("attempt", key=key)
         events = [Event("order.new", name, shop_id, key) for name, key in zip(objects, keys, strict=True)]
-        published = await self.sender.publish(events)
+        published = await self._insist(events)
         for key, one in zip(keys, published, strict=True):
             self.diary.write("ack", key=key, event=one.event_id)
         return [one.event_id for one in published]
+
+    async def _insist(self, events: Sequence[Event]) -> Sequence[Published]:
+        """Say it again until it is confirmed: a commit may end without anybody knowing how."""
+        while True:
+            with contextlib.suppress(StorageUnavailable):
+                return await self.sender.publish(events)
 
     async def perform(self, delivery: Delivery, _: Mapping[str, Any]) -> Outcome:
         """Try a delivery: what it is about says how it ends."""
@@ -103,7 +111,8 @@ class Story:
             return Retry("by chance", after=0.01)
         if delivery.attempts == 0 and name == "closing":
             return Retry("by chance", after=0.01, fault=Fault.LANE)
-        return {"dead": Dead("by chance"), "telling": Done(also=_say_more)}.get(name, Done())
+        ends: dict[str, Outcome] = {"dead": Dead("by chance"), "telling": Done(also=_say_more)}
+        return ends.get(name, Done())
 
     @contextlib.asynccontextmanager
     async def performing(self) -> AsyncIterator[None]:
@@ -158,14 +167,12 @@ def _say_more() -> Operation[None]:
 async def deliver(story: Story) -> None:
     """Appends, tries that succeed, fail and go on for long; a commit of which nobody knows; a lane left by a crash."""
     shop, left, other = story.open_shop(), story.open_shop(), story.open_shop()
-    [suspect] = await left.publish("done")
+    [suspect, _] = await left.publish("done", "other")
     await story.write(lambda: _run(_LEAVE_LEASED, event_id=suspect, lane_id=left.lane_id))
     async with story.performing():
         await shop.publish("done", "retried", "dead")
         await shop.publish("done", "slow")
         await other.publish("closing", "telling")
-        # One lane after the other: what is still in flight there is another story.
-        await left.publish("done")
 
 
 async def meddle(story: Story) -> None:
@@ -226,7 +233,7 @@ async def happen(job: Job, line: Connection) -> None:
 
 async def recover(job: Job, line: Connection) -> None:
     """Start again after a kill: end what is left, and judge."""
-    number = line.recv()
+    number, killed = line.recv()
     async with _story(job, number) as story:
         mailbox = story.sender.outbox.mailbox
         await story.keep_house()
@@ -234,7 +241,7 @@ async def recover(job: Job, line: Connection) -> None:
             await story.write(lambda lane_id=lane_id: mailbox.resume(lane_id))  # type: ignore[misc]
         async with story.performing():
             pass
-        line.send(await asyncio.to_thread(judge, job.folder, story.sender.database))
+        line.send(await asyncio.to_thread(judge, job.folder, story.sender.database, killed))
 
 
 @contextlib.asynccontextmanager
@@ -246,7 +253,7 @@ async def _story(job: Job, number: int) -> AsyncIterator[Story]:
 
     sender = await asyncio.to_thread(open_sender, job.url, lease_seconds=LEASE_SECONDS, clock=clock)
     try:
-        yield Story(sender, Diary(job.folder, job.name), number)
+        yield Story(sender, Diary(job.folder, job.own_name), job.process, number)
     finally:
         await asyncio.to_thread(sender.close)
 

@@ -3,12 +3,15 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from dataclasses import replace
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tests.faults.mailbox import roles
 from tests.faults.mailbox.roles import Job
@@ -16,6 +19,8 @@ from tests.faults.mailbox.roles import Job
 # Seconds: generous on a busy machine; a process that takes this long has failed.
 PATIENCE_SECONDS = 60.0
 
+# multiprocessing may look for ended processes whenever it starts one, and each end is told only once.
+_lock = threading.Lock()
 _context = multiprocessing.get_context("forkserver")
 # pytest's main module is imported by every child, so let the server have it.
 _context.set_forkserver_preload(["pytest", "tests.faults.mailbox.roles"])
@@ -25,11 +30,11 @@ class Member:
     """One process, and the line to it."""
 
     def __init__(self, role: Callable[[Job, Connection], Any], job: Job) -> None:
-        self.job = job
-        self._role = role
+        self.job = job = replace(job, process=uuid4().hex)
         self.line, there = _context.Pipe()
         self.process = _context.Process(target=roles.run, args=(role, job, there), daemon=True)
-        self.process.start()
+        with _lock:
+            self.process.start()
         there.close()
 
     def hear(self) -> Any:
@@ -37,9 +42,8 @@ class Member:
         assert self.line.poll(PATIENCE_SECONDS), f"{self.job.name} says nothing{self.said}"
         try:
             return self.line.recv()
-        except EOFError:
-            self.process.join(PATIENCE_SECONDS)
-            raise AssertionError(f"{self.job.name} ended with {self.process.exitcode}{self.said}") from None
+        except (EOFError, ConnectionResetError):
+            raise AssertionError(f"{self.job.name} ended with {self._exit_code()}{self.said}") from None
 
     def ready(self) -> "Member":
         """Wait until it works."""
@@ -52,11 +56,15 @@ class Member:
 
     def end(self) -> int:
         """Wait for its end; returns the exit code, which is that of kill -9 when it was killed."""
-        self.process.join(PATIENCE_SECONDS)
-        code = self.process.exitcode
+        code = self._exit_code()
         assert code is not None, f"{self.job.name} does not end{self.said}"
         self.line.close()
         return code
+
+    def _exit_code(self) -> int | None:
+        wait([self.process.sentinel], PATIENCE_SECONDS)
+        with _lock:
+            return self.process.exitcode
 
     def stop(self) -> None:
         """Have it end by itself, as a supervisor would."""
@@ -77,7 +85,7 @@ class Member:
     @property
     def said(self) -> str:
         """What it has logged, for people."""
-        log = self.job.folder / f"{self.job.name}-{self.pid}.log"
+        log = self.job.folder / f"{self.job.own_name}.log"
         return "\n" + log.read_text()[-4000:] if log.exists() else ""
 
 
@@ -101,10 +109,8 @@ def gathered() -> Iterator[Crew]:
         yield crew
     finally:
         for member in crew.members:
-            if member.process.is_alive():
-                member.process.kill()
-                member.process.join(PATIENCE_SECONDS)
-            member.line.close()
+            if not member.line.closed:
+                member.kill()
 
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str], seconds: float = PATIENCE_SECONDS) -> None:

@@ -25,12 +25,31 @@ from ombud.db.sqlite_connection import SqliteConnection
 from ombud.db.sqlite_steps import Steps
 
 Phase: TypeAlias = Literal["before", "after"]
-# A statement's name, `commit of NAME` where that statement was the first of the transaction, `SCRIPT:3` for the third
-# statement of a migration, or `perform`.
+# A statement's name, `commit of NAME` for a transaction with that statement, `SCRIPT:3` for the third statement of a
+# migration, or `perform`.
 Point: TypeAlias = tuple[str, Phase]
 PHASES: tuple[Phase, Phase] = ("before", "after")
 # What is tried at a delivery is a point too.
 PERFORM = "perform"
+
+# By these a transaction is known; it may be several of them, since what waits at the same moment is committed together.
+_MARKS = {
+    *("claim_node", "insert_lane", "insert_events", "free_leases", "lease_lanes", "settle_deliveries", "end_unstarted"),
+    *(
+        "extend_leases",
+        "keep_health",
+        "note_start",
+        "release_lanes",
+        "pause_lanes",
+        "resume_lanes",
+        "replay_deliveries",
+    ),
+    *("take_chore", "keep_time", "open_day", "move_events", "delete_events", "drop_day", "delete_event_keys"),
+    "write_schema_version",
+}
+# A turn that puts tries on record; `blame` does so too, for a dead process.
+RESULTS = "results"
+_OF_RESULTS = {"fence", "insert_attempts"}
 
 _PARTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|\$\$.*?\$\$|(;)", re.DOTALL)
 
@@ -104,7 +123,7 @@ async def reach(name: str, phase: Phase) -> None:
 class HarmfulSession(Session):
     """A connection to PostgreSQL with points."""
 
-    _first: str = ""
+    marks: frozenset[str] = frozenset()
 
     async def rows_of(self, step: Step) -> list[Any]:
         if isinstance(step, Script):
@@ -117,33 +136,35 @@ class HarmfulSession(Session):
         if isinstance(step[1], Sequence) and not step[1]:
             return []
         name = step[0].name
-        self._first = self._first or name
+        self.marks |= {name}
         await reach(name, "before")
         rows = await super().rows_of(step)
         await reach(name, "after")
         return rows
 
     async def _commit(self) -> None:
-        name, self._first = f"commit of {self._first}", ""
-        await reach(name, "before")
+        names, self.marks = _commits(self.marks), frozenset()
+        for name in names:
+            await reach(name, "before")
         await super()._commit()
-        await reach(name, "after")
+        for name in names:
+            await reach(name, "after")
 
     async def _execute(self, sql: str) -> None:
         if sql.startswith("begin"):
-            self._first = ""
+            self.marks = frozenset()
         await super()._execute(sql)
 
 
 class HarmfulSteps(Steps):
     """What runs the steps of operations on SQLite, with points."""
 
-    first: str = ""
+    marks: frozenset[str] = frozenset()
 
     def _rows(self, statement: Statement, values: Any, factory: RowFactory | None = None) -> list[Any]:
         if isinstance(values, Sequence) and not values:
             return []
-        self.first = self.first or statement.name
+        self.marks |= {statement.name}
         time.sleep(driver.reach(statement.name, "before"))
         rows = super()._rows(statement, values, factory)
         time.sleep(driver.reach(statement.name, "after"))
@@ -166,18 +187,26 @@ class HarmfulConnection(SqliteConnection):
     def transaction(self, clock: Clock) -> Iterator[None]:
         steps = self._steps
         assert isinstance(steps, HarmfulSteps)
-        steps.first = ""
+        steps.marks = frozenset()
         with super().transaction(clock):
             yield
-            name = f"commit of {steps.first}"
-            time.sleep(driver.reach(name, "before"))
-        time.sleep(driver.reach(name, "after"))
+            names = _commits(steps.marks)
+            for name in names:
+                time.sleep(driver.reach(name, "before"))
+        for name in names:
+            time.sleep(driver.reach(name, "after"))
 
 
 def drive() -> None:
     """Have every database that this process opens from now on driven so. For a process of a campaign."""
     vars(postgres_connect)["Session"] = HarmfulSession
     vars(sqlite_connection).update(Steps=HarmfulSteps, SqliteConnection=HarmfulConnection)
+
+
+def _commits(statements: frozenset[str]) -> list[str]:
+    """Return the names of the commit of a transaction with these statements."""
+    results = {RESULTS} if statements >= _OF_RESULTS else set()
+    return [f"commit of {name}" for name in sorted(statements & _MARKS | results)]
 
 
 def parts_of(script: str, text: str) -> Iterator[tuple[str, str]]:

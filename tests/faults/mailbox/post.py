@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.database import Clock, Database
 from ombud.db.migrate import migrate
 from ombud.db.operation import Make, Operation, Statement
 from ombud.db.postgres import PostgresDatabase
 from ombud.db.sqlite import SqliteDatabase
-from ombud.mailbox import holder, performer
+from ombud.mailbox import holder, performer, worker
+from ombud.mailbox.mailbox import DAY_MICROSECONDS
 from ombud.sender.endpoints import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
@@ -39,8 +41,10 @@ _ASLEEP = Statement(
 
 def open_sender(url: str, *, lease_seconds: float, clock: Clock | None = None) -> Sender:
     """Open the sender of a campaign in this process."""
-    # A lane is given back as soon as it is empty, and an election does not take long: both moments come often.
+    # A lane is given back as soon as it is empty, and elections and what the database refused are soon repeated: all
+    # of these moments come often.
     vars(holder).update(LINGER_SECONDS=0.02)
+    vars(worker).update(STORAGE_PAUSE_SECONDS=0.02)
     vars(performer).update(ELECTION_SECONDS=0.05)
     settings = Settings(
         database_url=url,
@@ -67,6 +71,14 @@ def found(url: str, shops: Sequence[int]) -> None:
     sender = open_sender(url, lease_seconds=1.0)
     for shop_id in shops:
         add_endpoint(sender, shop_id)
+    sender.close()
+
+
+def found_long_ago(url: str) -> None:
+    """Make the tables, and a first endpoint, so long ago that whole days have gone since."""
+    migrate_database(url)
+    sender = open_sender(url, lease_seconds=1.0, clock=lambda: now_microseconds() - 100 * DAY_MICROSECONDS)
+    add_endpoint(sender, 1)
     sender.close()
 
 
