@@ -14,8 +14,17 @@ install_debian_packages() {
   local line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || fail "Missing: ${missing[*]}. As root, run: $line"
   printf 'Installing %s ...\n' "${missing[*]}" >&2
+  [[ " ${missing[*]} " != *" postgresql "* ]] || forbid_main_cluster
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
     </dev/null >"$log" 2>&1 || { cat "$log" >&2; fail "apt could not install ${missing[*]}."; }
+  rm -f "$no_main_cluster"
+}
+
+# Debian's package would make and start a server for everybody. Tests start their own, and nobody asked for another.
+no_main_cluster=/etc/postgresql-common/createcluster.d/ombud-tests.conf
+forbid_main_cluster() {
+  mkdir -p "${no_main_cluster%/*}"
+  printf 'create_main_cluster = false\n' >"$no_main_cluster"
 }
 
 make_venv() {
@@ -36,7 +45,7 @@ bootstrap() {
   command -v python3 >/dev/null || fail "python3 is missing: Ombud needs Python 3.11 or newer."
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Ombud needs Python 3.11 or newer; this is $(python3 -V)."
   log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
+  trap 'rm -f "$log" "$no_main_cluster"' EXIT
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_debian_packages python3-venv
   install_debian_packages "$@"
   make_venv

@@ -32,6 +32,10 @@ class Refused(OmbudError):
     """Understood, and refused: the rules of this installation forbid it."""
 
 
+class InvalidSignature(OmbudError):
+    """The request was not signed by whoever has the secret, or not now."""
+
+
 class TooLarge(OmbudError):
     """The request is larger than what is accepted here. Send less at once."""
 

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ MOST_DAYS = 3_650
 class Settings:
     """Every setting, with its default. Spans are in seconds."""
 
-    database_url: str = "sqlite:///ombud.db"
+    database_url: str = field(default="sqlite:///ombud.db", repr=False)  # it may hold a password
     allow_networks: tuple[Network, ...] = ()
     retry_seconds: tuple[float, ...] = RETRY_SECONDS
     probe_seconds: tuple[float, ...] = (5.0, 300.0)  # until the first probe of a failing destination, doubling to this
@@ -42,8 +42,8 @@ class Settings:
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
-    token: str | None = None
-    api_key: str | None = None
+    token: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
 
 
 def _text(value: str) -> str:
@@ -147,8 +147,12 @@ def _value(name: str, text: str) -> tuple[str, str]:
         raise ConfigurationError(f"{name} is not a setting. The nearest one is {nearest}.")
     try:
         return plain, Path(text).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{name} names a file that cannot be read: {error}.") from error
+    except UnicodeDecodeError:
+        why = "it is not text in UTF-8"
+    except OSError as error:
+        why = str(error)
+    # Raised after its cause is gone: the error of a decoder holds all that it was given.
+    raise ConfigurationError(f"{name} names a file that cannot be read: {why}.")
 
 
 def _parse(name: str, text: str, parse: Callable[[str], T], *, secret: bool) -> T:

@@ -6,6 +6,8 @@ Source: the vendor's page on webhooks. A request carries the event type and one 
 import re
 from urllib.parse import unquote_plus
 
+from ombud.errors import InvalidInput
+
 USER_AGENT = "Quickbutik-Webhooks/1.0"
 
 # What each event type is about. `order.new` means paid.
@@ -30,15 +32,28 @@ def subject_of(event_type: str, object_id: str) -> str:
     return f"{EVENT_TYPES[event_type]}/{object_id}"
 
 
+def event_parameters(event_type: str, subject: str) -> str:
+    """Return the two parameters of an event; raises InvalidInput for what no event can be, wherever it came from."""
+    kind, _, object_id = subject.partition("/")
+    if EVENT_TYPES.get(event_type) != kind:
+        raise InvalidInput("event_type", f"{event_type!r} is no event of {subject!r}.")
+    if not OBJECT_ID.fullmatch(object_id):
+        raise InvalidInput(f"{kind}_id", "It is 1 to 64 of the characters 0-9 A-Z a-z _ . : -")
+    return f"event_type={event_type}&{kind}_id={object_id}"
+
+
 def event_url(url: str, event_type: str, subject: str) -> str:
     """Return the URL that delivers an event: the endpoint's own, byte for byte, and our two parameters behind it."""
-    kind, _, object_id = subject.partition("/")
-    parameters = f"event_type={event_type}&{kind}_id={object_id}"
+    return joinable(url) + event_parameters(event_type, subject)
+
+
+def joinable(url: str) -> str:
+    """Return a URL, or the path and query of one, with what must stand before one more parameter."""
     _, mark, query = url.partition("?")
     if not mark:
-        return f"{url}?{parameters}"
+        return f"{url}?"
     # A later ? is part of a value and joins nothing.
-    return f"{url}{parameters}" if query == "" or query.endswith("&") else f"{url}&{parameters}"
+    return url if query == "" or query.endswith("&") else f"{url}&"
 
 
 def reserved_parameter(query: str) -> str | None:

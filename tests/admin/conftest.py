@@ -1,30 +1,49 @@
-"""A database with the tables of a sender and of keys."""
+"""A database with the tables of a sender and of keys, on each of the databases."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.db.operation import Statement
-from ombud.db.sqlite import SqliteDatabase
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
+from tests.admin.post import once
+from tests.support.databases import KINDS, Home, lend_home
+from tests.support.postgres import PostgresServers
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    """A database of its own."""
-    made = SqliteDatabase(tmp_path / "sender.db")
-    migrate(made, ["ombud.admin"])
+@pytest.fixture(scope="module", params=KINDS)
+def shared_home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_servers: PostgresServers
+) -> Iterator[Home]:
+    """A place for a database that the tests of a file share."""
+    with lend_home(request.param, tmp_path_factory.mktemp("shared"), postgres_servers) as lent:
+        yield lent
+
+
+@pytest.fixture(scope="module")
+def shared(shared_home: Home) -> Iterator[Database]:
+    """The database in it, with the tables of a sender and of keys."""
+    made = shared_home.open()
+    migrate(made, ["ombud.admin", "ombud.mailbox", "ombud.sender"])
     yield made
     made.close()
 
 
 @pytest.fixture
-def sender(database: SqliteDatabase) -> Iterator[Sender]:
+def database(shared: Database) -> Database:
+    """The same, without what other tests have left."""
+    for table in ("api_key", "event", "delivery", "attempt", "endpoint", "subscription", "lane"):
+        shared.write(partial(once, f"delete from {table}"))
+    return shared
+
+
+@pytest.fixture
+def sender(database: Database) -> Iterator[Sender]:
     """A sender that performs nothing."""
     made = Sender(database, Settings(allow_networks=(ip_network("127.0.0.0/8"),)))
     yield made
@@ -32,14 +51,6 @@ def sender(database: SqliteDatabase) -> Iterator[Sender]:
 
 
 @pytest.fixture
-def run_sql(database: SqliteDatabase) -> Callable[..., list[Any]]:
+def run_sql(database: Database) -> Callable[..., list[Any]]:
     """Run a statement."""
-
-    def run(text: str, **values: Any) -> list[Any]:
-        def operation() -> Any:
-            return (yield Statement(text, text), values)
-
-        found: list[Any] = database.write(operation)
-        return found
-
-    return run
+    return lambda text, **values: database.write(lambda: once(text, **values))

@@ -1,4 +1,4 @@
-"""What a hand may do to a database, and what the audit must say of it."""
+"""What a hand may do to a sender's database, and what the audit must say of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +7,15 @@ from ombud.admin.events import delivery_id
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import NEVER
 
-# 77 is no id of the databases here.
+# 77 is no id of the databases here. Statements are for both databases, and are given a `returning`.
 # Ids, as subqueries, of rows in the states that a damage needs.
 EVENT = "(select min(id) from event)"
 DONE = "(select min(event_id) from delivery where state = 1)"
 DONE_LANE = f"(select min(lane_id) from delivery where state = 1 and event_id = {DONE})"
 IS_DONE = f"event_id = {DONE} and lane_id = {DONE_LANE}"
-FREE_LANE = """(select d.lane_id from delivery d join lane l on l.id = d.lane_id
-  where d.state = 0 and l.lease_token is null and l.hold_until = 0 limit 1)"""
+FREE_LANE = """(select min(d.lane_id) from delivery d join lane l on l.id = d.lane_id
+  where d.state = 0 and l.lease_token is null and l.hold_until = 0)"""
+TOMORROW = "insert into day(day) select max(day) + 1 from day"
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class Damage:
     kinds: set[str]
     where: str = ""
     shown: Callable[..., str] = lambda *_: ""
+    only_sqlite: bool = False
 
 
 def _delivery_on_77(event_id: str) -> str:
-    return f"""insert into delivery(shop_id, event_id, lane_id, subject, state, due_at, reason)
-      select 1, id, 77, subject, 3, 1, 'x' from event where id = {event_id}"""
+    return f"""insert into delivery(day, shop_id, event_id, lane_id, subject, state, due_at, reason)
+      select day, 1, id, 77, subject, 3, 1, 'x' from event where id = {event_id}"""
 
 
 def evt(event_id: int) -> str:
@@ -114,8 +116,8 @@ SENDER = (
     Damage(
         "an attempt at nothing",
         (
-            f"""insert into attempt(shop_id, event_id, lane_id, id, generation, at, milliseconds, outcome)
-            values (1, {EVENT}, 77, 1, 0, 1, 1, 'done')""",
+            f"""insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, outcome)
+            select day, 1, id, 77, 1, 0, 1, 1, 'done' from event where id = {EVENT}""",
         ),
         {"attempt_without_delivery"},
         f"select {EVENT}, 77",
@@ -129,30 +131,65 @@ SENDER = (
         lane,
     ),
     Damage(
-        "a lane sleeps for ever",
-        (f"update lane set wake_at = {NEVER} where id = {FREE_LANE}",),
-        {"lane_asleep"},
-        f"select {FREE_LANE}",
-        lane,
-    ),
-    Damage(
-        "a lane sleeps longer than its first delivery",
-        (f"update lane set wake_at = wake_at + 600000000 where id = {FREE_LANE}",),
-        {"lane_asleep"},
-        f"select {FREE_LANE}",
-        lane,
-    ),
-    Damage(
         "a lease that never ends",
         (f"update lane set wake_at = {NEVER}, lease_token = 5 where id = {FREE_LANE}",),
-        {"lane_asleep"},
+        {"lease_without_end"},
         f"select {FREE_LANE}",
         lane,
     ),
     Damage(
-        "a lease that ended long ago",
-        (f"update lane set lease_token = 5, wake_at = wake_at - 600000000 where id = {FREE_LANE}",),
-        {"lane_abandoned"},
+        "a lease of nothing that never ends",
+        (
+            f"""insert into lane(id, box, shop_id, destination_id, wake_at, lease_token)
+            values (77, 1, 9, 77, {NEVER}, 5)""",
+        ),
+        {"lease_without_end", "lane_without_endpoint"},
+        "select 77",
+        lane,
+    ),
+    Damage(
+        "a day is not known any more",
+        ("delete from day where day = (select min(day) from event)",),
+        {"event_of_unknown_day"},
+        f"select {EVENT}",
+        evt,
+    ),
+    Damage(
+        "an event is copied to another day",
+        (
+            TOMORROW,
+            f"""insert into event(day, shop_id, id, box, type, subject, created_at, fan_out)
+            select day + 1, shop_id, id, box, type, subject, created_at, 0 from event where id = {EVENT}""",
+        ),
+        {"event_in_two_days"},
+        f"select {EVENT}",
+        evt,
+    ),
+    Damage(
+        "a delivery is moved alone",
+        (TOMORROW, f"update delivery set day = day + 1 where {IS_DONE}"),
+        {"delivery_of_other_day", "wrong_fan_out", "attempt_of_other_day", "delivery_done_without_attempt"},
+        f"select {DONE}, {DONE_LANE}",
+        delivery_id,
+    ),
+    Damage(
+        "attempts are moved alone",
+        (TOMORROW, f"update attempt set day = day + 1 where {IS_DONE}"),
+        {"attempt_of_other_day", "delivery_done_without_attempt"},
+        f"select {DONE}, {DONE_LANE}",
+        delivery_id,
+    ),
+    Damage(
+        "a pending delivery that no load asks for",
+        ("update delivery set rank = 7 where state = 0",),
+        {"delivery_never_due"},
+    ),
+    Damage(
+        "a delivery of another shop",
+        (f"update delivery set shop_id = 9 where {IS_DONE}",),
+        {"delivery_of_other_shop"},
+        f"select {DONE}, {DONE_LANE}",
+        delivery_id,
     ),
     Damage(
         "a pending delivery is never due",
@@ -226,67 +263,16 @@ SENDER = (
         str,
     ),
     Damage(
-        "ids that are no numbers", ("insert into event_key values (1, 'odd', 'text')",), {"event_key_without_event"}
-    ),
-)
-RECEIVER = (
-    Damage(
-        "a document is deleted",
-        ("delete from document",),
-        {
-            "reading_without_document",
-            "mirror_without_document",
-            "ledger_without_document",
-            "change_without_document",
-        },
-    ),
-    Damage(
-        "the mirror of a lost version",
-        ("update mirror set version = 'lost' where subject = 'product/7'",),
-        {"mirror_without_document"},
-        "select 'product/7'",
+        "an event key of another shop",
+        ("update event_key set shop_id = 9 where key = 'key-1'",),
+        {"event_key_of_other_shop"},
+        "select 'key-1'",
         str,
     ),
     Damage(
-        "the ledger of a lost version",
-        ("update ledger set applied_version = 'lost' where subject = 'order/1'",),
-        {"ledger_without_document"},
-        "select 'order/1'",
-        str,
-    ),
-    Damage(
-        "an arrival that was read is deleted, with its delivery",
-        (
-            "delete from event where id = (select min(event_id) from reading)",
-            "delete from delivery where event_id = (select min(event_id) from reading)",
-            "delete from attempt where event_id = (select min(event_id) from reading)",
-        ),
-        {"reading_without_arrival"},
-        "select min(id) from reading",
-        reading,
-    ),
-    Damage("readings are deleted", ("delete from reading",), {"mirror_without_reading"}),
-    Damage(
-        "a handler is deleted",
-        ("delete from handler where name = 'ship'",),
-        {
-            "lane_without_handler",
-            "ledger_without_handler",
-        },
-    ),
-    Damage("a shop is deleted", ("delete from inbox_shop",), {"lane_without_shop", "event_without_shop"}),
-    Damage(
-        "a shop without a reader",
-        ("update inbox_shop set reader_lane_id = 77",),
-        {"shop_without_lane", "lane_without_shop"},
-    ),
-    Damage(
-        "a change of a lost version",
-        (
-            """update event set data = json_set(data, '$.version', 'lost')
-            where box = 3 and id = (select max(event_id) from delivery d where d.event_id in
-              (select id from event where box = 3) and state = 0)""",
-        ),
-        {"change_without_document"},
+        "ids that are no numbers",
+        ("insert into event_key values (1, 'odd', 'text')",),
+        {"event_key_without_event"},
+        only_sqlite=True,
     ),
 )

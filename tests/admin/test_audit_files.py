@@ -9,7 +9,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests.admin.audited import audited, contents, damage, kinds, make_receiver, make_sender, rows
+from tests.admin.audited import audited, contents, damage, file_rows, kinds, make_receiver, make_sender
+from tests.support.databases import Home
 from tests.support.processes import Commands
 
 # A program that may import nothing of the server extra.
@@ -27,7 +28,7 @@ main()
 KILLED_WRITER = """
 import apsw, os, signal, sys
 connection = apsw.Connection(sys.argv[1])
-connection.execute("insert into event select 1, 1, 1, type, subject, null, 1, 0 from event limit 1")
+connection.execute("insert into event select day, 1, 1, 1, type, subject, null, 1, 0 from event limit 1")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -36,8 +37,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a demo leaves it."""
     folder = tmp_path_factory.mktemp("made")
-    make_sender(folder / "sender.db")
-    make_receiver(folder / "receiver.db")
+    make_sender(home(folder / "sender.db"))
+    make_receiver(home(folder / "receiver.db"))
     return folder
 
 
@@ -56,7 +57,7 @@ def test_every_database_of_a_demo_is_audited(folder: Path, commands: Commands) -
     assert [line.split(" is sound: ")[0] for line in lines] == [f"{folder}/sender.db", f"{folder}/receiver.db"]
     assert "16 events" in lines[0]
     assert "are held" in lines[0]
-    damage(folder / "receiver.db", "delete from document")
+    damage(home(folder / "receiver.db"), "delete from document")
     done = commands.run("audit", "--data", str(folder), "--json")
     assert done.code == 1
     document = json.loads(done.out)
@@ -64,13 +65,13 @@ def test_every_database_of_a_demo_is_audited(folder: Path, commands: Commands) -
 
 
 def test_findings_are_plain_sentences(folder: Path, commands: Commands) -> None:
-    damage(folder / "sender.db", "update event set fan_out = 99")
+    damage(home(folder / "sender.db"), "update event set fan_out = 99")
     done = commands.run("audit", "--data", str(folder))
     assert done.code == 1
     lines = done.out.splitlines()
     assert "is NOT sound" in lines[0]
     assert lines[1] == "  wrong fan out: 16"
-    assert lines[2].endswith(" was stored for 99 deliveries, and there are 5.")
+    assert lines[2].endswith(" was stored for 99 deliveries, and there are 8.")
     assert lines[7] == "    … and 11 more"
     event_id = lines[2].split()[0]
     assert commands.run("events", event_id, "--data", str(folder)).out.startswith(event_id)
@@ -89,7 +90,7 @@ def test_usage(folder: Path, commands: Commands) -> None:
     connection.close()
     for arguments in (
         ["--database", "sqlite:///missing.db"],
-        ["--database", "postgres://user:secret@host/db"],
+        ["--database", "mysql://user:secret@127.0.0.1/db"],
         ["--database", f"sqlite:///{folder}/empty.db"],
         ["--database", f"sqlite:///{folder}/other.db"],
         ["--data", str(folder / "nowhere")],
@@ -103,7 +104,7 @@ def test_usage(folder: Path, commands: Commands) -> None:
 
 @pytest.mark.parametrize("version", [0, 99])
 def test_tables_of_another_version_are_not_judged(folder: Path, version: int, commands: Commands) -> None:
-    damage(folder / "sender.db", f"update schema_version set version = {version} where part = 'ombud.sender'")
+    damage(home(folder / "sender.db"), f"update schema_version set version = {version} where part = 'ombud.sender'")
     done = commands.run("audit", "--data", str(folder))
     assert (done.code, done.out) == (2, "")
     assert f"version {version}" in done.error
@@ -120,16 +121,16 @@ def test_a_killed_database_is_audited_with_what_its_log_holds(folder: Path, caps
     subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], check=False)
     before = contents(folder)
     assert before["sender.db-wal"]
-    code, document = audited(path, capsys)
+    code, document = audited(f"sqlite:///{path}", capsys)
     assert (code, document["rows"]["events"]) == (0, 17)
     assert contents(folder) == before
 
 
 def test_a_page_of_rows_that_was_overwritten_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "sender.db"
-    [(page,)] = rows(path, "select rootpage from sqlite_schema where name = 'delivery'")
+    [(page,)] = file_rows(path, "select rootpage from sqlite_schema where name = 'delivery'")
     overwrite(path, page)
-    code, document = audited(path, capsys)
+    code, document = audited(f"sqlite:///{path}", capsys)
     assert code == 1
     assert {"damaged_page", "unreadable_rows"} & kinds(document)
 
@@ -148,14 +149,14 @@ def test_a_file_that_was_cut_off_is_reported(folder: Path, capsys: pytest.Captur
     path = folder / "sender.db"
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
-    code, document = audited(path, capsys)
+    code, document = audited(f"sqlite:///{path}", capsys)
     assert (code, document["sound"]) == (1, False)
 
 
 def test_a_table_that_was_dropped_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "sender.db"
     hand(path, "drop table attempt")
-    code, document = audited(path, capsys)
+    code, document = audited(f"sqlite:///{path}", capsys)
     assert (code, kinds(document)) == (1, {"unreadable_rows"})
     assert "attempt" in str(document["findings"])
 
@@ -165,18 +166,34 @@ def test_a_pending_delivery_that_its_index_has_lost_is_reported(
 ) -> None:
     """No query would ever find it due, and no row looks wrong."""
     path = folder / "sender.db"
-    [schema] = rows(path, "select type, name, tbl_name, rootpage, sql from sqlite_schema where name = 'delivery_due'")
+    [schema] = file_rows(
+        path, "select type, name, tbl_name, rootpage, sql from sqlite_schema where name = 'delivery_due'"
+    )
     hand(path, "delete from sqlite_schema where name = 'delivery_due'")
     hand(path, "update delivery set state = 0, reason = null where state = 3")
     hand(path, "insert into sqlite_schema values (?, ?, ?, ?, ?)", *schema)
-    code, document = audited(path, capsys)
+    code, document = audited(f"sqlite:///{path}", capsys)
     assert code == 1
     assert "damaged_page" in kinds(document)
     assert "delivery_due" in str(document["findings"])
 
 
+def home(path: Path) -> Home:
+    return Home(f"sqlite:///{path}")
+
+
+def test_the_audit_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "sender.db"
+    damage(home(path), "update event set fan_out = 99")
+    before = contents(folder)
+    assert audited(f"sqlite:///{path}", capsys)[0] == 1
+    after = contents(folder)
+    assert after.pop(f"{path.name}-wal", b"") == b""
+    assert after == before
+
+
 def overwrite(path: Path, page: int) -> None:
-    [(size,)] = rows(path, "pragma page_size")
+    [(size,)] = file_rows(path, "pragma page_size")
     with path.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xa5" * size)

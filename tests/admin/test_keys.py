@@ -2,11 +2,14 @@
 
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ombud.admin.keys import add_key, find_key, key_hash, new_key, replace_key
+from ombud.db.migrate import migrate
+from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import Conflict, InvalidInput
 
 
@@ -23,14 +26,17 @@ def test_keys_are_long_and_never_the_same() -> None:
     assert all(re.fullmatch(r"ombud_[A-Za-z0-9_-]{43}", key) for key in keys)
 
 
-def test_only_the_hash_is_stored(database: Any) -> None:
+def test_only_the_hash_is_stored(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "ombud.db")
+    migrate(database, ["ombud.admin"])
     key = new_key()
     database.write(lambda: add_key("ERP", key, 1))
 
     assert name_of(database, key) == "ERP"
     assert key_hash(key) == hashlib.sha256(key.encode()).digest()
     database.close()
-    for file in database.path.parent.iterdir():
+    assert (tmp_path / "ombud.db").is_file()
+    for file in tmp_path.iterdir():
         assert key.removeprefix("ombud_").encode() not in file.read_bytes()
 
 

@@ -170,7 +170,9 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.owners)
     @rule(place=places, most=st.sampled_from([1, 2, 64]), on=st.booleans())
     def load(self, place: int, most: int, on: bool) -> None:
-        owner = self._owner(place)
+        self._load(self._owner(place), most, on=on)
+
+    def _load(self, owner: Owner, most: int, *, on: bool) -> None:
         lane_id, known = owner.lane.id, {delivery.event_id for delivery in owner.loaded}
         cursor = owner.cursor if on else (0, 0)
         loaded = self.office.load(owner.lane, *owner.loaded, cursor=cursor, most=most, replays=REPLAYS)
@@ -196,7 +198,10 @@ class Life(RuleBasedStateMachine):
     def settle(self, place: int, outcome: Outcome) -> None:
         busy = [owner for owner in self.owners.values() if owner.loaded]
         owner = busy[place % len(busy)]
-        delivery = owner.loaded.pop(place % len(owner.loaded))
+        self._settle(owner, place % len(owner.loaded), outcome)
+
+    def _settle(self, owner: Owner, place: int, outcome: Outcome) -> None:
+        delivery = owner.loaded.pop(place)
         one = self.expected[delivery.event_id, delivery.lane_id]
         assert self.office.settle(owner.lane, delivery, outcome)
         self.tries[delivery.event_id] += 1
@@ -225,9 +230,21 @@ class Life(RuleBasedStateMachine):
     @rule(place=places)
     def release(self, place: int) -> None:
         idle = [owner for owner in self.owners.values() if not owner.loaded]
-        lane = idle[place % len(idle)].lane
+        self._release(idle[place % len(idle)].lane)
+
+    def _release(self, lane: Lane) -> None:
         self.office.release(lane)
         del self.owners[lane.id]
+
+    @rule(outcome=outcomes)
+    def work(self, outcome: Outcome) -> None:
+        """Do all that is due: the shortest way to states that are far from the beginning."""
+        self.lease(LANES)
+        for owner in list(self.owners.values()):
+            self._load(owner, 64, on=False)
+            while owner.loaded:
+                self._settle(owner, 0, outcome)
+            self._release(owner.lane)
 
     @precondition(lambda self: self.owners)
     @rule(place=places)

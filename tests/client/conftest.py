@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,21 +41,32 @@ class Canned:
 
 @dataclass
 class Vendor:
-    """Answers what it was told to, in turn; the last answer goes on for ever."""
+    """Answers what it was told to, in turn; the last answer goes on for ever, unless a function takes over then."""
 
     url: str
     seen: list[Seen] = field(default_factory=list)
     answers: deque[Canned] = field(default_factory=deque)
+    function: Callable[[Seen], tuple[int, Any]] | None = None
 
     def says(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.answers.append(Canned(status, content, headers or {}))
 
+    def serves(self, function: Callable[[Seen], tuple[int, Any]]) -> None:
+        """Answer what the function says, status and JSON, to each request that comes when the answers are used up."""
+        self.function = function
+
     def forget(self) -> None:
         self.seen.clear()
         self.answers.clear()
+        self.function = None
 
     def next_answer(self) -> Canned:
+        if self.function is not None and not self.answers:
+            status, body = self.function(self.seen[-1])
+            return Canned(status, json.dumps(body).encode(), {})
+        if self.function is not None:
+            return self.answers.popleft()
         return self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
 
 

@@ -178,11 +178,15 @@ async def test_404_is_an_empty_list(shop: Any, vendor: Any, name: Any) -> None:
     assert await shop.ask(name) == []
 
 
-async def test_a_404_page_of_a_web_server_is_not_none(shop: Any, vendor: Any) -> None:
-    vendor.says(b"<html>Not found</html>", 404)
+@pytest.mark.parametrize(
+    "body", [b"<html>Not found</html>", b'{"message": "no route"}', b"[]", b"null", b'"error"'], ids=str
+)
+async def test_a_404_of_a_web_server_is_not_none(shop: Any, vendor: Any, body: Any) -> None:
+    vendor.says(body, 404)
 
-    with pytest.raises(UnexpectedAnswer, match="base URL"):
-        await shop.ask("order", "1")
+    for name, args in (("order", ["1"]), ("products", []), ("categories", []), ("metadata", ["order", "1"])):
+        with pytest.raises(UnexpectedAnswer, match="base URL"):
+            await shop.ask(name, *args)
 
 
 @pytest.mark.parametrize(("name", "body"), [("order", [{"order_id": "2"}]), ("product", {"product": {"id": "2"}})])

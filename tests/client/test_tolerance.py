@@ -1,6 +1,7 @@
 """Any JSON either parses or is an `UnexpectedAnswer`; never another exception."""
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -10,11 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ombud.client import UnexpectedAnswer, read_order, read_product, replies, shapes, values
+from ombud.client import UnexpectedAnswer, order_shapes, product_shapes, read_order, read_product, reads, values, writes
 from ombud.client.answer import Answer
+from ombud.client.call import Call
 from ombud.client.errors import WriteRejected
 from ombud.client.secret import Secret
+from ombud.errors import OmbudError
 
+# Generated answers for each property; a longer run sets OMBUD_TEST_ANSWERS=20000.
+ANSWERS = int(os.environ.get("OMBUD_TEST_ANSWERS", "200"))
 NAMES = [
     "order_id",
     "id",
@@ -51,6 +56,17 @@ NAMES = [
     "date_modified",
     "image",
     "category",
+    "app",
+    "productpackages",
+    "category_id",
+    "parent_id",
+    "name_path",
+    "method_id",
+    "shipping_id",
+    "countries",
+    "title",
+    "code",
+    "error",
 ]
 TELLING = [
     "",
@@ -88,32 +104,92 @@ def parses_or_says_so(parse: Callable[[Any], object], value: Any) -> None:
         hash(parse(value))
 
 
-@pytest.mark.parametrize("parse", [read_order, read_product, shapes.product_total])
+@pytest.mark.parametrize("parse", [read_order, read_product, product_shapes.product_total])
+@settings(deadline=None)
 @given(value=JSON | OBJECTS)
 def test_any_json_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(parse, value)
 
 
-@pytest.mark.parametrize("parse", [shapes.order_list, shapes.product_list])
+@pytest.mark.parametrize("parse", [order_shapes.order_list, product_shapes.product_list])
+@settings(deadline=None)
 @given(value=JSON | OBJECTS | st.lists(OBJECTS, max_size=3) | OBJECTS.map(lambda o: {"product": o}))
 def test_any_list_parses_or_is_unexpected(parse: Any, value: Any) -> None:
     parses_or_says_so(lambda v: tuple(parse(v)), value)
 
 
-@given(value=JSON | OBJECTS, status=st.sampled_from([200, 201]))
-def test_any_reply_to_a_write_is_understood_refused_or_unexpected(value: Any, status: Any) -> None:
-    answer = Answer(status, {}, json.dumps(value).encode(), Secret("some key"))
-    for parse in (
-        lambda: replies.created_orders(answer, 1),
-        lambda: replies.updated_orders(answer, ["1"]),
-        lambda: replies.created_product(answer),
-        lambda: replies.updated_products(answer, "1"),
-        lambda: replies.deleted_product(answer, "1"),
-    ):
-        with suppress(UnexpectedAnswer, WriteRejected):
-            parse()
+READS = [
+    reads.order("1"),
+    reads.order_page(),
+    reads.product("1"),
+    reads.product_page(),
+    reads.product_count(),
+    reads.category("1"),
+    reads.categories(),
+    reads.payment_methods(),
+    reads.shipping_methods(),
+    reads.metadata("order", "1"),
+]
+WRITES = [
+    writes.create_order(),
+    writes.create_orders([{}, {}]),
+    writes.update_order("1", status="paid"),
+    writes.update_orders([{"order_id": "1"}, {"order_id": "2"}]),
+    writes.create_product(title="A"),
+    writes.update_product("1", stock=1),
+    writes.update_products([{"sku": "A"}]),
+    writes.delete_product("1"),
+    writes.create_category("A"),
+    writes.create_metadata("order", "1", "a", "b"),
+    writes.update_metadata("order", "1", "a", "b"),
+]
+BODIES = JSON | OBJECTS | st.lists(OBJECTS, max_size=3) | OBJECTS.map(lambda o: {"results": o, "product": o})
 
 
+def answer(value: Any, status: int = 200) -> Answer:
+    return Answer(status, {}, json.dumps(value).encode(), Secret("some key"))
+
+
+def read(call: Call[Any], value: Any) -> None:
+    with suppress(UnexpectedAnswer):
+        found = call.parse(answer(value))
+        hash(found)
+        repr(found)
+
+
+@settings(max_examples=ANSWERS, deadline=None)
+@given(call=st.sampled_from(READS), value=BODIES)
+def test_any_answer_to_a_read_is_a_model_or_unexpected(call: Any, value: Any) -> None:
+    read(call, value)
+
+
+@settings(max_examples=ANSWERS, deadline=None)
+@given(call=st.sampled_from(WRITES), value=BODIES, status=st.sampled_from([200, 201]))
+def test_any_reply_to_a_write_is_understood_refused_or_unexpected(call: Any, value: Any, status: Any) -> None:
+    with suppress(UnexpectedAnswer, WriteRejected):
+        call.parse(answer(value, status))
+
+
+@settings(max_examples=ANSWERS, deadline=None)
+@given(
+    call=st.sampled_from([*READS, *WRITES]),
+    body=st.binary(max_size=40) | BODIES.map(lambda value: json.dumps(value).encode()),
+    status=st.integers(100, 599),
+)
+def test_any_status_with_any_body_is_a_result_or_an_error_of_ours(call: Any, body: Any, status: Any) -> None:
+    with suppress(OmbudError):
+        call.parse(Answer(status, {}, body, Secret("some key")))
+
+
+def test_a_parser_that_lets_its_own_error_out_is_caught() -> None:
+    """The control of the tests above."""
+    careless = Call("GET", "/orders", lambda given: read_order(given.json()[0]))
+
+    with pytest.raises(LookupError):
+        read(careless, {})
+
+
+@settings(deadline=None)
 @given(body=st.binary(max_size=60))
 def test_any_bytes_are_json_or_unexpected(body: Any) -> None:
     with suppress(UnexpectedAnswer):
@@ -121,7 +197,7 @@ def test_any_bytes_are_json_or_unexpected(body: Any) -> None:
 
 
 @given(amount=st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_money_is_exact_as_text_and_as_a_number(amount: Any) -> None:
     assert values.amount(str(amount), "price") == amount
     assert values.amount(json.loads(json.dumps(float(amount))), "price") == amount

@@ -82,7 +82,8 @@ async def test_a_refused_change_names_the_order_and_the_errors(shop: Any, vendor
         {"results": {"1": True}},
         {"results": {"1": {"success": "perhaps"}}},
         {"results": {"1": DONE, "2": DONE}},
-        {"success": 1, "variants": [], "notices": []},
+        {"results": [DONE, DONE]},
+        {"results": "ok"},
     ],
 )
 async def test_an_unknown_reply_to_an_order_is_an_error(shop: Any, vendor: Any, body: Any) -> None:
@@ -92,6 +93,43 @@ async def test_an_unknown_reply_to_an_order_is_an_error(shop: Any, vendor: Any, 
         await shop.ask("update_order", "1", status="paid")
     with pytest.raises(UnexpectedAnswer):
         await shop.ask("create_order")
+
+
+@pytest.mark.parametrize(
+    "body", [{"results": [DONE]}, {"results": [{**DONE, "order_id": 7}]}, {"success": 1, "variants": [], "notices": []}]
+)
+async def test_a_change_is_acknowledged_in_several_shapes(shop: Any, vendor: Any, body: Any) -> None:
+    vendor.says(body)
+
+    await shop.ask("update_order", "7", status="paid")
+
+
+async def test_a_result_about_another_order_is_an_error(shop: Any, vendor: Any) -> None:
+    vendor.says({"results": [{**DONE, "order_id": "8"}]})
+
+    with pytest.raises(UnexpectedAnswer, match="other orders"):
+        await shop.ask("update_order", "7", status="paid")
+
+
+async def test_new_orders_come_as_a_list_too(shop: Any, vendor: Any) -> None:
+    vendor.says({"results": [{**DONE, "order_id": "7"}, {**DONE, "order_id": 8}]})
+
+    assert await shop.ask("create_orders", [{}, {}]) == ("7", "8")
+
+
+async def test_new_orders_without_their_ids_are_an_error_that_says_so(shop: Any, vendor: Any) -> None:
+    vendor.says({"success": 1, "variants": [], "notices": []})
+
+    with pytest.raises(UnexpectedAnswer, match="took the orders, without their ids"):
+        await shop.ask("create_order")
+
+
+async def test_a_refusal_of_the_whole_is_a_refusal(shop: Any, vendor: Any) -> None:
+    vendor.says({"success": 0, "errors": ["No customer"]})
+
+    for name, args in (("create_order", ()), ("update_order", ("7", {"status": "paid"}))):
+        with pytest.raises(WriteRejected, match="No customer"):
+            await shop.ask(name, *args)
 
 
 @pytest.mark.parametrize(

@@ -363,12 +363,12 @@ def test_an_error_in_what_follows_a_commit_is_nobodys(database: Database, caplog
     def add(name: str, announced: Announced) -> Operation[None]:
         yield STATEMENTS["add"], [(name, 0)]
         yield Afterwards(STATEMENTS["count_all"], [(name,)], fail)
-        yield Afterwards(STATEMENTS["count_all"], [(name,)], announced.then)
+        yield Afterwards(STATEMENTS["count_all"], [(name,)], announced.then, 7)
 
     announced = Announced()
     database.write(partial(add, "a", announced))
 
-    assert announced.wait() == ([("a", 1)], [None])
+    assert announced.wait() == ([("a", 1)], [7])
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 

@@ -12,7 +12,7 @@ from ombud.db.postgres import PostgresDatabase
 from ombud.db.queries import Queries
 from tests.db.sql import one
 from tests.support.postgres import PostgresServers
-from tests.support.postgres_proxy import Cut, PostgresProxy
+from tests.support.postgres_proxy import PostgresProxy
 
 QUERIES = Queries(
     "test",
@@ -35,7 +35,7 @@ select count(*) as items from item;
 
 @pytest.fixture
 async def proxy(postgres_servers: PostgresServers) -> AsyncIterator[PostgresProxy]:
-    async with PostgresProxy(postgres_servers["newest"].socket, lambda: Cut.NOT).listening() as listening:
+    async with PostgresProxy(postgres_servers["newest"].socket).listening() as listening:
         yield listening
 
 

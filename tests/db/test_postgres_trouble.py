@@ -263,6 +263,16 @@ async def test_too_many_clients(postgres_servers: PostgresServers) -> None:
         await asyncio.to_thread(database.close)
 
 
+def test_a_server_that_began_to_risk_what_it_confirms_is_not_written_to(
+    database: PostgresDatabase, server: PostgresServer, name: str
+) -> None:
+    with server.restarted(fsync="off"), pytest.raises(StorageUnavailable, match="fsync = off"):
+        database.write(one(INSERT, name="a"))
+
+    assert until_stored(database, one(INSERT, name="b")) < 2
+    assert names(server, name) == ["b"]
+
+
 async def _take_all(url: str) -> list["asyncpg.Connection[asyncpg.Record]"]:
     taken: list[asyncpg.Connection[asyncpg.Record]] = []
     with suppress(asyncpg.TooManyConnectionsError):

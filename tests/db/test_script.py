@@ -1,7 +1,10 @@
 """The portable subset of migrations."""
 
+import re
+
 import pytest
 
+from ombud.db.migrate import migrations_of
 from ombud.db.script import postgres_script, sqlite_script
 
 TABLE = """-- An integer is a word here, without rowid.
@@ -74,3 +77,13 @@ def test_a_part_that_does_not_begin_or_end_is_refused(text: str) -> None:
         postgres_script(text)
     with pytest.raises(ValueError, match="does not begin or end a part for one database"):
         sqlite_script(text)
+
+
+@pytest.mark.parametrize("part", ["ombud.mailbox", "ombud.sender", "ombud.receiver", "ombud.shop", "ombud.admin"])
+def test_the_shipped_migrations_are_in_the_subset(part: str) -> None:
+    for migration in migrations_of(part):
+        words = re.sub(r"--[^\n]*|'[^']*'", "", postgres_script(migration.script)).split()
+
+        assert "integer" not in words
+        assert "rowid" not in words
+        assert "create" in words

@@ -142,7 +142,12 @@ async def test_slots_bound_what_is_in_flight(office: Office, writer: WatchedWrit
     for number in range(10):
         office.append(*lanes, subject=f"order/{number}")
     performing = Performing()
+    performing.hold()
     async with working(office, writer, performing, slots=4):
+        await performing.until_started(4)
+        performing.hold("nothing")
+        for subject in set(performing.flying()):
+            performing.let_go(subject)
         await writer.until(lambda: office.pending() == 0)
 
     assert performing.most_in_flight == 4

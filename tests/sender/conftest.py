@@ -1,11 +1,11 @@
 """Real endpoints on loopback, names with chosen addresses, and a sender on a real database."""
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from ipaddress import ip_address, ip_network
+from functools import partialmethod
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +16,13 @@ from ombud.db.database import Database
 from ombud.db.operation import Make, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
+from ombud.sender.address import Network
 from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoints import Endpoint, EndpointEdit
+from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
+from tests.support.name_server import NameServer
 
 T = TypeVar("T")
 
@@ -132,41 +135,30 @@ async def peer(new_peer: Callable[..., Awaitable[Peer]]) -> Peer:
     return await new_peer()
 
 
-class Names:
-    """Stands in for the system's resolver. Each look-up of a name gives its next answer; the last goes on."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, deque[Sequence[str] | Callable[[], Sequence[str]]]] = {}
-        self.asked: list[str] = []
-
-    def are(self, host: str, *answers: Sequence[str] | Callable[[], Sequence[str]]) -> None:
-        self.answers[host] = deque(answers)
-
-    def look_up(self, host: str, port: Any, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
-        self.asked.append(host)
-        if host not in self.answers:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        turns = self.answers[host]
-        answer = turns.popleft() if len(turns) > 1 else turns[0]
-        found = answer() if callable(answer) else answer
-        families = {4: socket.AF_INET, 6: socket.AF_INET6}
-        return [
-            (families[ip_address(text).version], socket.SOCK_STREAM, 6, "", (text, port or 0, 0, 0)) for text in found
-        ]
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    """Choose what names lead to: a name server on loopback, which every resolver asks instead of the system's."""
+    server = NameServer()
+    monkeypatch.setattr(Resolver, "__init__", partialmethod(Resolver.__init__, [server.address]))
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Choose what names resolve to; no other name resolves."""
-    made = Names()
-    monkeypatch.setattr(socket, "getaddrinfo", made.look_up)
-    return made
-
-
-@pytest.fixture
-def deliverer() -> Callable[..., Deliverer]:
+async def deliverer(names: NameServer) -> AsyncIterator[Callable[..., Deliverer]]:
     """Make what sends one request: loopback allowed, a short deadline."""
-    return lambda allowed=LOOPBACK, timeout_seconds=PATIENCE_SECONDS: Deliverer(allowed, timeout_seconds)
+    made: list[Deliverer] = []
+
+    def make(
+        allowed: Sequence[Network] = LOOPBACK, timeout_seconds: float = PATIENCE_SECONDS, **options: Any
+    ) -> Deliverer:
+        made.append(Deliverer(allowed, timeout_seconds, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -243,7 +235,7 @@ class Running:
 
 
 @pytest.fixture
-async def new_running(database: SqliteDatabase) -> AsyncIterator[Callable[..., Running]]:
+async def new_running(database: SqliteDatabase, names: NameServer) -> AsyncIterator[Callable[..., Running]]:
     """Make a sender with settings of its own."""
     made: list[Running] = []
 

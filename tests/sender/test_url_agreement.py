@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ombud.errors import InvalidInput
-from ombud.sender.transport import request_bytes
+from ombud.sender.request import request_bytes
 from ombud.sender.url import DEFAULT_PORTS, check_endpoint_url, parse_url, redacted
 
 # Pieces of which confusing URLs are made, and whatever else there is.

@@ -10,7 +10,15 @@ from ombud.shop import create_app
 from ombud.shop.keys import LONGEST_KEY
 from tests.shop.world import KEY, World, ask, client
 
-PATHS = ["/v1/orders", "/v1/products/", "/v1/products/count"]
+PATHS = [
+    "/v1/orders",
+    "/v1/products/",
+    "/v1/products/count",
+    "/v1/categories",
+    "/v1/paymentmethods",
+    "/v1/shippingmethods",
+    "/v1/metadata/order/90001",
+]
 
 
 def basic(text: bytes) -> str:

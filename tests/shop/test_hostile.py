@@ -11,7 +11,14 @@ from ombud.shop.bodies import LARGEST_BODY
 from tests.shop.world import World
 
 LINE = {"product_id": 101}
-WRITES = [("POST", "/v1/orders"), ("PUT", "/v1/orders"), ("POST", "/v1/products"), ("PUT", "/v1/products")]
+WRITES = [
+    ("POST", "/v1/orders"),
+    ("PUT", "/v1/orders"),
+    ("POST", "/v1/products"),
+    ("PUT", "/v1/products"),
+    ("POST", "/v1/categories"),
+    ("POST", "/v1/metadata/order/90001"),
+]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +159,7 @@ NAMES = [
     "skip_webhook", "customer", "payment", "shipping", "products", "products_add", "products_remove", "discount_add",
     "discount_remove", "amount", "images", "variants", "sync", "add", "email", "name", "billing_details",
     "firstname", "visible", "variant_option1_name", "variant_option1_value", "skipIfDuplicate", "description",
+    "metadata", "headcategory_id", "headcategory_name", "parent_id", "key", "value",
 ]
 PARAMETERS = [
     "order_id", "product_id", "sku", "search", "limit", "offset", "include_details", "order_by", "sort_order",
@@ -185,8 +193,9 @@ async def test_no_json_is_ever_a_failure_of_ours(world: World, call: tuple[str, 
 
     assert answer.status_code in (200, 400), answer.text
     assert answer.status_code == 200 or answer.json().keys() == {"code", "error"}
-    for shown in ("/v1/orders?include_details=1", "/v1/products?include_details=1"):
+    for shown in ("/v1/orders?include_details=1", "/v1/products?include_details=1", "/v1/metadata/order/90001"):
         assert (await world.api.get(shown)).status_code == 200
+    assert (await world.api.get("/v1/categories")).status_code in (200, 404)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

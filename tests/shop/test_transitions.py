@@ -6,6 +6,7 @@ import pytest
 
 from ombud.db.operation import Operation
 from ombud.sender.endpoints import EndpointEdit, Endpoints
+from ombud.sender.guard import Guard
 from ombud.shop.order_document import Order
 from ombud.shop.order_input import OrderChange
 from tests.shop.world import SECOND, World, ask
@@ -138,7 +139,7 @@ async def test_a_change_whose_event_cannot_be_written_is_undone(world: World, mo
 
 
 async def test_an_event_has_a_delivery_for_each_endpoint(world: World) -> None:
-    endpoints = Endpoints(world.outbox.mailbox)
+    endpoints = Endpoints(world.outbox.mailbox, Guard())
     edit = EndpointEdit("https://hooks.example.test/", ["order.new"])
     await world.writer.write(lambda: endpoints.add(edit))
 

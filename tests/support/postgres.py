@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -237,11 +237,16 @@ def _as_servant() -> list[str]:
 
 def _within_reach(binaries: Path, folder: Path) -> Path:
     """Return a folder of these programs that the servant may enter: in root's home it may not."""
-    if subprocess.run([*_as_servant(), binaries / "postgres", "-V"], capture_output=True, check=False).returncode == 0:
+    # The program itself would run: setpriv still has root's rights when it starts it.
+    if subprocess.run([*_as_servant(), "test", "-r", binaries / "postgres"], check=False).returncode == 0:
         return binaries
-    copied = folder / "programs"
-    shutil.copytree(binaries.parent, copied, symlinks=True)
-    for path in [copied, *copied.rglob("*")]:
-        with suppress(FileNotFoundError):  # a link to nowhere
-            path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() or path.parent.name == "bin" else 0))
+    install, package = binaries.parent, binaries.parent.parent
+    copied = folder / "programs" / package.name / install.name
+    shutil.copytree(install, copied, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps those of others
+    if libraries.exists():
+        shutil.copytree(libraries, folder / "programs" / libraries.name)
+    for path in [folder / "programs", *(folder / "programs").rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444))
     return copied / binaries.name

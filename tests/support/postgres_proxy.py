@@ -25,11 +25,15 @@ class Cut(enum.Enum):
 
 
 class PostgresProxy:
-    """Listens on loopback. `choose` decides for every commit; `cuts` counts what was chosen."""
+    """Listens on loopback. `choose` decides for every commit; `cuts` counts what was chosen.
 
-    def __init__(self, server: Path, choose: Callable[[], Cut]) -> None:
+    With `way_seconds` it is as far away as that: every message takes so long, in either direction.
+    """
+
+    def __init__(self, server: Path, choose: Callable[[], Cut] = lambda: Cut.NOT, way_seconds: float = 0.0) -> None:
         self._server = server
         self._choose = choose
+        self.way_seconds = way_seconds
         self._listener: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
         self.cuts = dict.fromkeys(Cut, 0)
@@ -63,7 +67,9 @@ class PostgresProxy:
         server, to_server = await asyncio.open_unix_connection(self._server)
         line = _Line(self, client, to_client, server, to_server)
         try:
-            await line.run()
+            # asyncio's streams complain of a task of theirs that ends as cancelled.
+            with suppress(asyncio.CancelledError):
+                await line.run()
         finally:
             to_client.transport.abort()
             to_server.transport.abort()
@@ -108,9 +114,9 @@ class _Line:
                     self._cut = self._proxy.decide()
                 if self._cut is Cut.BEFORE:
                     return
-                self._to_server.write(message)
-                await self._to_server.drain()
+                self._pass_on(self._to_server, message)
                 if self._cut is Cut.AFTER:
+                    await self._to_server.drain()
                     return
 
     async def _from_server(self) -> None:
@@ -119,10 +125,15 @@ class _Line:
                 message = await _message(self._server)
                 if self._cut is Cut.ANSWER:
                     return
-                self._to_client.write(message)
+                self._pass_on(self._to_client, message)
                 if message[:1] == READY:
                     self._proxy.round_trips += 1
-                    await self._to_client.drain()
+
+    def _pass_on(self, writer: asyncio.StreamWriter, message: bytes) -> None:
+        if self._proxy.way_seconds:
+            asyncio.get_running_loop().call_later(self._proxy.way_seconds, writer.write, message)
+        else:
+            writer.write(message)
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:

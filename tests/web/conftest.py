@@ -1,6 +1,7 @@
 """The sender's web app on a real database, spoken to by a real client."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partialmethod
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
 from ombud.db.operation import Statement
 from ombud.db.sqlite import SqliteDatabase
+from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.web.app import SenderApp
@@ -25,6 +27,12 @@ def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     migrate(made, ["ombud.admin"])
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no name resolve: nobody listens where name servers are looked for."""
+    monkeypatch.setattr(Resolver, "__init__", partialmethod(Resolver.__init__, ["127.0.0.1:1"]))
 
 
 @pytest.fixture

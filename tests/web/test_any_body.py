@@ -133,17 +133,6 @@ def check(answer: httpx2.Response) -> None:
 CAMPAIGN = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(autouse=True)
-def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no name resolve."""
-    import socket
-
-    def nothing(*_: Any, **__: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", nothing)
-
-
 @CAMPAIGN
 @given(route=ROUTES, body=BODIES, kind=KINDS)
 @example(("POST", "/v1/endpoints"), {"\ud800": 1}, "application/json")

@@ -329,7 +329,9 @@ def test_every_look_is_bounded_and_uses_an_index(sender: Sender, inbox: Inbox) -
             return [row["detail"] for row in rows]
 
         plan = database.read(explain)
-        assert not [step for step in plan if re.match(r"SCAN (?!e$)", step)], (name, plan)
+        # What a subquery has found may be scanned, a table may not.
+        tables = r"SCAN (event|delivery|attempt|lane|endpoint|reading|document|mirror|ledger|handler|inbox_shop)\b"
+        assert not [step for step in plan if re.match(tables, step)], (name, plan)
         assert name != "overview_reading" or any("reading_of_subject" in step for step in plan), plan
 
 

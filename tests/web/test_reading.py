@@ -7,6 +7,10 @@ import httpx2
 import pytest
 
 from ombud.clock import now_microseconds
+from ombud.mailbox.lease import fence, lease, release
+from ombud.mailbox.load import Wanted, load
+from ombud.mailbox.model import Result
+from ombud.mailbox.settle import settle
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 ORDER = {"event_type": "order.new", "order_id": "90017"}
@@ -20,16 +24,15 @@ async def publish(client: httpx2.AsyncClient, amount: int) -> list[str]:
 
 async def perform(sender: Any, outcomes: list[Any]) -> None:
     """Settle what is due, with these outcomes in turn."""
-    from ombud.mailbox.model import Result
-
     mailbox = sender.outbox.mailbox
 
     def turn() -> Any:
-        for lane in (yield from mailbox.lease(100)):
-            loaded = yield from mailbox.load(lane, ())
-            results = [Result(delivery, now_microseconds(), 7, outcomes.pop(0)) for delivery in loaded.deliveries]
-            yield from mailbox.settle(lane, results)
-            yield from mailbox.release(lane, 1, 0)
+        lanes = yield from lease(mailbox, 100)
+        loaded = yield from load(mailbox, [Wanted(lane.id) for lane in lanes])
+        found = [delivery for lane in lanes for delivery in loaded[lane.id].deliveries]
+        results = [Result(delivery, now_microseconds(), 7, outcomes.pop(0)) for delivery in found]
+        yield from settle(mailbox, results, (yield from fence(lanes)))
+        yield from release([(lane, lane.health) for lane in lanes])
 
     await sender.writer.write(turn)
 

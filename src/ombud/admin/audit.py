@@ -52,10 +52,10 @@ class Finding:
 class Waiting:
     """What waits in a box, and why.
 
-    Of its pending deliveries: how many are due, how many nobody may start now, and `since` when the oldest is due (UTC
-    microseconds). `performed`: whether somebody works the box; None when nothing tells. Of its lanes: `closed` because the
-    destination fails as a whole, `given_up` after days of that, `careful` for working one by one after a crash, and
-    `left` by a process that died.
+    `performed`: whether somebody works the box; None when nothing tells. Of its pending deliveries: how many are due,
+    how many nobody may start now, and `since` when the oldest is due (UTC microseconds). Of its lanes: `closed` because
+    the destination fails as a whole, `given_up` after days of that, `careful` for working one by one after a crash,
+    and `left` by a process that died.
     """
 
     box: Box
@@ -95,10 +95,9 @@ class _Time:
 def audit(performs: Performs | None) -> Operation[Report]:
     """Look for everything that must not be, in one snapshot of the database.
 
-    `performs` says whether a process works a box. None: there is no seat to ask about, and a lane is rung a moment after
-    the commit of what it is rung for. Raises ConfigurationError when the tables are not those of this version.
+    `performs` says whether a process works a box. None: there is no seat to ask about, and a lane is rung a moment
+    after the commit of what it is rung for. Raises ConfigurationError when the tables are not of this version.
     """
-    yield sql["hold_days"], {}
     parts = yield from _parts()
     boxes = [box for part, worked in BOXES.items() if part in parts for box in worked]
     [row] = yield sql["what_time"], {}

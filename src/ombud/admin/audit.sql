@@ -1,13 +1,7 @@
--- What `ombud audit` looks for. Each statement but the first and the last ones returns what must not be: at most
--- :examples rows, each with the `total`. 4611686018427387904 is "never" (model.NEVER). Both databases read the same text.
--- An event, its deliveries and their tries share a day, and so do all joins of them. `cross join` keeps SQLite from starting
--- with the second table.
-
--- name: hold_days
--- Before the snapshot: no day of PostgreSQL is dropped from under it. On SQLite none can be.
-select 1 as held;
--- postgres:
-lock table event, delivery, attempt in access share mode;
+-- What `ombud audit` looks for, in one text for both databases. Statements that look for something return what must not
+-- be: at most :examples rows, each with the `total`. 4611686018427387904 is "never" (model.NEVER). An event, its
+-- deliveries and their tries share a day, and so do all joins of them. `cross join` keeps SQLite from starting with the
+-- second table.
 
 -- name: applied_migrations
 -- Which parts keep their tables here, and in which version.
@@ -24,20 +18,6 @@ select day from day order by day;
 -- name: first_lane
 -- Lanes are never deleted: before the first there was nothing to deliver.
 select min(id) as id from lane;
-
--- name: damaged_page
--- The file itself: pages that hold together, and every row in every index, or what is due would never be found.
--- PostgreSQL says what it has noticed by itself: pages with a wrong checksum, and indexes that were never finished.
-select integrity_check as problem from pragma_integrity_check where integrity_check <> 'ok' limit :examples;
--- postgres:
-select checksum_failures || ' pages had a wrong checksum when they were read, the last one at ' || checksum_last_failure
-  as problem
-from pg_stat_database where datname = current_database() and checksum_failures > 0
-union all
-select 'the index ' || x.indexrelid::regclass || ' is not valid'
-from pg_index x join pg_class c on c.oid = x.indexrelid
-where c.relnamespace = 'ombud'::regnamespace and not x.indisvalid
-limit :examples;
 
 -- name: wrong_fan_out
 -- The deliveries of an event are as many as were written with it.

@@ -1,19 +1,20 @@
-"""What a database says of its own pages and indexes."""
+"""What a database finds damaged beneath its rows, as findings of an audit."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from ombud.admin.audit import EXAMPLES, Finding, sql
-from ombud.db.operation import Operation
+from ombud.admin.audit import Finding
+from ombud.db.queries import read_queries
+
+sql = read_queries("ombud.admin", "pages.sql")
 
 
-def check_pages() -> Operation[Finding | None]:
-    """Return what the database finds damaged beneath its rows, or None."""
-    rows = yield sql["damaged_page"], {"examples": EXAMPLES}
-    return damaged(row["problem"] for row in rows)
-
-
-def damaged(problems: Iterable[Any]) -> Finding | None:
+def damaged_pages(problems: Iterable[Any]) -> list[Finding]:
     """Return a finding of these problems, if there are any."""
     lines = [" ".join(str(problem).split()) for problem in problems]
-    return Finding("damaged_page", len(lines), lines) if lines else None
+    return [Finding("damaged_page", len(lines), lines)] if lines else []
+
+
+def unreadable_rows(error: object) -> Finding:
+    """Return the finding of a look that this error has ended."""
+    return Finding("unreadable_rows", 1, [f"The rest could not be looked at: {error}."])

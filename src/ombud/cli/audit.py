@@ -1,116 +1,76 @@
 """`ombud audit`: whether what is stored is sound. Reads only, in one snapshot, and leaves no trace in what it reads."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import apsw
-
-from ombud.admin.audit import Finding, Report, Waiting, audit, check_pages
+from ombud.admin.audit import Report, Waiting
 from ombud.admin.events import rfc3339
 from ombud.cli.failures import FAILURE, OK
-from ombud.clock import now_microseconds
-from ombud.db.connect import database_path
-from ombud.db.files import beside
-from ombud.db.sqlite_connection import check_sqlite_version
-from ombud.db.sqlite_steps import Steps
-from ombud.errors import ConfigurationError, StorageUnavailable
-from ombud.mailbox.model import Box
+from ombud.db.connect import database_path, is_postgres
+from ombud.errors import ConfigurationError
 from ombud.settings import read_settings
 
 # The databases in the folder of a demo. The demo itself, which names them too, needs the server extra.
 DEMO_FILES = ("sender.db", "receiver.db")
-# Milliseconds that another process may take to recover the log after a crash.
-BUSY_MILLISECONDS = 5_000
-# What SQLite says of a file that does not hold together.
-_DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.IOError)
+
+# How lanes are that do not simply wait for work.
+LANE_WORDS = {
+    "closed": "closed because every try fails",
+    "given_up": "given up after days of that",
+    "careful": "working one by one after a crash",
+    "left": "left by a process that died",
+}
 
 
 def run_audit(database: str, data: Path | None, *, as_json: bool) -> int:
     """Audit a database, or every database of a demo; returns the exit code."""
-    check_sqlite_version()
-    reports = [(path, _audit_file(path)) for path in _paths(database, data)]
+    reports = _reports(database, data)
     if as_json:
-        documents = [_document(path, report) for path, report in reports]
+        documents = [_document(name, report) for name, report in reports]
         print(json.dumps({"sound": all(report.sound for _, report in reports), "databases": documents}, indent=2))
     else:
-        print("\n".join(_text(path, report) for path, report in reports))
+        print("\n".join(_text(name, report) for name, report in reports))
     return OK if all(report.sound for _, report in reports) else FAILURE
 
 
-def _paths(database: str, data: Path | None) -> list[Path]:
+def _reports(database: str, data: Path | None) -> list[tuple[str, Report]]:
     if database and data is not None:
         raise ConfigurationError("--database and --data name different databases. Keep one of them.")
     if data is not None:
-        paths = [data / name for name in DEMO_FILES]
-    else:
-        paths = [database_path(database or read_settings(os.environ).database_url)]
+        return _of_files([data / name for name in DEMO_FILES])
+    url = database or read_settings(os.environ).database_url
+    if is_postgres(url):
+        return [_of_server(url)]
+    return _of_files([database_path(url)])
+
+
+def _of_server(url: str) -> tuple[str, Report]:
+    try:
+        from ombud.cli.audit_postgres import audit_server
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise ConfigurationError("PostgreSQL needs one more package: pip install 'ombud[postgres]'") from None
+    return audit_server(url)
+
+
+def _of_files(paths: Sequence[Path]) -> list[tuple[str, Report]]:
+    from ombud.cli.audit_sqlite import audit_file
+
     for path in paths:
         if not path.is_file():
             raise ConfigurationError(
                 f"There is no database {path}. Name it with --database sqlite:///FILE or --data DIR."
             )
-    return paths
+    return [(str(path), audit_file(path)) for path in paths]
 
 
-def _audit_file(path: Path) -> Report:
-    try:
-        with _snapshot(path) as snapshot:
-            return _look(snapshot, path)
-    except _DAMAGE as error:
-        return Report([Finding("damaged_page", 1, [f"The file cannot be read: {error}."])], {})
-    except (apsw.BusyError, apsw.LockedError) as error:
-        raise StorageUnavailable(f"{path} cannot be read now: {error}. Try again.") from error
-    except apsw.CantOpenError as error:
-        raise ConfigurationError(f"Cannot open {path}: {error}. Run the audit as the user who owns it.") from error
-
-
-def _look(snapshot: Steps, path: Path) -> Report:
-    damage = snapshot.run(check_pages())
-    try:
-        report = snapshot.run(audit(now_microseconds(), lambda box: _is_performed(path, box)))
-    except (apsw.SQLError, *_DAMAGE) as error:
-        if "schema_version" in str(error):
-            raise ConfigurationError(f"{path} was not written by Ombud: {error}.") from error
-        unread = Finding("unreadable_rows", 1, [f"The rest could not be looked at: {error}."])
-        return Report([damage, unread] if damage else [unread], {})
-    return Report([damage, *report.findings], report.rows, report.waiting) if damage else report
-
-
-@contextmanager
-def _snapshot(path: Path) -> Iterator[Steps]:
-    """Open a file that may be live, stopped, killed or damaged, without a write: not even the log is put in order."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        connection.set_busy_timeout(BUSY_MILLISECONDS)
-        connection.execute("begin")
-        yield Steps(connection, now_microseconds())
-    finally:
-        connection.close()
-
-
-def _is_performed(path: Path, box: Box) -> bool:
-    """Return whether a process works the box: it holds the lock by which it was elected, until it ends."""
-    try:
-        descriptor = os.open(beside(path, f"{box.name.lower()}.performer"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _document(path: Path, report: Report) -> dict[str, Any]:
+def _document(name: str, report: Report) -> dict[str, Any]:
     return {
-        "database": str(path),
+        "database": name,
         "sound": report.sound,
         "rows": dict(report.rows),
         "findings": [
@@ -124,17 +84,19 @@ def _document(path: Path, report: Report) -> dict[str, Any]:
                 "due": waiting.due,
                 "held": waiting.held,
                 "since": None if waiting.since is None else rfc3339(waiting.since),
+                "lanes": {name: getattr(waiting, name) for name in LANE_WORDS},
             }
             for waiting in report.waiting
         ],
+        "notes": list(report.notes),
     }
 
 
-def _text(path: Path, report: Report) -> str:
-    totals = ". ".join([_totals(report), *_what_waits(report.waiting)])
+def _text(name: str, report: Report) -> str:
+    totals = ". ".join([_totals(report), *_what_waits(report.waiting), *report.notes])
     if report.sound:
-        return f"{path} is sound: {totals}."
-    lines = [f"{path} is NOT sound: {totals}."]
+        return f"{name} is sound: {totals}."
+    lines = [f"{name} is NOT sound: {totals}."]
     for finding in report.findings:
         lines.append(f"  {finding.kind.replace('_', ' ')}: {finding.count:,}")
         lines += [f"    {example}" for example in finding.examples]
@@ -157,7 +119,12 @@ def _what_waits(boxes: Sequence[Waiting]) -> Iterator[str]:
     for waiting in boxes:
         name = waiting.box.name.lower()
         if waiting.due and waiting.since is not None:
-            unperformed = "" if waiting.performed else "; no process performs it now"
+            unperformed = "; no process performs it now" if waiting.performed is False else ""
             yield f"In the {name} {waiting.due:,} are due, the first since {rfc3339(waiting.since)}{unperformed}"
         if waiting.held:
             yield f"In the {name} {waiting.held:,} are held"
+        lanes = [
+            f"{getattr(waiting, state):,} {words}" for state, words in LANE_WORDS.items() if getattr(waiting, state)
+        ]
+        if lanes:
+            yield f"Lanes of the {name}: {', '.join(lanes)}"

@@ -9,10 +9,10 @@ from ipaddress import ip_network
 
 from ombud.cli.failures import FAILURE, OK
 from ombud.cli.wiring import settings_of_environment
-from ombud.errors import InvalidInput, NetworkError
+from ombud.errors import InvalidInput
+from ombud.sender.answer import Answer
 from ombud.sender.deliver import Deliverer
 from ombud.sender.outbox import Event
-from ombud.sender.transport import Answer
 from ombud.sender.url import check_endpoint_url, redacted
 from ombud.wire import EVENT_TYPES, PARAMETER_OF, event_url
 
@@ -25,10 +25,9 @@ def run_trigger(event_type: str, ids: Mapping[str, str], to: str, *, as_json: bo
     event = _event(event_type, ids)
     url = sys.stdin.readline().strip() if to == "-" else to
     check_endpoint_url(url, "--to")
-    settings = settings_of_environment()
+    deliverer = Deliverer(ANYWHERE, settings_of_environment().timeout_seconds)
     started = time.monotonic()
-    deliverer = Deliverer(ANYWHERE, settings.timeout_seconds)
-    answer = asyncio.run(_send(deliverer, event_url(url, event.event_type, event.subject), settings.timeout_seconds))
+    answer = asyncio.run(_send(deliverer, event_url(url, event.event_type, event.subject)))
     milliseconds = round((time.monotonic() - started) * 1000)
     acknowledged = 200 <= answer.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
     if as_json:
@@ -54,8 +53,8 @@ def _event(event_type: str, ids: Mapping[str, str]) -> Event:
         raise InvalidInput(option, f"{option}: {error}") from None
 
 
-async def _send(deliverer: Deliverer, url: str, timeout_seconds: float) -> Answer:
+async def _send(deliverer: Deliverer, url: str) -> Answer:
     try:
         return await deliverer.send(url)
-    except TimeoutError:
-        raise NetworkError(f"No answer within {timeout_seconds:g} seconds.") from None
+    finally:
+        deliverer.close()

@@ -35,12 +35,14 @@ class Answer:
     def missing(self) -> bool:
         """404 with the API's error object, or with nothing, says "there is none".
 
-        A web server's or proxy's own 404 page says nothing about the shop and raises `UnexpectedAnswer`.
+        Any other 404, such as the page of a web server or a gateway, says nothing about the shop and raises
+        `UnexpectedAnswer`: what is believed here may be told as a deletion.
         """
         if self.status != HTTPStatus.NOT_FOUND:
             return False
-        if self.body.strip() and _load(self.body) is NOT_JSON:
-            raise UnexpectedAnswer("404 with something that is not JSON; does the base URL end in /v1?")
+        said = _load(self.body) if self.body.strip() else {"code": self.status}
+        if not isinstance(said, dict) or not said.keys() & {"code", "error"}:
+            raise UnexpectedAnswer("404 with something that is not the API's; does the base URL end in /v1?")
         return True
 
     def json(self) -> Any:

@@ -33,12 +33,19 @@ class Unauthorized(ApiError):
 
 
 class RateLimited(ApiError):
-    """The shop's API asks to wait (429). `retry_after_seconds` says how long, or is None when it did not say."""
+    """The shop's API asks to wait (429). `retry_after_seconds` says how long, or is None when it did not say.
 
-    def __init__(self, retry_after_seconds: float | None, text: str = "") -> None:
+    `sent` is False when the client's own budget knew that and kept the request back.
+    """
+
+    def __init__(self, retry_after_seconds: float | None, text: str = "", *, sent: bool = True) -> None:
         super().__init__(429, text, retry_after_seconds)
+        self.sent = sent
         wait = "without saying how long" if retry_after_seconds is None else f"{retry_after_seconds:g} s"
-        self.args = (f"The shop's API asks to wait (429): {wait}.",)
+        if sent:
+            self.args = (f"The shop's API asks to wait (429): {wait}.",)
+        else:
+            self.args = (f"The budget of this API key has no turn soon enough; the next one is in {wait}.",)
 
 
 class UnexpectedAnswer(OmbudError):

@@ -9,10 +9,14 @@ from ombud.client.models import OrderStatus
 
 Part: TypeAlias = Mapping[str, Any]
 Number: TypeAlias = int | float | Decimal | str
+MetadataOwner: TypeAlias = Literal["order", "product", "customer"]
 
 
 class OrderFilters(TypedDict, total=False):
-    """Which orders. Dates are aware datetimes; `limit` is the page size (1 to 1000), not the number of orders."""
+    """Which orders. Dates are aware datetimes; `limit` is the page size (1 to 1000), not the number of orders.
+
+    `apps_load` also loads what apps have written, such as the parts of a package.
+    """
 
     search: str | None
     status: OrderStatus | str | None
@@ -22,6 +26,7 @@ class OrderFilters(TypedDict, total=False):
     order_by: Literal["price", "date", "order_id"] | None
     sort_order: Literal["asc", "desc"] | None
     include_details: bool | None
+    apps_load: bool | None
     limit: int | None
 
 

@@ -55,6 +55,26 @@ def one_of(*choices: str) -> Callable[[str, object], str]:
     return choose
 
 
+def whole(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidInput(name, "This must be a whole number from 0.")
+    return value
+
+
+def metadata_path(owner: object, owner_id: object) -> str:
+    kind, wanted = one_of("order", "product", "customer")("owner", owner), identifier("owner_id", owner_id)
+    if not wanted.strip("."):
+        # In a path these mean the folder and the one above.
+        raise InvalidInput("owner_id", "An id is more than dots.")
+    return f"/metadata/{kind}/{wanted}"
+
+
+def aware(name: str, value: object) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidInput(name, "This must be a datetime with a time zone.")
+    return value
+
+
 def since(name: str, value: object) -> str:
     """UNIX seconds, rounded down; the older documentation gives the format."""
     return str(math.floor(_timestamp(name, value)))
@@ -66,9 +86,7 @@ def until(name: str, value: object) -> str:
 
 
 def _timestamp(name: str, value: object) -> float:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidInput(name, "This must be a datetime with a time zone.")
-    return value.timestamp()
+    return aware(name, value).timestamp()
 
 
 def _encodable(value: str) -> bool:

@@ -10,21 +10,27 @@ from ombud.client.values import Fields, fields, values
 
 
 def created_orders(answer: Answer, amount: int) -> tuple[str, ...]:
-    """The new ids, in the order of the request: `{"results": {"create_1": {"success": true, "order_id": "…"}}}`."""
-    results = _results(answer, amount)
+    """The new ids, in the order of the request: `{"results": {"create_1": {"success": true, "order_id": "…"}}}`.
+
+    An older reply says `{"success": 1}` alone: the orders are there, but which they are it does not tell.
+    """
     names = [f"create_{n}" for n in range(1, amount + 1)]
-    if set(names) != set(results):
-        raise UnexpectedAnswer("results under other names than create_1, create_2, …")
+    results = _results(answer, names)
+    if results is None:
+        raise UnexpectedAnswer("that it took the orders, without their ids")
     written = {name: results[name].own_id("order_id") for name in names if _succeeded(results[name])}
     _raise_for_refused(answer, {name: results[name] for name in names if name not in written}, tuple(written.values()))
     return tuple(written[name] for name in names)
 
 
 def updated_orders(answer: Answer, order_ids: Sequence[str]) -> None:
-    """`{"results": {"90017": {"success": true, "errors": []}}}`."""
-    results = _results(answer, len(order_ids))
-    if set(results) != set(order_ids):
-        raise UnexpectedAnswer("results under other names than the order ids")
+    """`{"results": {"90017": {"success": true, "errors": []}}}`; or, as it also was, one `success` for all."""
+    results = _results(answer, order_ids)
+    if results is None:
+        return
+    for order_id in order_ids:
+        if results[order_id].id("order_id") not in (None, order_id):
+            raise UnexpectedAnswer("results about other orders")
     written = tuple(order_id for order_id in order_ids if _succeeded(results[order_id]))
     _raise_for_refused(answer, {name: results[name] for name in order_ids if name not in written}, written)
 
@@ -62,11 +68,33 @@ def deleted_product(answer: Answer, product_id: str) -> bool:
     return True
 
 
-def _results(answer: Answer, amount: int) -> Mapping[str, Fields]:
-    results = fields(answer.json(), "reply").part("results")
-    if results is None or len(results.raw) != amount:
-        raise UnexpectedAnswer(f"not {amount} results")
-    return {name: fields(value, "result") for name, value in results.raw.items()}
+def created_category(answer: Answer) -> str:
+    """The new id: `{"category_id": "…", "name": …}`, bare or as `{"results": …}`."""
+    reply = fields(answer.json(), "reply")
+    _raise_for_failure(answer, reply, None)
+    return (reply.part("results") or reply).own_id("category_id")
+
+
+def written(answer: Answer) -> None:
+    """For a reply of which nothing is documented: any success counts that does not say otherwise."""
+    answer.raise_for_status()
+    reply = answer.json() if answer.body.strip() else None
+    if isinstance(reply, dict):
+        _raise_for_failure(answer, Fields(reply, "reply"), None)
+
+
+def _results(answer: Answer, names: Sequence[str]) -> Mapping[str, Fields] | None:
+    """What became of each, by name; a list is in the order of the request. None: all succeeded, and no more is said."""
+    reply = fields(answer.json(), "reply")
+    found = reply.raw.get("results")
+    if isinstance(found, dict) and set(found) == set(names):
+        return {name: fields(value, "result") for name, value in found.items()}
+    if isinstance(found, list) and len(found) == len(names):
+        return {name: fields(value, "result") for name, value in zip(names, found, strict=True)}
+    if found is None and "success" in reply.raw:
+        _raise_for_failure(answer, reply, None)
+        return None
+    raise UnexpectedAnswer(f"not the results of {len(names)} things, under their names")
 
 
 def _succeeded(result: Fields) -> bool:

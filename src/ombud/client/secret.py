@@ -1,8 +1,10 @@
 """The API key, and how it is kept out of every text that people may see."""
 
 import base64
+import hashlib
 import html
 import json
+from typing import NoReturn
 from urllib.parse import quote, quote_plus
 
 from ombud.errors import ConfigurationError
@@ -25,6 +27,14 @@ class Secret:
 
     def __repr__(self) -> str:
         return "<Secret>"
+
+    def __reduce__(self) -> NoReturn:
+        """Whatever travels or is stored, this does not."""
+        raise TypeError("a secret cannot be copied or pickled")
+
+    def fingerprint(self) -> str:
+        """Tells one key from another without telling either."""
+        return hashlib.sha256(self._key.encode()).hexdigest()
 
     def authorization(self) -> str:
         """HTTP Basic with the key as name and as password, in UTF-8: the vendor's rule."""

@@ -5,16 +5,19 @@ became None would be worse than an error.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ombud.client.errors import UnexpectedAnswer
+from ombud.client.models import Thing
 from ombud.errors import ConfigurationError
+
+T = TypeVar("T")
 
 MAX_DIGITS = 30  # digits in one number; a longer one is no amount, stock or id of any shop
 NUMBER = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(\.[0-9]{{1,{MAX_DIGITS}}})?", re.ASCII)
@@ -166,6 +169,13 @@ class Fields:
         """A list, or an object keyed by numbers, which is how PHP writes a list with a gap; in order of the keys."""
         return values(self.raw.get(name), self._name(name))
 
+    def loose(self, read: Callable[[str], T | None], name: str) -> T | None:
+        """A field that decides nothing: None when it cannot be read, rather than an error about the whole thing."""
+        try:
+            return read(name)
+        except UnexpectedAnswer:
+            return None
+
     def _name(self, name: str) -> str:
         return f"{self.where}.{name}"
 
@@ -184,6 +194,30 @@ def values(value: Any, where: str) -> Sequence[Any]:
     if isinstance(value, dict) and all(_is_index(key) for key in value):
         return [value[key] for key in sorted(value, key=int)]
     raise UnexpectedAnswer(f"{where} is not a list")
+
+
+def objects(value: Any, where: str, *boxes: str) -> Sequence[Any]:
+    """The things of an answer: a list, a single object, or either in a box such as `{"product": …}`.
+
+    A list may have become an object keyed by numbers, as everywhere in PHP.
+    """
+    if isinstance(value, dict):
+        value = next((value[box] for box in boxes if box in value), value)
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        return values(value, where) if value and all(_is_index(key) for key in value) else [value]
+    raise UnexpectedAnswer(f"{where} that are neither a list nor an object")
+
+
+def the_one(things: Sequence[Thing], wanted: str) -> Thing | None:
+    """The thing with the id that was asked for. An answer about other things is an error, not an absence."""
+    if not things:
+        return None
+    for thing in things:
+        if thing.id == wanted:
+            return thing
+    raise UnexpectedAnswer(f"another id than {wanted}, which was asked for")
 
 
 def _is_index(key: str) -> bool:

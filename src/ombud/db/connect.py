@@ -19,8 +19,8 @@ def database_path(url: str) -> Path:
     path = unquote(url.removeprefix(_SQLITE))
     if not url.startswith(_SQLITE) or not path or path.endswith("/") or "?" in url:
         raise ConfigurationError(
-            "The database URL cannot be used. It looks like sqlite:///ombud.db, like"
-            " sqlite:////var/lib/ombud/ombud.db for an absolute path, or like postgresql://user:password@host/ombud."
+            "The database URL cannot be used. It looks like sqlite:///ombud.db, or sqlite:////var/lib/ombud/ombud.db"
+            " for an absolute path, or postgresql://user@host/database."
         )
     return Path(path)
 
@@ -31,13 +31,18 @@ def is_postgres(url: str) -> bool:
 
 
 def open_database(url: str) -> Database:
-    """Open the database of this URL; raises ConfigurationError, or StorageUnavailable when a server is away."""
-    if not is_postgres(url):
-        return SqliteDatabase(database_path(url))
+    """Open the database of this URL; raises ConfigurationError, or StorageUnavailable when it may work later."""
+    if is_postgres(url):
+        return _open_postgres(url)
+    return SqliteDatabase(database_path(url))
+
+
+def _open_postgres(url: str) -> Database:
     try:
-        from ombud.db.postgres import PostgresDatabase  # noqa: PLC0415 - asyncpg belongs to an extra
+        # Not in the base install.
+        from ombud.db.postgres import PostgresDatabase  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"PostgreSQL needs {error.name}, which is not installed. Install it: pip install 'ombud[postgres]'"
-        ) from None
+        if error.name != "asyncpg":
+            raise
+        raise ConfigurationError("PostgreSQL needs one more package: pip install 'ombud[postgres]'") from None
     return PostgresDatabase(url)

@@ -91,7 +91,7 @@ class Database(Protocol):
         """
 
     def read(self, make: Make[T]) -> T:
-        """Run an operation that only reads, in one snapshot. Blocks."""
+        """Run an operation that only reads, in one snapshot. Blocks. The operation may be made more than once."""
 
     async def fetch(self, make: Make[T]) -> T:
         """Read for a caller on an event loop."""

@@ -26,6 +26,9 @@ NETWORK_FUSE = re.compile(
     r"|rclone|s3fs|seaweedfs|smbnetfs|sshfs|weed)(?:\b|$)"
 )
 
+# Bytes written again at a time: little memory, few calls.
+CHUNK_BYTES = 1 << 20
+
 # The open connections of this process, each with its file: device and number.
 open_connections: weakref.WeakKeyDictionary[apsw.Connection, tuple[int, int]] = weakref.WeakKeyDictionary()
 # A forked child keeps its parent's connections here, neither used nor closed, and does not open their files: it would
@@ -43,6 +46,27 @@ def make_private(path: Path) -> None:
     """Create the file as 0600 if it is missing: the -wal and -shm files take its mode."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def write_again(path: Path) -> None:
+    """Write the bytes of a file once more, and sync them, so that they are certain; raises OSError.
+
+    A sync that fails makes the kernel forget what it was to write, though it goes on showing it
+    (https://lwn.net/Articles/752063/). A process that is killed after such a failure and started again finds in the log
+    what the kernel shows. SQLite takes it for committed and puts new commits behind it, or copies it into the file: a
+    power cut would then take the new commits, or leave a file of which half is older. What is written again is new to
+    the kernel. Nobody may write to the file meanwhile.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        offset = 0
+        while chunk := os.pread(descriptor, CHUNK_BYTES, offset):
+            # A short write leaves the rest to the next round.
+            offset += os.pwrite(descriptor, chunk, offset)
+        if offset:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def identity_of(path: Path) -> tuple[int, int]:

@@ -88,11 +88,13 @@ class _Queue:
     def __init__(self, commit: CommitHere) -> None:
         self._commit = commit
         self._workers: set[asyncio.Task[None]] = set()
+        self._at_work = 0
         self.waiting: deque[Waiting] = deque()
 
     def put(self, loop: asyncio.AbstractEventLoop, waiting: Waiting) -> None:
         self.waiting.append(waiting)
-        if len(self._workers) < COMMITS_UNDER_WAY:
+        if self._at_work < COMMITS_UNDER_WAY:
+            self._at_work += 1
             worker = loop.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
@@ -108,12 +110,16 @@ class _Queue:
         return taken
 
     async def _work(self) -> None:
-        while batch := self.take(BATCH_LIMIT):
-            groups = grouped(batch)
-            answers, singly = deal(groups, await self._results(groups))
-            tell_here(answers)
-            if singly:
-                tell_here(deal(singly, await self._results(singly))[0])
+        try:
+            while batch := self.take(BATCH_LIMIT):
+                groups = grouped(batch)
+                answers, singly = deal(groups, await self._results(groups))
+                tell_here(answers)
+                if singly:
+                    tell_here(deal(singly, await self._results(singly))[0])
+        finally:
+            # In the same moment in which it found nothing: whoever comes next starts another.
+            self._at_work -= 1
 
     async def _results(self, groups: list[Group]) -> list[Any]:
         try:

@@ -90,8 +90,7 @@ class Engine:
         if self._runner:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._runner, DRAIN_SECONDS)
-        for pool in (self._durable, self._reading, self._relaxed):
-            await pool.close()
+        await asyncio.gather(self._durable.close(), self._reading.close(), self._relaxed.close())
 
     async def _commit(self, makes: Sequence[Make[Any]], suspects: set[int]) -> tuple[list[Any], list[Afterwards]]:
         """Run and commit; the suspects come last, each undone alone if it raises."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -17,12 +17,14 @@ Connect: TypeAlias = Callable[[], Awaitable[Session]]
 
 # Seconds that an operation waits for a connection. A sender hangs up after 10.
 WAIT_SECONDS = 3.0
+# Seconds that closing waits for what is under way: a commit takes a few milliseconds.
+DRAIN_SECONDS = 2.0
 # Seconds that leave-taking may need; the server notices a cut connection as well.
 CLOSE_SECONDS = 1.0
 # A connection that nobody used for so long is given back to the server.
 IDLE_SECONDS = 60.0
 # After a refused connection the next is tried so much later, doubled up to the second figure.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
 
 
 @dataclass
@@ -90,16 +92,22 @@ class Pool:
             self._free.release()
 
     async def close(self) -> None:
-        """Take leave of the server; sessions that are still lent are cut."""
+        """Let what is under way end, within bounds, and take leave of the server."""
         self._closed = True
         if self._sweep:
             self._sweep.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                for _ in range(self.limit):
+                    await self._free.acquire()
         for session in self._busy:
             session.connection.terminate()
-        while self._idle:
-            await _close(self._idle.pop()[1])
+        await asyncio.gather(*(_close(session) for _, session in self._idle))
+        self._idle.clear()
 
     async def _wait(self) -> None:
+        if self._closed:
+            raise Trouble("The database was closed; nothing was stored.")
         if not self._free.locked():  # spares every operation a timer
             await self._free.acquire()
             return

@@ -16,21 +16,22 @@ T = TypeVar("T")
 # Seconds for a migration: a day. Somebody watches it, and what it does to a big table may take hours.
 PATIENCE_SECONDS = 86_400.0
 
-# The first steps of a migration. Time-outs are of this transaction; waiting for DDL's own locks is bounded again, since
-# everybody queues behind it.
+# Seconds that a migration waits for a table which others use: everybody else queues up behind it meanwhile.
+MIGRATION_LOCK_SECONDS = 3.0
+
 _BE_PATIENT = Statement(
     "be_patient", "select set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)"
 )
 _LOCK_MIGRATIONS = Statement(
     "lock_migrations",
-    "select set_config('lock_timeout', '3s', true) from (select pg_advisory_xact_lock(7167411830921021285)) l",
+    "select set_config('lock_timeout', :lock_timeout, true) from (select pg_advisory_xact_lock(7167411830921021285)) l",
 )
 
 
 def lock_migrations() -> Operation[None]:
-    """As the first steps of a transaction: let no other process migrate until its end."""
+    """As the first steps of a transaction: let no other process migrate until its end, which may take long."""
     yield _BE_PATIENT, {}
-    yield _LOCK_MIGRATIONS, {}
+    yield _LOCK_MIGRATIONS, {"lock_timeout": f"{round(MIGRATION_LOCK_SECONDS * 1000)}ms"}
 
 
 class Session:

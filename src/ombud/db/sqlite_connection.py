@@ -13,10 +13,10 @@ import apsw
 
 from ombud.db.damage import UNAVAILABLE
 from ombud.db.database import Clock
-from ombud.db.files import open_connections
+from ombud.db.files import open_connections, write_again
 from ombud.db.operation import Afterwards, Make, Operation
 from ombud.db.sqlite_steps import Announcements, Steps
-from ombud.errors import ConfigurationError
+from ombud.errors import ConfigurationError, StorageUnavailable
 
 T = TypeVar("T")
 
@@ -24,12 +24,10 @@ T = TypeVar("T")
 OLDEST_SQLITE = (3, 51, 3)
 # Prepared statements that a connection keeps: all of a sender, a receiver and their panel, which are about 150.
 STATEMENTS = 256
-# Pages of the log after which a commit has it copied into the file, as SQLite itself would: 4 MiB.
-CHECKPOINT_PAGES = 1_000
-
 # Memory for pages: a hundred thousand lanes with their indexes fit, so that a lane is no read.
 CACHE_KIBIBYTES = 32_768
-# Pages in the log before they are copied into the file: a page that is written again and again is copied once.
+# Pages of the log after which a commit has it copied into the file: 16 MiB, four times what SQLite itself would do. A
+# page that is written again and again is copied once.
 CHECKPOINT_PAGES = 4_000
 
 _FULL = 2
@@ -61,7 +59,7 @@ class SqliteConnection:
         self._connection = apsw.Connection(
             str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=STATEMENTS
         )
-        # Else a statement that could use a partial index is prepared anew for each value bound to it: 11 µs instead of 1.
+        # Else a statement that could use a partial index is prepared anew for each value (docs/decisions/0013).
         self._connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         open_connections[self._connection] = identity
         self._connection.set_busy_timeout(int(wait_seconds * 1000))
@@ -84,6 +82,18 @@ class SqliteConnection:
         if untouched:
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._connection.close()
+
+    def make_log_certain(self) -> None:
+        """Have what the log holds on disk before anything is added to it; raises StorageUnavailable, or OSError."""
+        try:
+            # Nobody, whatever program it is, adds to the log meanwhile.
+            self._connection.execute("begin immediate")
+        except apsw.BusyError as error:
+            raise StorageUnavailable(f"Another program keeps writing to {self._connection.filename}.") from error
+        try:
+            write_again(Path(self._connection.filename_wal))
+        finally:
+            self._connection.execute("rollback")
 
     def copy_log_itself(self) -> None:
         """Leave it to `copy_log` to keep the log short. SQLite would, but keep silent about a disk that fails then."""
@@ -162,18 +172,26 @@ def open_reader(path: Path, identity: tuple[int, int], vfs: str | None, wait_sec
 def open_writer(path: Path, identity: tuple[int, int], vfs: str | None, wait_seconds: float) -> SqliteConnection:
     """Open a connection whose commits survive a power cut; raises ConfigurationError where that cannot be had."""
     connection = SqliteConnection(path, identity, vfs, wait_seconds)
+    try:
+        _make_durable(connection, path)
+        connection.make_log_certain()
+    except BaseException:
+        # Closing it would copy a log into the file that nobody has made certain.
+        connection.close(untouched=True)
+        raise
+    return connection
+
+
+def _make_durable(connection: SqliteConnection, path: Path) -> None:
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
     connection.execute(f"pragma cache_size = -{CACHE_KIBIBYTES}")
-    connection.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("pragma fullfsync = on")  # macOS: fsync alone leaves data in the drive's cache
     connection.copy_log_itself()
     # Entering WAL mode can fail without an error, so what counts is what SQLite says afterwards.
     [(mode,)], [(synchronous,)] = connection.execute("pragma journal_mode"), connection.execute("pragma synchronous")
     if (mode, synchronous) != ("wal", _FULL):
-        connection.close()
         raise ConfigurationError(
             f"{path} is in journal mode {mode}, synchronous {synchronous}, and cannot survive a power cut."
             " Put it on a local disk with a file system that supports shared memory."
         )
-    return connection

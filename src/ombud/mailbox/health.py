@@ -6,7 +6,7 @@
              ▲                                                                                              │
              └──────────────────────────────────── somebody resumes it ◀──────────────────────────────────┘
 
-A closed lane makes one try at a time, a probe, at another subject than the last ones that failed: one order that a
+A closed lane makes one try at a time, a probe, at another subject than the last ones that failed: one thing that a
 destination cannot digest must not keep the whole of it closed.
 """
 

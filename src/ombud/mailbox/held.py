@@ -2,8 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ombud.mailbox.health import Care, after_try, warnings_due
 from ombud.mailbox.load import Wanted
@@ -24,8 +23,7 @@ CAREFUL_TRIES = 64
 REPLAY_SHARE = 1 / 4
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(NamedTuple):
     """What a turn does with a held lane, as of the turn's start: the worker goes on while the turn is committed."""
 
     held: "HeldLane"
@@ -85,9 +83,7 @@ class HeldLane:
     @property
     def _keeps(self) -> bool:
         """Its health has changed in more than the window, which a release stores."""
-        return self.health != self._stored_health and (
-            self.health != self._stored_health._replace(window=self.health.window)
-        )
+        return self.health is not self._stored_health and self.health[1:] != self._stored_health[1:]
 
     def window(self, clock: int) -> int:
         """Return how many deliveries may be in flight; `clock` in UTC microseconds."""

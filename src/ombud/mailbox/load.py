@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import format_id
@@ -19,8 +18,7 @@ NO_EVENT = "event missing"
 GIVEN_UP = "given up: every try has failed for days"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the owner of a lane asks for.
 
     `cursor`: due time and event id of the last live delivery that it has read. `most`: live deliveries, and `replays`

@@ -7,7 +7,7 @@ about the lane's destination, with that `lane_id` and `closed`: null, or the rea
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ombud.db.operation import Afterwards, Operation, Statement
 from ombud.db.queries import read_queries
@@ -81,8 +81,7 @@ class Policy:
         return round(self.lease_seconds * 1_000_000)
 
 
-@dataclass(frozen=True)
-class Appended:
+class Appended(NamedTuple):
     """What was committed for one lane. `changed`: its destination may lead elsewhere now."""
 
     lane_id: int

@@ -1,8 +1,9 @@
 """The words of the mailbox as values. What an event is about and what a destination is, it does not know."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ombud.db.operation import Make
@@ -42,8 +43,7 @@ class Fault(StrEnum):
     DELIVERY = "delivery"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An event about to be stored, and the lanes that must hear of it."""
 
     shop_id: int
@@ -56,7 +56,7 @@ class Draft:
 class Delivery(NamedTuple):
     """One event for one lane, as loaded: due, not started, and owned by whoever loaded it. Times are UTC microseconds.
 
-    `open_since`: when it was first tried, on its lane's open clock; None before. The order is that of `load_due`.
+    `open_since`: when it was first tried, on its lane's open clock; None before. The columns are those of `load_due`.
     """
 
     day: int
@@ -80,7 +80,7 @@ class Delivery(NamedTuple):
 
 
 class Health(NamedTuple):
-    """How a lane's destination does; moved by health.after_try alone. The order is that of `keep_health`.
+    """How a lane's destination does; moved by health.after_try alone. The columns are those of `keep_health`.
 
     `closed_at`: since when it fails as a whole (UTC microseconds). `closed_time`: microseconds it was closed before.
     `hold_until`: nobody tries earlier. `given_up_at`: nothing is tried until somebody resumes it.
@@ -101,8 +101,7 @@ class Health(NamedTuple):
         return (now if self.closed_at is None else self.closed_at) - self.closed_time
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """A lane whose lease this process holds, as it was leased."""
 
     id: int
@@ -110,7 +109,7 @@ class Lane:
     destination_id: int
     token: int
     leased_until: int  # UTC microseconds, by the database's clock
-    health: Health = field(default_factory=Health)
+    health: Health = Health()
     crashes: int = 0
     started: int | None = None  # the event that was about to start when a worker died
 
@@ -180,12 +179,11 @@ class Result(NamedTuple):
     token: int | None = None
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What a lane's owner may start now, with the facts of its destination as of this very load."""
 
     deliveries: Sequence[Delivery]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = MappingProxyType({})
     cursor: tuple[int, int] = (0, 0)  # due_at and event id of the last live one that was read
     more: bool = False  # there may be more that is due
     passed: frozenset[str] = frozenset()  # busy subjects of which something waits before the cursor

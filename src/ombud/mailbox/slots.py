@@ -24,6 +24,9 @@ class Slots:
     def __init__(self, most: int, run: Try) -> None:
         self.most = most
         self.used = 0
+        self._most_of_shop, self._most_retries, self._most_replays = (
+            max(1, int(most * share)) for share in (SHOP_SHARE, RETRY_SHARE, REPLAY_SHARE)
+        )
         self._run = run
         self._of_shop: Counter[int] = Counter()
         self._retries = 0
@@ -34,17 +37,18 @@ class Slots:
         self._running: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None] | None = None
         self._closed = False
+        self._waking = False  # a slot that was idle is about to look
 
     def admits(self, held: HeldLane, delivery: Delivery) -> bool:
         """Return whether a slot is free for it."""
         if self.used >= self.most:
             return False
         shop_id = held.lane.shop_id
-        if shop_id != EVERY_SHOP and self._of_shop[shop_id] >= max(1, self.most * SHOP_SHARE):
+        if shop_id != EVERY_SHOP and self._of_shop[shop_id] >= self._most_of_shop:
             return False
-        if delivery.attempts and self._retries >= max(1, self.most * RETRY_SHARE):
+        if delivery.attempts and self._retries >= self._most_retries:
             return False
-        return delivery.rank != Rank.REPLAY or self._replays < max(1, self.most * REPLAY_SHARE)
+        return delivery.rank != Rank.REPLAY or self._replays < self._most_replays
 
     def start(self, held: HeldLane, delivery: Delivery) -> None:
         """Run a try that was admitted."""
@@ -53,10 +57,7 @@ class Slots:
         self._retries += delivery.attempts > 0
         self._replays += delivery.rank == Rank.REPLAY
         self._queue.append((held, delivery))
-        if self._idle:
-            self._idle.pop().set_result(None)
-        elif len(self._tasks) < self.most:
-            self._tasks.add(asyncio.create_task(self._serve()))
+        self._wake_one()
 
     async def finish(self, seconds: float, cut_seconds: float) -> None:
         """Leave that long to what runs, then cancel it and leave it the second span."""
@@ -78,15 +79,33 @@ class Slots:
                     self._ended = asyncio.get_running_loop().create_future()
                     await self._ended
 
+    def _wake_one(self) -> None:
+        """Have one more slot look into the queue; it wakes the next when something is left there.
+
+        So tries that end without waiting for anything are run by one slot, and cost no wake-up each.
+        """
+        if self._waking:
+            return
+        if self._idle:
+            self._waking = True
+            self._idle.pop().set_result(None)
+        elif len(self._tasks) < self.most:
+            self._waking = True
+            self._tasks.add(asyncio.create_task(self._serve()))
+
     async def _serve(self) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self._waking = False
         while not self._closed:
             while not self._queue:
                 free = asyncio.get_running_loop().create_future()
                 self._idle.append(free)
                 await free
+                self._waking = False
             held, delivery = self._queue.popleft()
+            if self._queue:
+                self._wake_one()
             self._running.add(task)
             try:
                 await self._run(held, delivery)

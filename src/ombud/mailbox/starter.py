@@ -15,7 +15,7 @@ Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 
 log = logging.getLogger("ombud.mailbox")
 
-_OUTCOMES = frozenset(get_args(Outcome))
+_OUTCOMES = get_args(Outcome)
 # How the reason begins when a try failed for a mistake of ours.
 INTERNAL = "internal error"
 
@@ -90,7 +90,7 @@ class Starter:
         try:
             assert held.facts is not None
             outcome = await self._perform(delivery, held.facts)
-            if type(outcome) not in _OUTCOMES:
+            if not isinstance(outcome, _OUTCOMES):
                 outcome = Retry(f"{INTERNAL}: the try ended with {outcome!r}")
         except asyncio.CancelledError:
             outcome = Interrupted() if self._stopping else Retry(f"{INTERNAL}: the try cancelled itself")

@@ -1,7 +1,7 @@
 """One turn of a worker, one transaction: prove the leases, settle what has ended, load what may start, lease more."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ombud.db.operation import Operation
 from ombud.mailbox import lease as leases
@@ -156,4 +156,4 @@ def _carefully(lane: Lane, found: Loaded) -> Operation[Loaded]:
     """After a crash: one delivery at a time, and on record before it starts."""
     first = found.deliveries[:1]
     yield from leases.note_start(lane, first[0].event_id if first else None)
-    return replace(found, deliveries=first, cursor=START, more=found.more or len(found.deliveries) > 1)
+    return found._replace(deliveries=first, cursor=START, more=found.more or len(found.deliveries) > 1)

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from ombud.db.database import Writer
@@ -26,7 +25,7 @@ from ombud.mailbox.turn import give_back, take_turn
 
 log = logging.getLogger("ombud.mailbox")
 
-# Deliveries in flight in this process; each may hold a socket, and a thousand endpoints that hang must find room.
+# Deliveries in flight in this process; each may hold a socket, and a thousand destinations that hang must find room.
 SLOTS = 2_048
 # Lanes leased by one turn: its loads must fit in a commit of some tens of milliseconds.
 LEASE_LANES = 256
@@ -172,7 +171,7 @@ class Worker:
         found = False
         for touch in touches:
             for result in touch.results:
-                single = replace(touch, results=[result], keeps=None, leaves=False)
+                single = touch._replace(results=[result], keeps=None, leaves=False)
                 try:
                     await self._writer.write(partial(give_back, self._mailbox, [single]))
                     touch.held.settled([result])

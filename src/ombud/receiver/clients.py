@@ -38,8 +38,12 @@ def read_key(shop: Shop, settings: Settings) -> str:
     if shop.api_key_file is not None:
         try:
             return Path(shop.api_key_file).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"The API key of shop {shop.name!r} cannot be read: {error}.") from error
+        except UnicodeDecodeError:
+            why = "it is not text in UTF-8"
+        except OSError as error:
+            why = str(error)
+        # Raised after its cause is gone: the error of a decoder holds all that it was given.
+        raise ConfigurationError(f"The API key of shop {shop.name!r} cannot be read: {why}.")
     if settings.api_key is None:
         raise ConfigurationError(
             "There is no API key, so no webhook can be confirmed. Set QUICKBUTIK_API_KEY, or QUICKBUTIK_API_KEY_FILE."

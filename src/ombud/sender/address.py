@@ -8,6 +8,8 @@ RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), RFC 4291 (mapped and compa
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from ombud.sender.verdict import Failure
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -67,8 +69,8 @@ _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
 _TEREDO = IPv6Network("2001::/32")
 
 
-def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
-    """Return why nothing may be sent to this address, in words for a merchant, or None when it is fine.
+def refusal(address: Address, allowed: Sequence[Network]) -> Failure | None:
+    """Return why nothing may be sent to this address, or None when it is fine.
 
     `allowed` lifts the rule for its ranges, except where credentials are handed out.
     """
@@ -76,12 +78,17 @@ def refusal(address: Address, allowed: Sequence[Network]) -> str | None:
     itself = IPv6Address(int(address)) if isinstance(address, IPv6Address) else address
     faces = [itself, *embedded_addresses(itself)]
     if any(face in METADATA for face in faces):
-        return f"{address} is an address where a cloud hands out credentials; it is never used."
-    if any(address in network for network in allowed if network.version == address.version):
+        return Failure.ADDRESS_OF_CREDENTIALS
+    if is_allowed(address, allowed):
         return None
     if getattr(address, "scope_id", None) is None and all(_is_public(face) for face in faces):
         return None
-    return f"{address} is a private, local or reserved address, not one on the internet."
+    return Failure.ADDRESS_PRIVATE
+
+
+def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
+    """Return whether the operator has named a range with this address in it."""
+    return any(address in network for network in allowed if network.version == address.version)
 
 
 def embedded_addresses(address: Address) -> list[IPv4Address]:

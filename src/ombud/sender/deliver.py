@@ -1,57 +1,123 @@
 """Performs one delivery: resolve, vet, GET, and say what the answer means."""
 
 import asyncio
+import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from ombud.errors import InvalidInput, NetworkError, Refused
-from ombud.mailbox.model import Delivery, Fault, Outcome, Retry
+from ombud.errors import InvalidInput
+from ombud.mailbox.ids import format_id
+from ombud.mailbox.model import Delivery, Interrupted, Outcome, Retry
 from ombud.mailbox.retry import retry_delay
 from ombud.sender.address import Network
-from ombud.sender.guard import vet
-from ombud.sender.transport import Answer, get
-from ombud.sender.url import parse_url
-from ombud.sender.verdict import outcome_of
+from ombud.sender.answer import Answer
+from ombud.sender.guard import Guard, Vetted
+from ombud.sender.outcome import outcome_of, outcome_of_failure
+from ombud.sender.request import prepare, request_bytes, signature_lines
+from ombud.sender.transport import Transport
+from ombud.sender.transport_tls import check_authority
+from ombud.sender.url import EndpointUrl, parse_url
+from ombud.sender.verdict import DeliveryFailed, DestinationRefused, Failure
 from ombud.settings import RETRY_SECONDS
-from ombud.wire import event_url
+from ombud.signing import read_secret
+
+# Seconds between two tries when it is this process that lacks something: such a try counts for nothing.
+OURS_SECONDS = 1.0
+
+# Endpoints whose keys are kept as they are used.
+KEYS = 20_000
 
 
 class Deliverer:
-    """Sends deliveries to their endpoints. `timeout_seconds` covers name, connection, TLS and answer together."""
+    """Sends deliveries to their endpoints. `timeout_seconds` covers name, connection, TLS and answer together.
+
+    For one event loop. What it reads of an endpoint's facts: `url`; and where they are there `headers` (pairs of name
+    and value), `secrets` (`whsec_…`, the newest first; without one nothing is signed), `strict` (the vendor's headers
+    and no others), `only_200`, and `authority` (PEM: the only one whose certificates hold).
+    """
 
     def __init__(
         self,
         allow_networks: Sequence[Network],
         timeout_seconds: float,
         retry_seconds: Sequence[float] = RETRY_SECONDS,
+        guard: Guard | None = None,
     ) -> None:
-        self._allow_networks = allow_networks
+        """`guard` stands in for one with `allow_networks`."""
+        self.guard = guard or Guard(allow_networks)
         self._timeout_seconds = timeout_seconds
         self._retry_seconds = retry_seconds
+        self._transport = Transport()
 
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Make one attempt and return what came of it; never raises for what an endpoint does."""
         try:
-            answer = await self.send(event_url(facts["url"], delivery.type, delivery.subject))
-        except (InvalidInput, NetworkError, Refused) as error:
-            return Retry(str(error), fault=Fault.LANE)
-        except TimeoutError:
-            return Retry(f"No answer within {self._timeout_seconds:g} seconds.", fault=Fault.LANE)
-        return self._no_sooner_than_planned(outcome_of(answer, datetime.now(UTC)), delivery.attempts + 1)
+            url, request = _request(delivery, facts)
+            authority = facts.get("authority") or None
+            if authority is not None:
+                check_authority(authority)
+            answer = await self._get(url, request, authority)
+        except InvalidInput as error:
+            unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
+            return outcome_of_failure(unusable, unusable.failure)
+        except (DeliveryFailed, DestinationRefused) as error:
+            outcome = outcome_of_failure(error, error.failure)
+            if isinstance(outcome, Interrupted):
+                await asyncio.sleep(OURS_SECONDS)
+            return outcome
+        outcome = outcome_of(answer, only_200=bool(facts.get("only_200")))
+        return outcome if answer.retry_after is None else self._no_sooner_than_planned(outcome, delivery.attempts + 1)
 
     async def send(self, url: str) -> Answer:
-        """GET a URL whose parameters are complete, after vetting where it leads."""
-        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
+        """GET a URL whose parameters are complete, after vetting where it leads.
+
+        Raises InvalidInput, DestinationRefused or DeliveryFailed.
+        """
         parts = parse_url(url)
-        async with asyncio.timeout_at(deadline):
-            addresses = await vet(parts, self._allow_networks)
-        return await get(parts, addresses, deadline)
+        return await self._get(parts, request_bytes(parts))
+
+    def close(self) -> None:
+        """Close what is kept open. Call it on the event loop; a later delivery begins anew."""
+        self._transport.close()
+        self.guard.close()
+
+    async def _get(self, url: EndpointUrl, request: bytes, authority: str | None = None) -> Answer:
+        now = asyncio.get_running_loop().time()
+        deadline = now + self._timeout_seconds
+        vetted = self.guard.known(url, now) or await self._vet(url, deadline)
+        return await self._transport.get(url, vetted.addresses, request, deadline, authority)
+
+    async def _vet(self, url: EndpointUrl, deadline: float) -> Vetted:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self.guard.vet(url)
+        except TimeoutError:
+            raise DeliveryFailed(Failure.NAME_TIMEOUT, host=url.host) from None
 
     def _no_sooner_than_planned(self, outcome: Outcome, attempt: int) -> Outcome:
         """Let Retry-After make a pause longer, never shorter: an endpoint's 0 would use up every attempt at once."""
-        planned = retry_delay(self._retry_seconds, attempt, 1.0)
-        if isinstance(outcome, Retry) and outcome.after is not None and planned is not None and outcome.after < planned:
-            return replace(outcome, after=None)
+        if isinstance(outcome, Retry) and outcome.after is not None:
+            planned = retry_delay(self._retry_seconds, attempt, random.random())  # noqa: S311 - it spreads, it guards nothing
+            return replace(outcome, after=max(outcome.after, planned or 0.0))
         return outcome
+
+
+def _request(delivery: Delivery, facts: Mapping[str, Any]) -> tuple[EndpointUrl, bytes]:
+    strict = facts.get("strict")
+    prepared = prepare(facts["url"], () if strict else facts.get("headers") or ())
+    target = prepared.target_of(delivery.type, delivery.subject)
+    secrets = () if strict else facts.get("secrets") or ()
+    if not secrets:
+        return prepared.url, prepared.request(target)
+    # The same on every retry, so that a receiver can tell a repeat.
+    message_id = format_id("evt", delivery.event_id)
+    lines = signature_lines(_keys(tuple(secrets)), message_id, int(time.time()), target)
+    return prepared.url, prepared.request(target, lines)
+
+
+@lru_cache(maxsize=KEYS)
+def _keys(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(read_secret(secret) for secret in secrets)

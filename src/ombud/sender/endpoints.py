@@ -9,6 +9,7 @@ from ombud.db.queries import read_queries
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox
+from ombud.sender.guard import Guard
 from ombud.sender.outbox import DEFAULT_SHOP_ID, HALF_CHARACTER
 from ombud.sender.url import check_endpoint_url
 from ombud.wire import EVENT_TYPES
@@ -65,8 +66,9 @@ class Endpoint:
 class Endpoints:
     """The endpoints of a sender's mailbox."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, guard: Guard) -> None:
         self._mailbox = mailbox
+        self._guard = guard
 
     def add(self, edit: EndpointEdit, shop_id: int = DEFAULT_SHOP_ID) -> Operation[Endpoint]:
         """Store a new endpoint; it hears of events from now on.
@@ -74,6 +76,7 @@ class Endpoints:
         Raises InvalidInput, or Conflict when the shop has its fill.
         """
         edit = edit.accepted()
+        self._guard.check(edit.url)
         rows = yield sql["count_endpoints"], {"shop_id": shop_id}
         if rows[0]["endpoints"] >= ENDPOINTS_PER_SHOP:
             raise Conflict(f"This shop has {ENDPOINTS_PER_SHOP} endpoints, which is the most. Delete one first.")
@@ -101,6 +104,9 @@ class Endpoints:
         """Change some of the fields of EndpointEdit; the next load of its lane uses them. Raises InvalidInput."""
         old = yield from self.get(endpoint_id)
         edit = replace(old.edit, **changes).accepted()
+        if edit.url != old.edit.url:
+            # What was accepted under other rules can still be described, or switched off.
+            self._guard.check(edit.url)
         endpoint = replace(old, edit=edit, updated_at=self._mailbox.clock())
         yield sql["update_endpoint"], _values(endpoint)
         yield sql["delete_subscriptions"], {"endpoint_id": endpoint_id}

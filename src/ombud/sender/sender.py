@@ -1,22 +1,15 @@
 """A sender on one database: what publishes, and what delivers when this process is asked to."""
 
-import asyncio
 from collections.abc import Sequence
 
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.errors import InvalidInput, NetworkError, Refused
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
 from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoints import Endpoints
-from ombud.sender.guard import vet
 from ombud.sender.outbox import Event, Outbox, Published
-from ombud.sender.url import check_endpoint_url
 from ombud.settings import Settings
-
-# Seconds that a person waits, at most, for a name to be resolved when an endpoint is entered.
-CHECK_SECONDS = 5.0
 
 
 class Sender:
@@ -30,8 +23,8 @@ class Sender:
         self.writer = database.open_writer()
         self.outbox = Outbox(open_ids(database), database.clock, settings)
         wake_others(database, self.outbox.mailbox)
-        self.endpoints = Endpoints(self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
+        self.endpoints = Endpoints(self.outbox.mailbox, self.deliverer.guard)
         self._performer: Performer | None = None
         self._stopped = False
 
@@ -47,14 +40,7 @@ class Sender:
 
         A name that has no address yet is accepted: every attempt asks anew.
         """
-        parts = check_endpoint_url(url, field)
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await vet(parts, self.settings.allow_networks)
-        except Refused as error:
-            raise InvalidInput(field, str(error)) from None
-        except (NetworkError, TimeoutError):
-            return
+        await self.deliverer.guard.check_now(url, field)
 
     async def run(self) -> None:
         """Deliver, when this process is the elected one, until `stop`."""
@@ -65,6 +51,7 @@ class Sender:
             await self._performer.run()
         finally:
             self._performer = None
+            self.deliverer.close()
 
     def stop(self) -> None:
         """End `run`, also one that has not begun. Call it on its event loop."""
@@ -75,4 +62,5 @@ class Sender:
     def close(self) -> None:
         """Commit what waits and close the database."""
         self.writer.close()
+        self.deliverer.guard.close()
         self.database.close()

@@ -1,178 +1,200 @@
-"""One GET: connect to an address that was vetted, ask, take the status.
+"""GETs over connections that are kept: to an address that was vetted, by one deadline.
 
 A client of our own, because it alone may decide where to connect. It follows no redirect, reads no proxy setting, keeps
 no cookie and undoes no compression.
 """
 
 import asyncio
-import ssl
+import errno
+import resource
+import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import cast
 
-import httptools
-
-from ombud.errors import NetworkError
-from ombud.sender.address import Address
+from ombud.sender.answer import Answer
+from ombud.sender.transport_connection import Connection, Key, NotHeard
+from ombud.sender.transport_tls import context_of, failed_handshake
 from ombud.sender.url import EndpointUrl
-from ombud.wire import USER_AGENT
+from ombud.sender.verdict import DeliveryFailed, Failure
 
-# Bytes of headers, and of body, that an endpoint may make us read. Neither changes what the status has decided.
-HEADER_BYTES = 32 * 1024
-BODY_BYTES = 64 * 1024
 # Seconds for one address when there is another to try: a host whose IPv6 leads nowhere is still reached in time.
 CONNECT_SECONDS = 3.0
+# Connections that are kept open with nothing to do; the oldest goes when there is one more. A few kilobytes each, with
+# TLS some tens. At most a quarter of the files that this process may open.
+IDLE_CONNECTIONS = 2_048
+# Files that a command lets itself open: slots, kept connections, clients and databases fit several times.
+MOST_FILES = 16_384
+# Bytes of one read: an answer's headers at their longest.
+_READ_BYTES = 64 * 1024
 
-_FIRST_FINAL_STATUS = 200
-_TOO_MANY_HEADERS = f"The answer has more than {HEADER_BYTES} bytes of headers."
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an endpoint answered: its status, and its Retry-After as it stands."""
-
-    status: int
-    retry_after: str | None = None
-
-
-def request_bytes(url: EndpointUrl) -> bytes:
-    """Return the request, byte for byte as the vendor's page shows it, and the header that keeps caches out of it."""
-    lines = [
-        f"GET {url.target} HTTP/1.1",
-        f"Host: {url.authority}",
-        f"User-Agent: {USER_AGENT}",
-        "Cache-Control: no-cache",
-    ]
-    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("ascii")
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+_UNREACHABLE = frozenset(
+    {
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.EHOSTDOWN,
+        errno.EAFNOSUPPORT,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
 
 
-async def get(url: EndpointUrl, addresses: Sequence[Address], deadline: float) -> Answer:
-    """Send the GET to one of these addresses and return the answer, by that time of the event loop's clock.
+def allow_more_files() -> None:
+    """Let this process open as many files as it may: a thousand endpoints are a thousand connections.
 
-    Raises NetworkError, in words for a merchant, when there is no answer.
+    For commands; a program that uses `select` must not have numbers above 1,023.
     """
-    exchange: _Exchange | None = None
-    try:
-        async with asyncio.timeout_at(deadline):
-            exchange = await _connect(url, addresses)
-            await exchange.finished
-    except TimeoutError:
-        if exchange is None:
-            raise NetworkError("The connection was not made in time.") from None
-    finally:
-        if exchange is not None:
-            exchange.close()
-    if exchange.answer is None:
-        raise NetworkError(exchange.problem or "Connected, but the answer did not come in time.")
-    return exchange.answer
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
 
 
-async def _connect(url: EndpointUrl, addresses: Sequence[Address]) -> "_Exchange":
-    loop = asyncio.get_running_loop()
-    secure = url.scheme == "https"
-    problem = "There is no address to connect to."
-    for address in addresses:
-        last = address is addresses[-1]
+class Transport:
+    """Sends requests and keeps their connections. For one event loop."""
+
+    def __init__(self, idle_connections: int | None = None) -> None:
+        """`idle_connections` stands in for what the limit of open files allows."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._most = min(IDLE_CONNECTIONS, files // 4) if idle_connections is None else idle_connections
+        # By key, the latest last; and all of them, the one that is free for longest first.
+        self._idle: dict[Key, list[Connection]] = {}
+        self._order: dict[Connection, None] = {}
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+
+    async def get(
+        self, url: EndpointUrl, addresses: Sequence[str], request: bytes, deadline: float, authority: str | None = None
+    ) -> Answer:
+        """Send the request to one of these addresses and return the answer, by that time of the loop's clock.
+
+        With https the certificate must be one of `authority` (PEM), or of a public one. Raises DeliveryFailed.
+        """
+        connection = None
+        for address in addresses:
+            connection = self._take((url.scheme, url.host, url.port, authority, address))
+            if connection is not None:
+                break
+        if connection is not None:
+            waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            connection.ask(request, deadline, waiter)
+            try:
+                return await waiter
+            except NotHeard:
+                # Once and in silence: the endpoint has not heard it, and a new connection is no such surprise.
+                pass
+            finally:
+                connection.forget(waiter)
+        keys = [(url.scheme, url.host, url.port, authority, address) for address in addresses]
+        connection = await self._connect(keys, request, deadline)
         try:
-            async with asyncio.timeout(None if last else CONNECT_SECONDS):
-                _, exchange = await loop.create_connection(
-                    lambda: _Exchange(request_bytes(url)),
-                    str(address),
-                    url.port,
-                    ssl=_tls() if secure else None,
-                    server_hostname=url.host if secure else None,
-                )
-                return exchange
-        except TimeoutError:
-            if last:
-                raise
-            problem = f"No connection to {address} within {CONNECT_SECONDS:g} seconds."
-        except ssl.SSLCertVerificationError as error:
-            problem = f"The TLS certificate is not valid for {url.host}: {error.verify_message}."
-        except ssl.SSLError as error:
-            problem = f"TLS failed: {error.reason or error}."
-        except ConnectionRefusedError:
-            problem = f"Connection refused: nothing listens on port {url.port}."
-        except OSError as error:
-            problem = f"No connection: {error.strerror or str(error) or 'it was closed at once'}."
-    raise NetworkError(problem)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-class _Exchange(asyncio.Protocol):
-    """One request and its answer on one connection. `finished` is set when nothing more is wanted of it."""
-
-    def __init__(self, request: bytes) -> None:
-        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.answer: Answer | None = None
-        self.problem: str | None = None
-        self._request = request
-        self._parser = httptools.HttpResponseParser(self)
-        self._transport: asyncio.WriteTransport | None = None
-        self._received = 0
-        self._header_bytes = 0
-        self._retry_after: str | None = None
+            return await connection.first
+        finally:
+            connection.forget(connection.first)
 
     def close(self) -> None:
-        """Drop the connection at once, whatever is on it."""
-        if self._transport is not None:
-            self._transport.abort()
+        """Close what is idle. Call it on the event loop."""
+        self._shed(len(self._order))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are not asyncio's by inheritance.
-        self._transport = cast(asyncio.WriteTransport, transport)
-        self._transport.write(self._request)
+    @property
+    def idle(self) -> int:
+        """How many connections are kept open with nothing to do."""
+        return len(self._order)
 
-    def data_received(self, data: bytes) -> None:
-        self._received += len(data)
+    def free(self, connection: Connection) -> None:
+        """Keep a connection for the next request to the same place."""
+        if self._most < 1:
+            connection.abort()
+            return
+        if len(self._order) >= self._most:
+            self._shed(1)
+        self._order[connection] = None
+        self._idle.setdefault(connection.key, []).append(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection that is closed."""
+        kept = self._idle.get(connection.key, [])
+        if connection in self._order:
+            del self._order[connection]
+            kept.remove(connection)
+        if not kept:
+            self._idle.pop(connection.key, None)
+
+    def _take(self, key: Key) -> Connection | None:
+        kept = self._idle.get(key)
+        if not kept:
+            return None
+        connection = kept.pop()
+        del self._order[connection]
+        return connection
+
+    def _shed(self, count: int) -> None:
+        for connection in list(self._order)[:count]:
+            self.gone(connection)
+            connection.abort()
+
+    async def _connect(self, keys: Sequence[Key], request: bytes, deadline: float) -> Connection:
+        failed = DeliveryFailed(Failure.NAME_WITHOUT_ADDRESS, host="")
+        for key in keys:
+            loop = asyncio.get_running_loop()
+            until = deadline if key is keys[-1] else min(deadline, loop.time() + CONNECT_SECONDS)
+            connection = Connection(self, key, loop, request, deadline)
+            try:
+                await self._speak(connection, await self._reach(key, until), until)
+            except (DeliveryFailed, asyncio.CancelledError) as error:
+                # It may have been made at that very moment.
+                connection.forget(connection.first)
+                if not isinstance(error, DeliveryFailed):
+                    raise
+                failed = error
+            else:
+                return connection
+            if loop.time() >= deadline:
+                break
+        raise failed
+
+    async def _reach(self, key: Key, until: float) -> socket.socket:
+        _, _, port, _, address = key
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        reached: socket.socket | None = None
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._finish("The answer is not HTTP.")
-            return
-        if self.answer is None and self._received > HEADER_BYTES:
-            self._finish(_TOO_MANY_HEADERS)
-        elif self._received > HEADER_BYTES + BODY_BYTES:
-            self._finish()
+            async with asyncio.timeout_at(until):
+                reached = socket.socket(family, socket.SOCK_STREAM)
+                reached.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(reached, (address, port))
+        except BaseException as error:
+            if reached is not None:
+                reached.close()
+            if not isinstance(error, OSError):
+                raise
+            raise self._not_reached(error, address, port) from None
+        return reached
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio names it
-        self._finish("The connection was closed before an answer.")
+    def _not_reached(self, error: OSError, address: str, port: int) -> DeliveryFailed:
+        detail = error.strerror or str(error)
+        if isinstance(error, ConnectionRefusedError):
+            return DeliveryFailed(Failure.CONNECTION_REFUSED, port=port)
+        if isinstance(error, TimeoutError):
+            return DeliveryFailed(Failure.CONNECTION_TIMEOUT, address=address, port=port)
+        if error.errno in _OURS:
+            # What is idle may be just what is missing.
+            self._shed(len(self._order) // 2)
+            return DeliveryFailed(Failure.OURS, detail=detail)
+        failure = Failure.CONNECTION_UNREACHABLE if error.errno in _UNREACHABLE else Failure.CONNECTION_FAILED
+        return DeliveryFailed(failure, address=address, detail=detail)
 
-    # The parser calls these. An answer of 1xx comes as a complete message of its own (RFC 9110, 15.2).
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value) + len(": \r\n")
-        if name.lower() == b"retry-after":
-            self._retry_after = value.decode("latin-1").strip()
-
-    def on_headers_complete(self) -> None:
-        # One read may hold two answers, and the second would overwrite the status: the first is the one we asked for.
-        if self.finished.done():
-            return
-        status = self._parser.get_status_code()
-        if self._header_bytes > HEADER_BYTES:
-            self._finish(_TOO_MANY_HEADERS)
-        elif self._parser.get_http_version() not in {"1.0", "1.1"} or status == 101:  # noqa: PLR2004
-            self._finish("The answer is not HTTP/1.1.")
-        elif status >= _FIRST_FINAL_STATUS:
-            self.answer = Answer(status, self._retry_after)
-        else:
-            self._retry_after = None
-
-    def on_message_complete(self) -> None:
-        if self.answer is not None:
-            self._finish()
-
-    def _finish(self, problem: str | None = None) -> None:
-        if self.problem is None:
-            self.problem = problem
-        if not self.finished.done():
-            self.finished.set_result(None)
+    async def _speak(self, connection: Connection, reached: socket.socket, until: float) -> None:
+        scheme, host, port, authority, _ = connection.key
+        secure = scheme == "https"
+        try:
+            async with asyncio.timeout_at(until):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
+                    sock=reached,
+                    ssl=context_of(authority) if secure else None,
+                    server_hostname=host if secure else None,
+                )
+        except TimeoutError:
+            raise DeliveryFailed(Failure.TLS_TIMEOUT) from None
+        except OSError as error:
+            raise failed_handshake(error, host, port) from None

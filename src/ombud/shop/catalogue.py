@@ -12,7 +12,7 @@ from ombud.errors import InvalidInput, NotFound
 sql = read_queries("ombud.shop")
 
 # The first id of each kind of thing; they differ, so that one taken for another shows.
-FIRST_IDS = {"order": 90_001, "product": 101, "variant": 501, "line": 7_001}
+FIRST_IDS = {"order": 90_001, "product": 101, "variant": 501, "line": 7_001, "category": 11}
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,12 @@ def product_short(product: Product) -> dict[str, Any]:
 
 def product_full(product: Product) -> dict[str, Any]:
     """Return a product with its details. Categories are a list of paths, each a list of steps."""
-    category = product.document["headcategory_name"]
+    # A product that was stored before there were categories knows the name alone.
+    name = product.document["headcategory_name"]
     return {
         **product_short(product),
+        "categories": [[{"category": name}]] if name else [],
         **product.document,
         "url": f"/products/{product.id}",
-        "categories": [[{"category": category}]] if category else [],
         "product_package_products": [],
     }

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ombud.errors import InvalidInput
-from ombud.shop.order_input import OrderEdit, read_order_draft
+from ombud.shop.order_input import OrderDraft, read_order_draft
 from ombud.shop.product_input import ProductEdit, read_new_product, read_product_edit
 from ombud.shop.reading import Fields
 
@@ -23,7 +23,7 @@ def read_form(body: bytes) -> Form:
         raise InvalidInput("form", "This is not a form of this shop.") from error
 
 
-def order_draft(form: Form) -> OrderEdit:
+def order_draft(form: Form) -> OrderDraft:
     """Return the order that a form describes; raises InvalidInput naming the form's field."""
     fields = Fields(form)
     product_id, _, variant_id = _required(fields, "product", "Choose a product.").partition(":")

@@ -1,6 +1,6 @@
 """What the API's POST and PUT of orders say, as drafts and changes.
 
-Fields that no read shows (metadata, payment.log, login_create, newsletter_subscribe, shipping_info, language,
+Fields that no read shows (payment.log, login_create, newsletter_subscribe, shipping_info, language,
 paymethod_activate, the e-mail confirmations) are taken and not kept.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from ombud.errors import InvalidInput
 from ombud.shop.catalogue import Target
+from ombud.shop.metadata import Texts, read_texts
 from ombud.shop.product_input import read_target
 from ombud.shop.reading import LONGEST_PROSE, Fields
 
@@ -45,6 +46,15 @@ class OrderEdit:
 
 
 @dataclass(frozen=True)
+class OrderDraft:
+    """An item of POST /v1/orders. `where` is its place in the request, e.g. `[0]`."""
+
+    edit: OrderEdit
+    metadata: Texts = field(default_factory=dict)
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class OrderChange:
     """An item of PUT /v1/orders. `where` is its place in the request, e.g. `[0]`."""
 
@@ -55,14 +65,14 @@ class OrderChange:
     where: str = ""
 
 
-def read_order_draft(item: Fields) -> OrderEdit:
+def read_order_draft(item: Fields) -> OrderDraft:
     """Read an item of POST /v1/orders. Raises InvalidInput naming the first field that cannot be accepted."""
     if item.text("order_id") not in (None, "", "create"):
         raise InvalidInput(item.name("order_id"), 'A new order has no id yet: write "create".')
     edit = _read_edit(item)
     if not edit.lines:
         raise InvalidInput(item.name("products"), "An order needs at least one product.")
-    return edit
+    return OrderDraft(edit, read_texts(item), item.where)
 
 
 def read_order_change(item: Fields) -> OrderChange:

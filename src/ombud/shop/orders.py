@@ -16,8 +16,9 @@ from ombud.sender.outbox import Event, Outbox
 from ombud.shop.batch import Result, attempt, each
 from ombud.shop.catalogue import search_pattern, search_text, write_document
 from ombud.shop.lines import Line, edit_lines, taken_by
+from ombud.shop.metadata import Metadata
 from ombud.shop.order_document import NEW_ORDER, Order, edited, read_order
-from ombud.shop.order_input import OrderChange, OrderEdit
+from ombud.shop.order_input import OrderChange, OrderDraft, OrderEdit
 from ombud.shop.products import Products
 from ombud.shop.status import EVENT_OF, WORDS, Status, find_status
 
@@ -51,17 +52,15 @@ class Orders:
         self._outbox = outbox
         self._clock = clock
         self._shop_id = products.catalogue.shop_id
+        self.metadata = Metadata(self._shop_id, "order")
 
-    def create(self, drafts: Sequence[OrderEdit], places: Sequence[str] = ("",)) -> Operation[list[Result[int]]]:
-        """Store new orders, unpaid; returns for each its id, or why it was refused.
+    def create(self, drafts: Sequence[OrderDraft]) -> Operation[list[Result[int]]]:
+        """Store new orders, unpaid; returns for each its id, or why it was refused."""
+        return each(attempt(self._create(draft)) for draft in drafts)
 
-        `places`: where in the request each of them stands, for the errors.
-        """
-        return each(attempt(self._create(*draft)) for draft in zip(drafts, places, strict=True))
-
-    def place_and_pay(self, draft: OrderEdit) -> Operation[int]:
+    def place_and_pay(self, draft: OrderDraft) -> Operation[int]:
         """Store a new order and pay it at once: `order.new`. Raises InvalidInput naming the field."""
-        order_id = yield from self._create(draft, "")
+        order_id = yield from self._create(draft)
         yield from self._change(OrderChange(order_id, Status.PAID.word))
         return order_id
 
@@ -90,13 +89,14 @@ class Orders:
         rows = yield sql["list_orders" if newest_first else "list_orders_sorted"], values
         return [read_order(row) for row in rows]
 
-    def _create(self, draft: OrderEdit, place: str) -> Operation[int]:
-        lines = yield from edit_lines(self._products.catalogue, [], draft, place)
+    def _create(self, draft: OrderDraft) -> Operation[int]:
+        lines = yield from edit_lines(self._products.catalogue, [], draft.edit, draft.where)
         lines = yield from self._numbered(lines)
         order_id = (yield from self._products.catalogue.take_ids("order"))[0]
         now = self._clock()
-        order = Order(order_id, Status.UNPAID, now, None, now, edited(NEW_ORDER, draft, lines))
+        order = Order(order_id, Status.UNPAID, now, None, now, edited(NEW_ORDER, draft.edit, lines))
         yield sql["insert_order"], self._values(order) | {"created_at": now}
+        yield from self.metadata.put(order_id, draft.metadata)
         return order_id
 
     def _change(self, change: OrderChange) -> Operation[None]:

@@ -114,7 +114,7 @@ class _Pages:
     async def place_order(self, request: Request) -> Response:
         form = await _form(request)
         try:
-            result = (await self._shop.create_orders([order_draft(form)], [""]))[0]
+            result = (await self._shop.create_orders([order_draft(form)]))[0]
         except InvalidInput as error:
             return await self._order_form(form, error)
         if isinstance(result.error, InvalidInput):

@@ -1,7 +1,7 @@
 """What the API's POST and PUT of products say, as changes to a product's document.
 
 Stock is written as `stock` (on variants also `qty`) and read as `qty`; null means that it is not counted. Fields that
-no read shows (metadata, preorder, is_giftcard, permanent_redirect_from_url) are taken and not kept.
+no read shows (preorder, is_giftcard, permanent_redirect_from_url) are taken and not kept.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from ombud.errors import InvalidInput
 from ombud.shop.catalogue import Target
+from ombud.shop.metadata import Texts, read_texts
 from ombud.shop.reading import LARGEST_QUANTITY, LONGEST_PROSE, LONGEST_TEXT, Fields, money_text
 
 # Pictures of one product.
@@ -47,6 +48,7 @@ NEW_PRODUCT: Mapping[str, Any] = {
     "disable_minusqty": "0",
     "qty": None,
     "weight": "0",
+    "categories": [],
     "images": {},
     "variants": [],
 }
@@ -72,13 +74,18 @@ class VariantEdit:
 
 @dataclass(frozen=True)
 class ProductEdit:
-    """Changes to a product. `target` says which; a new one has none. `as_variant`: what they mean for a variant."""
+    """Changes to a product. `target` says which; a new one has none. `as_variant`: what they mean for a variant.
+
+    `category_id` names its category, as `headcategory_name` among the changes does; the id goes first.
+    """
 
     target: Target
     changes: dict[str, Any] = field(default_factory=dict)
     variants: tuple[VariantEdit, ...] = ()
     as_variant: dict[str, Any] = field(default_factory=dict)
     skip_duplicate: bool = False
+    category_id: int | None = None
+    metadata: Texts = field(default_factory=dict)
 
 
 def read_new_product(item: Fields) -> ProductEdit:
@@ -114,7 +121,9 @@ def _read_edit(item: Fields, target: Target) -> ProductEdit:
         changes["images"] = _images(item)
     variants = tuple(_variants(item))
     as_variant = _variant_changes(item) if target.variant_id or target.sku else {}
-    return ProductEdit(target, changes, variants, as_variant, item.flag("skipIfDuplicate") or False)
+    skip_duplicate = item.flag("skipIfDuplicate") or False
+    category_id = item.id("headcategory_id") if item.raw.get("headcategory_id") else None
+    return ProductEdit(target, changes, variants, as_variant, skip_duplicate, category_id, read_texts(item))
 
 
 def _variants(item: Fields) -> list[VariantEdit]:

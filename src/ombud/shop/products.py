@@ -13,6 +13,8 @@ from ombud.errors import InvalidInput, NotFound
 from ombud.sender.outbox import Event, Outbox
 from ombud.shop.batch import Result, attempt, each
 from ombud.shop.catalogue import Catalogue, Found, Product, Target, read_product, search_pattern, total_stock
+from ombud.shop.categories import Categories
+from ombud.shop.metadata import Metadata
 from ombud.shop.product_input import NEW_PRODUCT, NEW_VARIANT, ProductEdit, VariantEdit
 from ombud.shop.reading import LONGEST_LIST
 
@@ -38,6 +40,8 @@ class Products:
         self, catalogue: Catalogue, outbox: Outbox, clock: Callable[[], int], *, stock_changes_emit_update: bool
     ) -> None:
         self.catalogue = catalogue
+        self.categories = Categories(catalogue)
+        self.metadata = Metadata(catalogue.shop_id, "product")
         self._outbox = outbox
         self._clock = clock
         self._stock_changes_emit_update = stock_changes_emit_update
@@ -54,10 +58,13 @@ class Products:
         same = (yield from self.catalogue.with_sku(sku)) if edit.skip_duplicate else []
         if same:
             return same[0].id
+        yield from self._check(edit)
         product_id = (yield from self.catalogue.take_ids("product"))[0]
-        product = Product(product_id, self._clock(), {**NEW_PRODUCT, **edit.changes})
+        placed = yield from self._placed(edit)
+        product = Product(product_id, self._clock(), {**NEW_PRODUCT, **edit.changes, **placed})
         document = yield from self._with_variants(product, edit.variants)
         yield from self.catalogue.insert(Product(product.id, product.changed_at, document))
+        yield from self.metadata.put(product.id, edit.metadata)
         yield from self._publish("product.add", product.id)
         return product.id
 
@@ -69,12 +76,15 @@ class Products:
         found = yield from self.catalogue.find(edit.target)
         if found is None:
             raise InvalidInput(edit.target.name("sku"), f"No product has the sku {edit.target.sku!r}.")
+        yield from self._check(edit)
         before = found.product
         if found.variant_id is not None:
             document = _with_variant(found, edit.as_variant)
         else:
             merged = Product(before.id, before.changed_at, {**before.document, **edit.changes})
             document = yield from self._with_variants(merged, edit.variants)
+            document = {**document, **(yield from self._placed(edit))}
+        yield from self.metadata.put(before.id, edit.metadata)
         if document != before.document:
             yield from self.catalogue.update(Product(before.id, self._clock(), document))
             yield from self._publish("product.update", before.id)
@@ -86,6 +96,7 @@ class Products:
         for target in targets:
             product = yield from self.catalogue.get(target.product_id or 0)
             yield from self.catalogue.delete(product.id)
+            yield from self.metadata.forget(product.id)
             yield from self._publish("product.delete", product.id)
 
     def move_stock(self, movements: Movements) -> Operation[None]:
@@ -138,6 +149,12 @@ class Products:
         for variant_id, changes in zip((yield from self.catalogue.take_ids("variant", len(added))), added, strict=True):
             variants[str(variant_id)] = {"id": str(variant_id), **NEW_VARIANT, **own, **changes}
         return _with_total({**product.document, "variants": list(variants.values())})
+
+    def _check(self, edit: ProductEdit) -> Operation[None]:
+        yield from self.categories.check(edit.category_id, edit.target.name("headcategory_id"))
+
+    def _placed(self, edit: ProductEdit) -> Operation[dict[str, Any]]:
+        return self.categories.place(edit.category_id, edit.changes.get("headcategory_name"))
 
     def _publish(self, event_type: str, product_id: int) -> Operation[None]:
         yield from self._outbox.publish([Event(event_type, str(product_id), self.catalogue.shop_id)])

@@ -104,3 +104,29 @@ delete from shop_variant where shop_id = :shop_id and product_id = :product_id;
 -- Whether the shop was ever used.
 select (select count(*) from shop_product where shop_id = :shop_id)
   + (select count(*) from shop_order where shop_id = :shop_id) as things;
+
+-- name: list_categories
+-- All of them; a shop has few, and a path needs its parents.
+select id, parent_id, name from shop_category where shop_id = :shop_id order by id;
+
+-- name: insert_category
+-- A new category.
+insert into shop_category(shop_id, id, parent_id, name) values (:shop_id, :id, :parent_id, :name);
+
+-- name: list_metadata
+-- What is written beside one order or product.
+select name, value from shop_metadata
+where shop_id = :shop_id and kind = :kind and owner_id = :owner_id order by name;
+
+-- name: put_metadata
+-- A text under a new or a known name.
+insert into shop_metadata(shop_id, kind, owner_id, name, value) values (:shop_id, :kind, :owner_id, :name, :value)
+on conflict (shop_id, kind, owner_id, name) do update set value = excluded.value;
+
+-- name: drop_metadata
+-- An empty text deletes the name.
+delete from shop_metadata where shop_id = :shop_id and kind = :kind and owner_id = :owner_id and name = :name;
+
+-- name: forget_metadata
+-- With the product.
+delete from shop_metadata where shop_id = :shop_id and kind = :kind and owner_id = :owner_id;

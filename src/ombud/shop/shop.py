@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ombud.db.database import Writer
-from ombud.db.operation import Make
+from ombud.db.operation import Make, Operation
 from ombud.errors import NotFound
 from ombud.sender.outbox import DEFAULT_SHOP_ID, Outbox
 from ombud.shop import keys, seed
-from ombud.shop.batch import Result
+from ombud.shop.batch import Result, each
 from ombud.shop.catalogue import Catalogue, Product, Target
+from ombud.shop.categories import Category, CategoryDraft
+from ombud.shop.metadata import Metadata, Text
 from ombud.shop.order_document import Order
-from ombud.shop.order_input import OrderChange, OrderEdit
+from ombud.shop.order_input import OrderChange, OrderDraft
 from ombud.shop.orders import OrderFilter, Orders
 from ombud.shop.product_input import ProductEdit
 from ombud.shop.products import ProductFilter, Products
@@ -56,11 +58,11 @@ class Shop:
         """Store three products and one unpaid order if the shop has nothing; returns whether it did."""
         return await self._write(lambda: seed.seed(self.orders, self.products))
 
-    async def create_orders(self, drafts: Sequence[OrderEdit], places: Sequence[str]) -> list[Result[int]]:
+    async def create_orders(self, drafts: Sequence[OrderDraft]) -> list[Result[int]]:
         """Store new orders, unpaid; returns for each its id, or why it was refused."""
-        return await self._write(lambda: self.orders.create(drafts, places))
+        return await self._write(lambda: self.orders.create(drafts))
 
-    async def place_and_pay(self, draft: OrderEdit) -> int:
+    async def place_and_pay(self, draft: OrderDraft) -> int:
         """Store a new order and pay it at once; returns its id. Raises InvalidInput."""
         return await self._write(lambda: self.orders.place_and_pay(draft))
 
@@ -106,6 +108,37 @@ class Shop:
     async def count_products(self) -> int:
         """Return how many products there are."""
         return await self._read(self.products.count)
+
+    async def list_categories(self) -> list[Category]:
+        """Return all categories, parents before their children."""
+        return await self._read(self.products.categories.all)
+
+    async def add_categories(self, drafts: Sequence[CategoryDraft]) -> list[Category]:
+        """Store new categories, all or none. Raises InvalidInput naming the field."""
+        return await self._write(lambda: each(self.products.categories.add(draft) for draft in drafts))
+
+    async def read_metadata(self, kind: str, owner_id: int) -> dict[str, str]:
+        """Return the texts beside an order or a product; raises NotFound."""
+        return await self._read(lambda: self._beside(kind, owner_id, lambda metadata: metadata.of(owner_id)))
+
+    async def write_metadata(self, kind: str, owner_id: int, texts: Sequence[Text], *, new: bool) -> None:
+        """Add or change texts beside an order or a product, all or none. Raises NotFound and InvalidInput."""
+
+        def write(metadata: Metadata) -> Operation[list[None]]:
+            change = metadata.add if new else metadata.change
+            return each(change(owner_id, text) for text in texts)
+
+        await self._write(lambda: self._beside(kind, owner_id, write))
+
+    def _beside(self, kind: str, owner_id: int, do: Callable[[Metadata], Operation[T]]) -> Operation[T]:
+        """Customers are no things of their own in this shop, and so have no metadata."""
+        if kind == "order":
+            yield from self.orders.get(owner_id)
+            return (yield from do(self.orders.metadata))
+        if kind == "product":
+            yield from self.products.catalogue.get(owner_id)
+            return (yield from do(self.products.metadata))
+        raise NotFound(f"There is no {kind} {owner_id}.")
 
     async def _write(self, make: Make[T]) -> T:
         return await self._writer.write(make)

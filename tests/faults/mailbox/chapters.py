@@ -111,7 +111,8 @@ class Story:
             return Retry("by chance", after=0.01)
         if delivery.attempts == 0 and name == "closing":
             return Retry("by chance", after=0.01, fault=Fault.LANE)
-        return {"dead": Dead("by chance"), "telling": Done(also=_say_more)}.get(name, Done())
+        ends: dict[str, Outcome] = {"dead": Dead("by chance"), "telling": Done(also=_say_more)}
+        return ends.get(name, Done())
 
     @contextlib.asynccontextmanager
     async def performing(self) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Diaries: what each process of a campaign did, line by line. A line that was written outlives the kill of its writer."""
+"""Diaries: what each process of a campaign did, line by line. A line once written outlives its writer."""
 
 import json
 import os

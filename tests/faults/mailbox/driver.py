@@ -35,7 +35,15 @@ PERFORM = "perform"
 # By these a transaction is known; it may be several of them, since what waits at the same moment is committed together.
 _MARKS = {
     *("claim_node", "insert_lane", "insert_events", "free_leases", "lease_lanes", "settle_deliveries", "end_unstarted"),
-    *("extend_leases", "keep_health", "note_start", "release_lanes", "pause_lanes", "resume_lanes", "replay_deliveries"),
+    *(
+        "extend_leases",
+        "keep_health",
+        "note_start",
+        "release_lanes",
+        "pause_lanes",
+        "resume_lanes",
+        "replay_deliveries",
+    ),
     *("take_chore", "keep_time", "open_day", "move_events", "delete_events", "drop_day", "delete_event_keys"),
     "write_schema_version",
 }

@@ -32,7 +32,7 @@ DECIDING = {"done": State.DONE, "dead": State.DEAD, "skipped": State.SKIPPED}
 # A worker that died in careful mode is taken for a failed try by whoever comes next; nobody has written that down.
 CRASHED = "crashed"
 # What must not be, in any campaign.
-WRONG = "lost unexpected doubled unended asleep contradictory unexplained together unsound".split()
+WRONG = ["lost", "unexpected", "doubled", "unended", "asleep", "contradictory", "unexplained", "together", "unsound"]
 INTERRUPTED = "interrupted"
 
 
@@ -147,9 +147,7 @@ def _tries(lines: Iterable[Line]) -> list[Try]:
         elif line["what"] == "end":
             ended[line["try"]] = line["at"]
     return [
-        Try(
-            line["event"], line["lane"], line["subject"], line["at"], ended.get(number), number.partition(".")[0]
-        )
+        Try(line["event"], line["lane"], line["subject"], line["at"], ended.get(number), number.partition(".")[0])
         for number, line in begun.items()
     ]
 

@@ -17,7 +17,7 @@ from ombud.db.database import Database
 from tests.faults.mailbox import roles
 from tests.faults.mailbox.crew import Crew, Member, gathered, quieten, wait_until
 from tests.faults.mailbox.judge import Findings, judge
-from tests.faults.mailbox.post import WINDOW_CAP, found, held_lanes, lanes, open_sender, pending
+from tests.faults.mailbox.post import WINDOW_CAP, found, held_lanes, open_sender, pending
 from tests.faults.mailbox.roles import ON, Job
 from tests.support.databases import lend_home
 from tests.support.postgres import PostgresServers

@@ -1,0 +1,210 @@
+"""How often one API key may ask. A token bucket with priorities that finds the API's own limit; pure, never sleeps.
+
+The vendor documents no limit. So a budget starts modestly, adds a little while all goes well and it is used in full,
+and halves when the API answers 429 (additive increase, multiplicative decrease: the rule that keeps TCP fair). Whoever
+asks joins with a priority and asks again when told; `ombud.client.exchange` does that for the clients.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ombud.client.secret import Secret
+
+START_PER_SECOND = 2.0  # requests; other people's clients stay at this
+MOST_PER_SECOND = 10.0  # requests; more than a shop's panel and its apps need, however patient the API is
+LEAST_PER_SECOND = 0.1  # requests; one in ten seconds still finds out that the API is back
+BURST = 4  # requests that may leave at once after a pause: what one click of a person needs
+GROWTH = 0.0125  # requests per second, for each request while it is used in full: from 2 to 10 in two minutes
+FIRST_PAUSE_SECONDS = 1.0  # after a 429 that names no time; doubled for each one in a row
+LONGEST_OWN_PAUSE_SECONDS = 60.0
+LONGEST_ASKED_PAUSE_SECONDS = 3_600.0  # a longer Retry-After is a mistake more often than a wish: one look an hour
+FAIR_SHARE = 10  # every tenth turn is the longest waiting one's, whatever its priority: nothing waits for ever
+ROUNDING = 1e-6  # of a token; the refill of a large clock is no more exact than this
+
+
+class Priority(IntEnum):
+    """Who goes first. What a webhook waits for comes before what nobody waits for."""
+
+    CONFIRM_ORDER = 0
+    CONFIRM_PRODUCT = 1
+    SETTLE = 2
+    CALL = 3
+    """What a program asks on its own account: the default of a client."""
+    SWEEP = 4
+    BASELINE = 5
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A place in the queue, and after its turn the proof of it. `number` counts the turns that were given."""
+
+    priority: Priority
+    arrived: int
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """A budget as a person may look at it."""
+
+    per_second: float
+    waiting: int
+    paused_seconds: float
+
+
+@dataclass
+class _Bucket:
+    """Tokens come at a rate, up to a bound; `at` is when they were last counted, and may lie ahead during a pause."""
+
+    most: float
+    tokens: float
+    at: float
+
+    def refill(self, now: float, per_second: float) -> None:
+        if now > self.at:
+            self.tokens = min(self.most, self.tokens + (now - self.at) * per_second)
+            self.at = now
+
+
+@dataclass
+class _Trouble:
+    """What the 429s so far mean: `cut_at` is the number of the last turn before the last cut."""
+
+    cut_at: int = 0
+    in_a_row: int = 0
+    until: float = -math.inf
+
+
+class Budget:
+    """The budget of one API key, for everything that uses it. May be shared between threads and event loops.
+
+    `per_second` is where it starts, `most_per_second` what it may grow to (10, or the start if that is more). `clock`
+    gives seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        per_second: float = START_PER_SECOND,
+        *,
+        most_per_second: float | None = None,
+        burst: int = BURST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        most = max(per_second, MOST_PER_SECOND) if most_per_second is None else most_per_second
+        if not 0 < per_second <= most or burst < 1:
+            raise ValueError("a budget starts above 0 and at most at its own bound, with a burst of at least 1")
+        self._clock = clock
+        self._per_second = per_second
+        self._least, self._most = min(per_second, LEAST_PER_SECOND), most
+        self._bucket = _Bucket(burst, burst, clock())
+        self._trouble = _Trouble()
+        self._waiting: list[Ticket] = []
+        self._arrivals = self._turns = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Budget {self.state()}>"
+
+    def state(self) -> BudgetState:
+        """The rate now, how many wait, and for how long the API asked to be left alone."""
+        with self._lock:
+            paused = max(0.0, self._trouble.until - self._clock())
+            return BudgetState(self._per_second, len(self._waiting), paused)
+
+    def join(self, priority: Priority = Priority.CALL) -> Ticket:
+        """Take a place in the queue. Whoever does not ask until its turn must `leave`."""
+        with self._lock:
+            self._arrivals += 1
+            ticket = Ticket(priority, self._arrivals)
+            self._waiting.append(ticket)
+            return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give the place up; nothing happens when it had its turn."""
+        with self._lock:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+
+    def ask(self, ticket: Ticket) -> float:
+        """Return 0.0 when it is this ticket's turn, which is thereby taken; else the seconds until it may be.
+
+        The seconds are an estimate: who comes first or leaves meanwhile changes them.
+        """
+        with self._lock:
+            now = self._clock()
+            ahead = self._in_order().index(ticket)
+            self._bucket.refill(now, self._per_second)
+            missing = ahead + 1 - self._bucket.tokens
+            if now >= self._trouble.until and missing <= ROUNDING:
+                self._waiting.remove(ticket)
+                self._bucket.tokens -= 1
+                self._turns += 1
+                ticket.number = self._turns
+                return 0.0
+            return max(0.0, self._trouble.until - now) + max(0.0, missing) / self._per_second
+
+    def succeeded(self, ticket: Ticket) -> None:
+        """The API served the request of this ticket. Only a budget that is used in full grows: else it learns nothing.
+
+        What left before the last 429 was known says nothing, here as in `limited`.
+        """
+        with self._lock:
+            if not self._tells(ticket):
+                return
+            self._trouble.in_a_row = 0
+            self._bucket.refill(self._clock(), self._per_second)
+            if self._waiting or self._bucket.tokens < 1:
+                self._per_second = min(self._most, self._per_second + GROWTH)
+
+    def limited(self, ticket: Ticket, retry_after_seconds: float | None = None) -> None:
+        """The API answered 429 to the request of this ticket. Nobody gets a turn before the pause is over."""
+        with self._lock:
+            trouble, now = self._trouble, self._clock()
+            if self._tells(ticket):
+                trouble.cut_at = self._turns
+                trouble.in_a_row += 1
+                self._per_second = max(self._least, self._per_second / 2)
+            trouble.until = max(trouble.until, now + _pause(trouble.in_a_row, retry_after_seconds or 0.0))
+            # One may leave when the pause is over; the others follow at the new rate.
+            self._bucket.tokens, self._bucket.at = 1.0, trouble.until
+
+    def _tells(self, ticket: Ticket) -> bool:
+        return (ticket.number or 0) > self._trouble.cut_at
+
+    def _in_order(self) -> list[Ticket]:
+        queue = sorted(self._waiting, key=lambda ticket: (ticket.priority, ticket.arrived))
+        if queue and (self._turns + 1) % FAIR_SHARE == 0:
+            oldest = min(queue, key=lambda ticket: ticket.arrived)
+            queue.remove(oldest)
+            queue.insert(0, oldest)
+        return queue
+
+
+def _pause(in_a_row: int, asked: float) -> float:
+    """Seconds to keep still: what was asked for, but longer and longer for an API that is never content."""
+    doublings = min(max(in_a_row - 1, 0), 10)
+    own = min(LONGEST_OWN_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**doublings)
+    return max(own, min(asked, LONGEST_ASKED_PAUSE_SECONDS))
+
+
+class Budgets:
+    """One budget for each API key of this process. Of the keys only fingerprints are kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Budget] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Budgets of {len(self._known)} keys>"
+
+    def of(self, api_key: str, make: Callable[[], Budget] = Budget) -> Budget:
+        """Return the budget of a key, made at its first use. Raises `ConfigurationError` for an impossible key."""
+        fingerprint = Secret(api_key).fingerprint()
+        with self._lock:
+            if fingerprint not in self._known:
+                self._known[fingerprint] = make()
+            return self._known[fingerprint]
