@@ -1,6 +1,7 @@
 """Deliberately broken builds, which the checkers must catch. usage: python -m tests.faults.broken BUILD VERB …"""
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,7 @@ from ombud.cli.main import main
 from ombud.db.groups import Answer, Waiting, deal, grouped, tell
 from ombud.db.operation import Afterwards, Make, Operation, RowFactory, Statement
 from ombud.db.postgres_engine import Engine
+from ombud.db.postgres_errors import Trouble
 from ombud.db.postgres_session import Session
 from ombud.db.sqlite import SqliteDatabase
 from ombud.db.sqlite_steps import Steps
@@ -144,8 +146,20 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(sql._statements, "fence", replace(fence, postgres=unlocked))
 
 
+def silence_is_yes(patch: pytest.MonkeyPatch) -> None:
+    """Take a commit for stored when the line is lost before it is answered."""
+    commit = Session._commit
+
+    async def believe(self: Session) -> None:
+        with contextlib.suppress(Trouble):
+            await commit(self)
+
+    patch.setattr(Session, "_commit", believe)
+
+
 BUILDS: dict[str, Build] = {
-    build.__name__: build for build in (ack_before_commit, settle_without_commit, ring_inside, no_recheck, no_fence)
+    build.__name__: build
+    for build in (ack_before_commit, settle_without_commit, ring_inside, no_recheck, no_fence, silence_is_yes)
 }
 
 if __name__ == "__main__":

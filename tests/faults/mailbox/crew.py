@@ -113,6 +113,15 @@ def gathered() -> Iterator[Crew]:
                 member.kill()
 
 
+def quieten(member: Member) -> None:
+    """End what ON has begun."""
+    member.line.send(0.0)
+    # ON has ended, and so have the 0 seconds.
+    words: list[str] = []
+    while words.count("quiet") < 2:
+        words.append(member.hear())
+
+
 def wait_until(condition: Callable[[], Any], what: Callable[[], str], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until the condition holds; looks every few milliseconds, since other processes bring it about."""
     deadline = time.monotonic() + seconds

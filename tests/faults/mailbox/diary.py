@@ -21,8 +21,8 @@ class Diary:
         os.write(self._file, json.dumps({"what": what, "at": time.monotonic_ns(), **rest}).encode() + b"\n")
 
 
-def read(folder: Path) -> Iterator[Line]:
-    """Return all lines of all diaries of a campaign."""
-    for path in sorted(folder.glob("*.diary")):
+def read(folder: Path, name: str = "*") -> Iterator[Line]:
+    """Return all lines of all diaries of a campaign, or of one of them."""
+    for path in sorted(folder.glob(f"{name}.diary")):
         for line in path.read_text().splitlines():
             yield json.loads(line)

@@ -11,7 +11,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -59,7 +59,8 @@ class Rule:
     """Harm at a point: at its `nth` hit alone, or by `chance` at any.
 
     `delay`: this task waits up to `seconds`. `stall`: the whole process does, as if it were stopped. `kill`: kill -9 of
-    this process. `stop`: SIGSTOP. `fail`: the database says that it cannot take it; after a commit, that nobody knows.
+    this process. `stop`: SIGSTOP, once for each time that somebody makes the file `armed`. `fail`: the database says that
+    it cannot take it; after a commit, that nobody knows whether it has.
     """
 
     point: Point
@@ -67,6 +68,7 @@ class Rule:
     nth: int = 0
     chance: float = 1.0
     seconds: float = 0.0
+    armed: str = ""
 
 
 class Driver:
@@ -105,7 +107,9 @@ class Driver:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "stop":
-                os.kill(os.getpid(), signal.SIGSTOP)
+                with suppress(FileNotFoundError):
+                    os.unlink(rule.armed)
+                    os.kill(os.getpid(), signal.SIGSTOP)
             case "fail":
                 raise Trouble("a test says that nobody knows whether this was stored")
         return 0.0

@@ -31,8 +31,8 @@ T = TypeVar("T")
 ON = "on"
 # Tasks of one appender.
 CLIENTS = 3
-# Seconds: the longest pause of a client between two events, and the longest try.
-CLIENT_PAUSE_SECONDS = 0.02
+# Seconds: until what was refused is said again, and the longest try.
+REPEAT_SECONDS = 0.02
 TRY_SECONDS = 0.02
 # Of a hundred appends so many are followed by what people do: a pause and its end, an edit, a replay.
 MEDDLING_OF_HUNDRED = 6
@@ -54,6 +54,7 @@ class Job:
     appends: bool = False  # a performer appends as well, so that lanes are handed over
     sweeps: bool = True
     meddles: bool = True
+    pause_seconds: float = 0.02  # the longest between two events of one client
     insists: bool = False  # an append that is not confirmed is said again under its key
     tries: Mapping[str, float] = field(default_factory=lambda: TRIES)
 
@@ -199,7 +200,7 @@ class Appender:
             await self._append(next(self._keys))
             if self._job.meddles and self._chance.randrange(100) < MEDDLING_OF_HUNDRED:
                 await self._meddle()
-            await asyncio.sleep(self._chance.uniform(0, CLIENT_PAUSE_SECONDS))
+            await asyncio.sleep(self._chance.uniform(0, self._job.pause_seconds))
 
     async def _append(self, key: str) -> None:
         event = random_event(self._chance, self._job.shops, key)
@@ -211,7 +212,7 @@ class Appender:
                 self._diary.write("refused", key=key, why=str(error))
                 if not self._job.insists:
                     return
-                await asyncio.sleep(CLIENT_PAUSE_SECONDS)
+                await asyncio.sleep(REPEAT_SECONDS)
             else:
                 self._diary.write("ack", key=key, event=published.event_id)
                 self._stored.append(published.event_id)
@@ -242,6 +243,6 @@ class Appender:
             try:
                 await act()
             except StorageUnavailable:
-                await asyncio.sleep(CLIENT_PAUSE_SECONDS)
+                await asyncio.sleep(REPEAT_SECONDS)
             else:
                 return

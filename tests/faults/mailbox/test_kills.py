@@ -15,7 +15,7 @@ import pytest
 from ombud.db.connect import open_database
 from ombud.db.database import Database
 from tests.faults.mailbox import roles
-from tests.faults.mailbox.crew import Crew, Member, gathered, wait_until
+from tests.faults.mailbox.crew import Crew, Member, gathered, quieten, wait_until
 from tests.faults.mailbox.judge import Findings, judge
 from tests.faults.mailbox.post import WINDOW_CAP, found, held_lanes, open_sender, pending
 from tests.faults.mailbox.roles import ON, Job
@@ -80,7 +80,7 @@ class Campaign:
 
     def _end(self, members: dict[str, Member]) -> Findings:
         for name in ("worker0", "appender0", "appender1"):
-            _quieten(members[name])
+            quieten(members[name])
         database = open_database(self.url)
         try:
             _resume(self.url, database)
@@ -94,14 +94,6 @@ class Campaign:
             return judge(self.folder, database, self.killed)
         finally:
             database.close()
-
-
-def _quieten(member: Member) -> None:
-    member.line.send(0.0)
-    # ON has ended, and so have the 0 seconds.
-    words: list[object] = []
-    while words.count("quiet") < 2:
-        words.append(member.hear())
 
 
 def _resume(url: str, database: Database) -> None:
