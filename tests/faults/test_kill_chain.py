@@ -57,9 +57,7 @@ def test_an_ack_before_the_commit_is_caught(
 
 
 @pytest.mark.timeout(180)
-def test_a_settle_without_a_commit_is_caught(
-    ombuds: Ombuds, commands: Commands, databases: Mapping[str, str]
-) -> None:
+def test_a_settle_without_a_commit_is_caught(ombuds: Ombuds, commands: Commands, databases: Mapping[str, str]) -> None:
     run = Campaign(ombuds, commands, databases, 10 * EVENTS_PER_SECOND)
     broken = {"serve": "settle_without_commit"}
     with run.flowing(broken) as chain:
