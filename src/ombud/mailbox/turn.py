@@ -29,6 +29,7 @@ class TurnDone:
     loaded: list[tuple[HeldLane, Loaded]] = field(default_factory=list)
     due: Mapping[int, int] = field(default_factory=dict)
     leased: list[tuple[Lane, Loaded]] = field(default_factory=list)
+    emptied: list[int] = field(default_factory=list)  # lanes that were leased, and given back for want of work
     found: int = 0  # lanes that were due
     wait: int | None = None  # microseconds until the next lane is due; asked for when lanes are leased or released
 
@@ -127,6 +128,7 @@ def _lease(mailbox: Mailbox, lanes: int, done: TurnDone) -> Operation[None]:
             found = yield from _carefully(lane, found)
         done.leased.append((lane, found))
     yield from leases.release(empty)
+    done.emptied = [lane.id for lane, _ in empty]
 
 
 def _first(lane: Lane) -> Wanted:
