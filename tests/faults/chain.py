@@ -62,6 +62,7 @@ class Chain:
     databases: Mapping[str, str]
     shop: Ombud
     sink_url: str
+    folder: Path
     broken: dict[str, str] = field(default_factory=dict)
     running: dict[str, Ombud] = field(default_factory=dict)
     ports: dict[str, str] = field(default_factory=dict)
@@ -74,10 +75,16 @@ class Chain:
             "work": ["work", "tests.faults.handler_app:inbox"],
         }[role]
         program = ("-m", "tests.faults.broken", self.broken[role]) if role in self.broken else ()
-        self.running[role] = ombud = self.ombuds.start(*arguments, program=program, **self._environment(role))
+        environment = self._environment(role) | ({"BROKEN_MARKER": str(self.marker)} if program else {})
+        self.running[role] = ombud = self.ombuds.start(*arguments, program=program, **environment)
         address = ombud.card.get("api") or ombud.card.get("receiver_api")
         if address:
             self.ports[role] = str(urlsplit(address).port)
+
+    @property
+    def marker(self) -> Path:
+        """What a broken build makes when the moment for a kill has come."""
+        return self.folder / "marker"
 
     def kill(self, roles: Sequence[str]) -> None:
         """Kill roles at once, then start them again."""
@@ -89,15 +96,17 @@ class Chain:
             self.start(role)
 
     def _environment(self, role: str) -> dict[str, str]:
+        # On PostgreSQL what a killed process held is free when its lease ends.
+        soon = {"OMBUD_LEASE_SECONDS": "1", "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200)}
         if role == "serve":
-            return {"OMBUD_ALLOW_NETWORKS": "127.0.0.0/8", "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200)}
+            return {**soon, "OMBUD_ALLOW_NETWORKS": "127.0.0.0/8"}
         return {
+            **soon,
             "OMBUD_DATABASE_URL": self.databases["receiver"],
             "OMBUD_TOKEN": TOKEN,
             "OMBUD_API_KEY": self.shop.card["shop_key"],
             "OMBUD_API_URL": self.shop.card["shop_api"],
             "OMBUD_READS_PER_SECOND": "2000",
-            "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200),
             "SINK_URL": self.sink_url,
         }
 
@@ -145,7 +154,7 @@ class Campaign:
             store = f"sqlite:///{self.commands.folder}/shop.db"
             shop = self.ombuds.start("shop", "--port", "0", "--database", store, program=("-m", "ombud"))
             orders = paid_orders(shop, self.orders)
-            chain = Chain(self.ombuds, self.databases, shop, sink_url, broken)
+            chain = Chain(self.ombuds, self.databases, shop, sink_url, self.commands.folder, broken)
             for role in ROLES:
                 chain.start(role)
             api = chain.running["serve"].card["api"]

@@ -4,7 +4,6 @@ On SQLite and on PostgreSQL. The full run: OMBUD_TEST_KILLS=50 ./test tests/faul
 """
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.faults.chain import EVENTS_PER_SECOND, WINDOW_CAP, Campaign, campaign
+from tests.faults.mailbox.crew import wait_until
 from tests.support.databases import lend_home
 from tests.support.postgres import PostgresServers
-from tests.support.processes import PATIENCE_SECONDS, Commands, Ombuds
+from tests.support.processes import Commands, Ombuds
 
-KILLS = int(os.environ.get("OMBUD_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("OMBUD_TEST_KILLS", "8"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
-# Enough for a broken build to be caught.
-CONTROL_KILLS = 5
+# More than a control waits for.
+CONTROL_ORDERS = 10 * EVENTS_PER_SECOND
 KINDS = ["sqlite", "postgres-newest"]
 
 
@@ -48,24 +48,30 @@ def test_nothing_is_lost(ombuds: Ombuds, commands: Commands, databases: Mapping[
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("role", ["serve", "receive"])
+@pytest.mark.parametrize(
+    ("databases", "role"),
+    [("sqlite", "serve"), ("sqlite", "receive"), ("postgres-newest", "serve")],
+    indirect=["databases"],
+)
 def test_an_ack_before_the_commit_is_caught(
     ombuds: Ombuds, commands: Commands, databases: Mapping[str, str], role: str
 ) -> None:
-    result = campaign(ombuds, commands, databases, CONTROL_KILLS, SEED, {role: "ack_before_commit"})
-    assert result.runs.lost
+    run = Campaign(ombuds, commands, databases, CONTROL_ORDERS)
+    broken = {role: "ack_before_commit"}
+    with run.flowing(broken) as chain:
+        wait_until(chain.marker.exists, lambda: f"{role} has not answered anything")
+        broken.clear()
+        chain.kill((role,))
+    assert run.result().runs.lost
 
 
 @pytest.mark.timeout(180)
 def test_a_settle_without_a_commit_is_caught(ombuds: Ombuds, commands: Commands, databases: Mapping[str, str]) -> None:
-    run = Campaign(ombuds, commands, databases, 10 * EVENTS_PER_SECOND)
+    run = Campaign(ombuds, commands, databases, CONTROL_ORDERS)
     broken = {"serve": "settle_without_commit"}
     with run.flowing(broken) as chain:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        # Two endpoints: this one's deliveries alone are more than may be in flight at the kill.
-        while run.delivered() < 3 * WINDOW_CAP:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        # Of this one of two endpoints alone more than may be in flight at the kill.
+        wait_until(lambda: run.delivered() >= 3 * WINDOW_CAP, lambda: f"only {run.delivered()} deliveries")
         broken.clear()
         chain.kill(("serve",))
     assert run.result().deliveries.duplicates > WINDOW_CAP

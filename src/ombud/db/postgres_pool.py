@@ -92,7 +92,9 @@ class Pool:
             self._free.release()
 
     async def close(self) -> None:
-        """Let what is under way end, within bounds, and take leave of the server."""
+        """Let what is under way end, within bounds, and take leave of the server; once."""
+        if self._closed:
+            return
         self._closed = True
         if self._sweep:
             self._sweep.cancel()

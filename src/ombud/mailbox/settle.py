@@ -35,21 +35,13 @@ def settle(
     """
     if not results:
         return
-    now, terms = mailbox.clock(), mailbox.policy.terms
-    tries: list[_Try] = []
+    tries = _weighed(mailbox, results, owned)
     states, told = [], {}
-    for result in results:
-        delivery, outcome = result.delivery, result.outcome
-        if type(outcome) is Done:
-            verdict = Verdict(State.DONE, now, outcome.reason)
-        else:
-            age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
-            verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
-        one = _Try(result, verdict, verdict.reason and storable(verdict.reason), delivery.lane_id not in owned)
-        tries.append(one)
+    for one in tries:
+        outcome, delivery = one.result.outcome, one.result.delivery
         if one.late:
             continue
-        if (type(outcome) is Done and outcome.also is not None) or result in earlier:
+        if (type(outcome) is Done and outcome.also is not None) or one.result in earlier:
             told[delivery.event_id, delivery.lane_id] = one
         else:
             states.append(_settlement(one))
@@ -63,6 +55,22 @@ def settle(
         outcome = told[key].result.outcome
         if type(outcome) is Done and outcome.also is not None:
             yield from outcome.also()
+
+
+def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> list["_Try"]:
+    """Return each try with what it means; most are simply done."""
+    now, terms = mailbox.clock(), mailbox.policy.terms
+    tries = []
+    for result in results:
+        delivery, outcome = result.delivery, result.outcome
+        if type(outcome) is Done:
+            verdict = Verdict(State.DONE, now, outcome.reason)
+        else:
+            age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
+            verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
+        reason = verdict.reason and storable(verdict.reason)
+        tries.append(_Try(result, verdict, reason, delivery.lane_id not in owned))
+    return tries
 
 
 def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:

@@ -20,6 +20,7 @@ from tests.faults.mailbox.roles import Job
 from tests.support.databases import lend_home
 from tests.support.postgres import PostgresServers
 
+KINDS = ["sqlite", "postgres-newest"]
 HITS = int(os.environ.get("OMBUD_TEST_HITS", "1"))
 # Databases at once: a process that starts mostly waits.
 DATABASES = 4
@@ -36,6 +37,7 @@ class Book:
     url: str
     folder: Path
     number: int = 0
+    build: str = ""  # of the process that is killed
     findings: Findings = field(default_factory=Findings)
     killed: set[str] = field(default_factory=set)
 
@@ -45,7 +47,7 @@ class Book:
         rules += UNKNOWN.get(chapter, ())
         hits: dict[Point, int] = {}
         with gathered() as crew:
-            member = crew.start(chapters.happen, Job(self.url, self.folder, "chapter", rules=rules))
+            member = crew.start(chapters.happen, Job(self.url, self.folder, "chapter", rules=rules, build=self.build))
             member.line.send((chapter, self._next()))
             if kill is None:
                 hits = member.hear()
@@ -66,7 +68,7 @@ class Book:
 
 
 @pytest.mark.timeout(600 * HITS)
-@pytest.mark.parametrize("kind", ["sqlite", "postgres-newest"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_lost_or_stuck_wherever_a_process_dies(
     kind: str, tmp_path: Path, postgres_servers: PostgresServers
 ) -> None:
@@ -87,6 +89,17 @@ def test_nothing_is_lost_or_stuck_wherever_a_process_dies(
         findings = list(pool.map(work, range(DATABASES)))
     print(f"{kind}: {len(kills)} kills; of each database: {'; '.join(map(str, findings))}")
     assert sum(one.confirmed for one in findings) > len(kills)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_ack_before_the_commit_is_caught(kind: str, tmp_path: Path, postgres_servers: PostgresServers) -> None:
+    with lend_home(kind, tmp_path, postgres_servers) as home:
+        found_long_ago(home.url)
+        book = Book(home.url, tmp_path, build="ack_before_commit")
+        with pytest.raises(AssertionError):
+            book.tell("deliver", (("commit of insert_events", "before"), 1))
+
+    assert book.findings.lost
 
 
 def _kills(kind: str, folder: Path, servers: PostgresServers) -> list[tuple[str, Point, int]]:

@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,7 @@ UP_SECONDS, AWAY_SECONDS = 2.0, 1.0
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 # Of ten commits so many are cut, in one of three ways.
 CUT_OF_TEN = 2
+WAYS = (Cut.BEFORE, Cut.AFTER, Cut.ANSWER)
 PATIENCE_SECONDS = 120.0
 
 
@@ -115,7 +116,9 @@ def test_restarts_lose_and_double_nothing(server: PostgresServer, tmp_path: Path
     assert load.findings.confirmed > 20 * RESTARTS
 
 
-async def cut_lines(server: PostgresServer, folder: Path, cuts: int, build: str = "") -> Findings:
+async def cut_lines(
+    server: PostgresServer, folder: Path, cuts: int, ways: Sequence[Cut] = WAYS, build: str = ""
+) -> Findings:
     dice = random.Random(SEED)
     enough = asyncio.Event()
     begun = False
@@ -126,7 +129,7 @@ async def cut_lines(server: PostgresServer, folder: Path, cuts: int, build: str 
             enough.set()
         if not begun or left <= 0 or dice.randrange(10) >= CUT_OF_TEN:
             return Cut.NOT
-        return dice.choice([Cut.BEFORE, Cut.AFTER, Cut.ANSWER])
+        return dice.choice(ways)
 
     proxy = PostgresProxy(server.socket, choose)
     with server.database() as name:
@@ -152,5 +155,10 @@ async def test_lines_cut_at_the_commit_lose_and_double_nothing(server: PostgresS
 
 
 @pytest.mark.timeout(180)
+async def test_forgotten_keys_are_caught(server: PostgresServer, tmp_path: Path) -> None:
+    assert (await cut_lines(server, tmp_path, CONTROL_CUTS, [Cut.ANSWER], "forget_keys")).doubled
+
+
+@pytest.mark.timeout(180)
 async def test_taking_silence_for_yes_is_caught(server: PostgresServer, tmp_path: Path) -> None:
-    assert (await cut_lines(server, tmp_path, CONTROL_CUTS, "silence_is_yes")).lost
+    assert (await cut_lines(server, tmp_path, CONTROL_CUTS, [Cut.BEFORE], "silence_is_yes")).lost
