@@ -106,15 +106,16 @@ def _found(touch: Touch, loaded: Mapping[int, Loaded]) -> bool:
 
 
 def _release(touches: Sequence[Touch], done: TurnDone) -> Operation[None]:
-    yield from leases.release([(touch.held.lane, touch.health) for touch in touches])
+    yield from leases.release([(touch.held.lane._replace(crashes=touch.crashes), touch.health) for touch in touches])
     done.released += [touch.held for touch in touches]
 
 
 def _lease(mailbox: Mailbox, lanes: int, done: TurnDone) -> Operation[None]:
     leased = yield from leases.lease(mailbox, lanes)
     done.found = len(leased)
-    for lane in leased:
-        yield from blame(mailbox, lane)
+    for place, lane in enumerate(leased):
+        if lane.started is not None and (yield from blame(mailbox, lane, lane.started)):
+            leased[place] = lane._replace(crashes=0)
     # A crash leaves lanes that nobody should look into yet.
     soon = mailbox.clock() + CLOCK_SLACK
     loaded = yield from load(mailbox, [_first(lane) for lane in leased if lane.health.hold_until <= soon])
