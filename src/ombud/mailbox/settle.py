@@ -73,11 +73,13 @@ def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]
     return tries
 
 
-def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
-    """Count a death of a worker against the delivery that was on record as started; after a few it is dead."""
-    if lane.started is None:
-        return
-    rows = yield sql["suspect"], {"event_id": lane.started, "lane_id": lane.id}, tuple
+def blame(mailbox: Mailbox, lane: Lane, event_id: int) -> Operation[bool]:
+    """Count a death of a worker against the delivery that was on record as started; returns whether it was its last.
+
+    After a few it is dead, and the lane is rid of it.
+    """
+    ended = False
+    rows = yield sql["suspect"], {"event_id": event_id, "lane_id": lane.id}, tuple
     for *columns, crashes in rows:
         delivery, now = Delivery._make(columns), mailbox.clock()
         outcome: Outcome = Retry(CRASHED) if crashes + 1 < CRASHES else Dead(f"{CRASHED}, {CRASHES} times")
@@ -86,6 +88,8 @@ def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
         attempt = _attempt(mailbox.ids.next(), one)
         yield sql["insert_attempts"], [(*attempt[:9], CRASH, *attempt[10:])]
         yield sql["settle_deliveries"], [_settlement(one)]
+        ended = verdict.state is State.DEAD
+    return ended
 
 
 def storable(reason: str) -> str:
