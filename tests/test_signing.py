@@ -1,6 +1,7 @@
 """Signatures: the vectors of the page, the reference library's opinion, and everything that must not pass."""
 
 import base64
+import hmac
 import json
 import re
 import string
@@ -86,6 +87,14 @@ def test_the_reference_library_takes_what_is_signed_here(key: bytes, target: str
     for other in (f"GET {target}x", f"HEAD {target}", target):
         with pytest.raises(WebhookVerificationError):
             Webhook(secret(key)).verify(other, headers, json_parse=False)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200), TARGETS)
+def test_it_is_hmac_sha256_whatever_the_key(key: bytes, target: str) -> None:
+    expected = hmac.digest(key, f"evt_1.{NOW}.GET {target}".encode(), "sha256")
+
+    assert sign([key], "evt_1", NOW, target) == f"v1,{base64.b64encode(expected).decode()}"
 
 
 def test_a_new_secret_is_one_that_the_reference_library_takes() -> None:

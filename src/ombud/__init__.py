@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ombud.errors import ConfigurationError, InvalidInput, NetworkError, OmbudError
     from ombud.receiver.control import Dead, Retry, Skip
     from ombud.receiver.inbox import Inbox
-    from ombud.receiver.model import Change, Context, Event, OrderId, ProductId
+    from ombud.receiver.model import Change, Context, Event, Failure, OrderId, Proceed, ProductId
+    from ombud.receiver.router import Router
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ _HOMES = {
     "Customer": "ombud.client",
     "Dead": "ombud.receiver.control",
     "Event": "ombud.receiver.model",
+    "Failure": "ombud.receiver.model",
     "Inbox": "ombud.receiver.inbox",
     "InvalidInput": "ombud.errors",
     "Metadata": "ombud.client",
@@ -55,10 +57,12 @@ _HOMES = {
     "OrderStatus": "ombud.client",
     "PaymentMethod": "ombud.client",
     "Priority": "ombud.client",
+    "Proceed": "ombud.receiver.model",
     "Product": "ombud.client",
     "ProductId": "ombud.receiver.model",
     "RateLimited": "ombud.client",
     "Retry": "ombud.receiver.control",
+    "Router": "ombud.receiver.router",
     "ShippingMethod": "ombud.client",
     "ShopClient": "ombud.client",
     "Skip": "ombud.receiver.control",
@@ -79,6 +83,7 @@ __all__ = [
     "Customer",
     "Dead",
     "Event",
+    "Failure",
     "Inbox",
     "InvalidInput",
     "Metadata",
@@ -90,10 +95,12 @@ __all__ = [
     "OrderStatus",
     "PaymentMethod",
     "Priority",
+    "Proceed",
     "Product",
     "ProductId",
     "RateLimited",
     "Retry",
+    "Router",
     "ShippingMethod",
     "ShopClient",
     "Skip",

@@ -6,6 +6,7 @@ What is signed is `id.timestamp.GET target`: the two headers, and the method and
 
 import base64
 import binascii
+import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,10 @@ SHORTEST_SECRET_BYTES = 24
 LONGEST_SECRET_BYTES = 64
 # Signatures that are compared for one request: a sender has a new and an old secret, seldom more.
 MOST_SIGNATURES = 16
-# Keys whose first half of the work is kept.
+# Keys whose half of the work is kept.
 KEYS = 20_000
+# What SHA-256 takes in at a time.
+BLOCK_BYTES = 64
 
 _PREFIX = "whsec_"
 _VERSION = "v1"
@@ -54,7 +57,7 @@ def sign(keys: Sequence[bytes], message_id: str, timestamp: int, target: str, me
     `timestamp` is in whole seconds since 1970; `target` is the request target as it stands in the request line.
     """
     signed = _signed(message_id, timestamp, target, method)
-    return " ".join(f"{_VERSION},{_signature(key, signed)}" for key in keys)
+    return " ".join([f"{_VERSION},{_signature(key, signed)}" for key in keys])
 
 
 def verify(
@@ -97,15 +100,18 @@ def _signed(message_id: str, timestamp: int, target: str, method: str) -> bytes:
 
 
 def _signature(key: bytes, signed: bytes) -> str:
-    mac = _begun(key).copy()
-    mac.update(signed)
-    return base64.b64encode(mac.digest()).decode("ascii")
+    begun = _begun(key)
+    inner, outer = begun[0].copy(), begun[1].copy()
+    inner.update(signed)
+    outer.update(inner.digest())
+    return base64.b64encode(outer.digest()).decode("ascii")
 
 
 @lru_cache(maxsize=KEYS)
-def _begun(key: bytes) -> hmac.HMAC:
-    # A third quicker than to begin with the key for each signature.
-    return hmac.new(key, digestmod="sha256")
+def _begun(key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
+    """Return HMAC-SHA256 (RFC 2104, 2) with the key taken in: the half of the work that is the same every time."""
+    block = (hashlib.sha256(key).digest() if len(key) > BLOCK_BYTES else key).ljust(BLOCK_BYTES, b"\0")
+    return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
 
 def _seconds(text: str | None) -> int | None:

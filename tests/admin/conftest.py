@@ -1,6 +1,7 @@
 """A database with the tables of a sender and of keys, on each of the databases."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -37,7 +38,7 @@ def shared(shared_home: Home) -> Iterator[Database]:
 def database(shared: Database) -> Database:
     """The same, without what other tests have left."""
     for table in ("api_key", "event", "delivery", "attempt", "endpoint", "subscription", "lane"):
-        shared.write(lambda table=table: once(f"delete from {table}"))  # type: ignore[misc]
+        shared.write(partial(once, f"delete from {table}"))
     return shared
 
 

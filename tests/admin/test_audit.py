@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ombud.admin import audit as audit_module
 from ombud.admin import checks as checks_module
-from ombud.admin.audit import EXAMPLES, audit
+from ombud.admin.audit import EXAMPLES, Performs, audit
 from ombud.admin.checks import CHECKS
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
@@ -16,13 +17,16 @@ from ombud.db.operation import Operation, Row, Statement
 from ombud.db.queries import read_queries
 from ombud.db.sqlite import SqliteDatabase
 from tests.admin.audited import audit_damaged, make_receiver, make_sender, rows
-from tests.admin.damages import RECEIVER, SENDER, Damage
+from tests.admin.damages import SENDER, Damage
+from tests.admin.receiver_damages import RECEIVER
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.postgres import PostgresServers
 
 EVERY = [*((make_sender, one) for one in SENDER), *((make_receiver, one) for one in RECEIVER)]
 
 Make = Callable[[Home], None]
+NOBODY: Performs = lambda _: False  # noqa: E731
+EVERYBODY: Performs = lambda _: True  # noqa: E731
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -53,8 +57,8 @@ Healthy = Callable[[Make], Database]
 @pytest.mark.parametrize("make", [make_sender, make_receiver])
 def test_what_is_well_gives_no_finding(make: Make, healthy: Healthy) -> None:
     database = healthy(make)
-    for performs in (None, lambda _: False, lambda _: True) if database.exclusive else (None,):
-        report = database.read(lambda performs=performs: audit(performs))
+    for performs in (None, NOBODY, EVERYBODY) if database.exclusive else (None,):
+        report = database.read(partial(audit, performs))
         assert report.findings == []
         assert report.sound
 
@@ -107,7 +111,7 @@ def test_many_findings_are_counted_and_few_are_shown(healthy: Healthy) -> None:
 def test_a_statement_for_each_check_and_none_besides(tmp_path: Path) -> None:
     database = SqliteDatabase(tmp_path / "ombud.db")
     migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.receiver"])
-    source = "".join(Path(module.__file__).read_text() for module in (audit_module, checks_module))
+    source = "".join(Path(module.__file__ or "").read_text() for module in (audit_module, checks_module))
 
     def explain(statement: Statement) -> Operation[list[Row]]:
         found: list[Row] = yield (
@@ -117,6 +121,6 @@ def test_a_statement_for_each_check_and_none_besides(tmp_path: Path) -> None:
         return found
 
     for statement in read_queries("ombud.admin", "audit.sql"):
-        assert database.read(lambda statement=statement: explain(statement))  # type: ignore[misc]
+        assert database.read(partial(explain, statement))
         assert f'"{statement.name}"' in source
     database.close()

@@ -195,7 +195,7 @@ def test_no_day_is_dropped_from_under_it(
     assert isinstance(clock, StoppedClock)
     clock.jump(5 * DAY_SECONDS)
     janitor.open()
-    refused = []
+    refused: list[StorageUnavailable] = []
 
     def end_a_day() -> None:
         for day in () if refused else janitor.old_days():

@@ -85,7 +85,8 @@ async def test_attempts_stand_with_their_own_delivery_in_order(sender: Any, data
     lanes = [row["lane_id"] for row in run_sql("select lane_id from delivery order by lane_id")]
     for place, (lane, late) in enumerate([(lanes[0], 0), (lanes[1], 0), (lanes[0], 1)]):
         run_sql(
-            "insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome, late)"
+            "insert into attempt"
+            "(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome, late)"
             " select day, 1, id, :lane, :id, 0, :id, 5, 500, 'retry', :late from event where id = :event",
             event=published.event_id,
             lane=lane,

@@ -51,7 +51,15 @@ def test_a_file_that_is_no_database(commands: Commands) -> None:
     assert_one_line(finished.error, "ombud.db")
 
 
-@pytest.mark.parametrize("url", ["postgresql://user:word@127.0.0.1/x", "sqlite://ombud.db", "sqlite:///", "ombud.db"])
+def test_a_database_server_that_is_away(commands: Commands) -> None:
+    """Nobody listens there; a supervisor may try again."""
+    finished = commands.run("serve", "--port", "0", OMBUD_DATABASE_URL="postgresql://user:word@127.0.0.1:1/x")
+    assert finished.code == 1
+    assert_one_line(finished.error, "Cannot open postgresql://127.0.0.1:1/x now")
+    assert "word" not in finished.error
+
+
+@pytest.mark.parametrize("url", ["mysql://user:word@127.0.0.1/x", "sqlite://ombud.db", "sqlite:///", "ombud.db"])
 def test_a_database_url_that_cannot_be_used(commands: Commands, url: str) -> None:
     finished = commands.run("serve", "--port", "0", OMBUD_DATABASE_URL=url)
     assert finished.code == 2

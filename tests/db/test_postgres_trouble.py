@@ -435,3 +435,10 @@ def test_what_follows_a_commit_may_not_block_it(database: PostgresDatabase) -> N
 
     with pytest.raises(RuntimeError, match="would wait for itself"):
         database._thread.run(write_from_its_own_thread())
+
+
+def test_closing_waits_for_nothing_when_nothing_is_under_way(database: PostgresDatabase) -> None:
+    began = time.monotonic()
+    database.close()
+
+    assert time.monotonic() - began < postgres_pool.DRAIN_SECONDS

@@ -1,49 +1,69 @@
 """Deliberately broken builds, which the checkers must catch. usage: python -m tests.faults.broken BUILD VERB …"""
 
 import asyncio
+import contextlib
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from ombud.cli.main import main
 from ombud.db.groups import Answer, Waiting, deal, grouped, tell
-from ombud.db.operation import Afterwards, Make, Operation, RowFactory, Statement
+from ombud.db.operation import Afterwards, Make, Operation, RowFactory, Script, Statement
 from ombud.db.postgres_engine import Engine
+from ombud.db.postgres_errors import Trouble
 from ombud.db.postgres_session import Session
 from ombud.db.sqlite import SqliteDatabase
 from ombud.db.sqlite_steps import Steps
 from ombud.db.writer import ThreadWriter
 from ombud.mailbox.mailbox import sql
 from ombud.mailbox.model import State
+from ombud.sender.outbox import Event, Outbox
 
 T = TypeVar("T")
 Build = Callable[[pytest.MonkeyPatch], None]
 
-# Seconds that a commit comes too late: long enough for a kill to fall between.
+# Seconds that a commit comes too late: long enough for a kill to fall between, and for an answer to leave.
 DELAY_SECONDS = 0.2
+FOREVER_SECONDS = 3_600.0
+MARKER = "BROKEN_MARKER"
 
 
 def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
-    """Answer the writers when their rows are in the transaction, not when it is on disk."""
+    """Answer the writers when their rows are in the transaction, not when it is on disk.
+
+    The commit follows after DELAY_SECONDS. Where BROKEN_MARKER names a file, only an append is answered so; its commit
+    never comes, and the file is made when the answer has had time to leave: the moment for a kill.
+    """
     under_way: set[asyncio.Task[None]] = set()
+    commit_to_file, commit_to_server = ThreadWriter._commit, Engine._commit
 
     def commit_file(self: ThreadWriter, batch: list[Waiting]) -> list[Answer]:
         groups = grouped(batch)
+        if not _answered_early(group.make for group in groups):
+            return commit_to_file(self, batch)
         database = self.database
         assert isinstance(database, SqliteDatabase)
         with database._transaction() as connection:
             results, announcements = connection.run_apart([group.make for group in groups])
             tell(deal(groups, results)[0])
-            time.sleep(DELAY_SECONDS)
+            time.sleep(_delay())
         for entry, returned in announcements:
             entry.announce(returned)
         return []
 
-    async def commit(self: Engine, makes: Sequence[Make[Any]], _: set[int]) -> tuple[list[Any], list[Afterwards]]:
+    async def commit(
+        self: Engine, makes: Sequence[Make[Any]], suspects: set[int]
+    ) -> tuple[list[Any], list[Afterwards]]:
+        if not _answered_early(makes):
+            return await commit_to_server(self, makes, suspects)
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
         async def write() -> None:
@@ -51,7 +71,7 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
             try:
                 async with self._durable.session() as session, session.transaction():
                     answer.set_result([await session.run(make, afterwards) for make in makes])
-                    await asyncio.sleep(DELAY_SECONDS)
+                    await asyncio.sleep(_delay())
             except Exception as error:
                 if answer.done():
                     raise
@@ -65,6 +85,19 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(ThreadWriter, "_commit", commit_file)
     patch.setattr(Engine, "_commit", commit)
+
+
+def _answered_early(makes: Iterable[Make[Any]]) -> bool:
+    return MARKER not in os.environ or any(
+        isinstance(make, partial) and make.func.__name__ in {"publish_all", "append"} for make in makes
+    )
+
+
+def _delay() -> float:
+    if MARKER not in os.environ:
+        return DELAY_SECONDS
+    threading.Timer(DELAY_SECONDS, Path(os.environ[MARKER]).touch).start()
+    return FOREVER_SECONDS
 
 
 def settle_without_commit(patch: pytest.MonkeyPatch) -> None:
@@ -144,8 +177,53 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(sql._statements, "fence", replace(fence, postgres=unlocked))
 
 
+def silence_is_yes(patch: pytest.MonkeyPatch) -> None:
+    """Take a commit for stored when the line is lost before it is answered."""
+    commit = Session._commit
+
+    async def believe(self: Session) -> None:
+        with contextlib.suppress(Trouble):
+            await commit(self)
+
+    patch.setattr(Session, "_commit", believe)
+
+
+def forget_keys(patch: pytest.MonkeyPatch) -> None:
+    """Store an event whatever was stored under its key before."""
+
+    def nothing(_: Outbox, __: Sequence[Event]) -> Operation[dict[Any, Any]]:
+        yield from ()
+        return {}
+
+    patch.setattr(Outbox, "_stored_before", nothing)
+
+
+def migrate_in_pieces(patch: pytest.MonkeyPatch) -> None:
+    """Commit each statement of a migration by itself."""
+    steps_do, session_rows = Steps._do, Session.rows_of
+
+    def of_file(self: Steps, step: Any, afterwards: list[Afterwards] | None) -> list[Any]:
+        rows = steps_do(self, step, afterwards)
+        if isinstance(step, Script):
+            self._connection.execute("commit; begin immediate")
+        return rows
+
+    async def of_server(self: Session, step: Any) -> list[Any]:
+        rows = await session_rows(self, step)
+        if isinstance(step, Script):
+            await self.connection.execute("commit; begin")
+        return rows
+
+    patch.setattr(Steps, "_do", of_file)
+    patch.setattr(Session, "rows_of", of_server)
+
+
 BUILDS: dict[str, Build] = {
-    build.__name__: build for build in (ack_before_commit, settle_without_commit, ring_inside, no_recheck, no_fence)
+    build.__name__: build
+    for build in (
+        *(ack_before_commit, settle_without_commit, ring_inside, no_recheck, no_fence),
+        *(silence_is_yes, forget_keys, migrate_in_pieces),
+    )
 }
 
 if __name__ == "__main__":

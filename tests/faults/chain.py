@@ -1,6 +1,7 @@
 """The whole chain as processes: publisher → serve → receive → work → handler → sink, and a shop that confirms orders.
 
-The publisher, the shop and the sinks are never killed; the three in the middle are.
+The publisher, the shop and the sinks are never killed; the three in the middle are. They keep what they have in two
+databases, the sender's and the receiver's.
 """
 
 import json
@@ -8,17 +9,18 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import apsw
 import httpx2
 
 from ombud.client import ShopClient
+from ombud.db.connect import open_database
 from tests.faults.history import Findings, check, read
+from tests.faults.mailbox.post import pending
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Commands, Ombud, Ombuds
 
 EVENTS_PER_SECOND = 200
@@ -57,9 +59,10 @@ class Chain:
     """The killed processes, and how to start each again. `broken` names a broken build for a role."""
 
     ombuds: Ombuds
-    folder: Path
+    databases: Mapping[str, str]
     shop: Ombud
     sink_url: str
+    folder: Path
     broken: dict[str, str] = field(default_factory=dict)
     running: dict[str, Ombud] = field(default_factory=dict)
     ports: dict[str, str] = field(default_factory=dict)
@@ -67,15 +70,21 @@ class Chain:
     def start(self, role: str) -> None:
         """Start a role, on the port it had before."""
         arguments = {
-            "serve": ["serve", "--database", self.database("sender"), "--port", self.ports.get(role, "0")],
+            "serve": ["serve", "--database", self.databases["sender"], "--port", self.ports.get(role, "0")],
             "receive": ["receive", "tests.faults.handler_app:inbox", "--no-work", "--port", self.ports.get(role, "0")],
             "work": ["work", "tests.faults.handler_app:inbox"],
         }[role]
         program = ("-m", "tests.faults.broken", self.broken[role]) if role in self.broken else ()
-        self.running[role] = ombud = self.ombuds.start(*arguments, program=program, **self._environment(role))
+        environment = self._environment(role) | ({"BROKEN_MARKER": str(self.marker)} if program else {})
+        self.running[role] = ombud = self.ombuds.start(*arguments, program=program, **environment)
         address = ombud.card.get("api") or ombud.card.get("receiver_api")
         if address:
             self.ports[role] = str(urlsplit(address).port)
+
+    @property
+    def marker(self) -> Path:
+        """What a broken build makes when the moment for a kill has come."""
+        return self.folder / "marker"
 
     def kill(self, roles: Sequence[str]) -> None:
         """Kill roles at once, then start them again."""
@@ -86,33 +95,20 @@ class Chain:
         for role in roles:
             self.start(role)
 
-    def database(self, name: str) -> str:
-        return f"sqlite:///{self.folder}/{name}.db"
-
-    def pending(self) -> int:
-        """How much is not done yet, in both databases."""
-        return sum(_count_pending(self.folder / f"{name}.db") for name in ("sender", "receiver"))
-
     def _environment(self, role: str) -> dict[str, str]:
+        # On PostgreSQL what a killed process held is free when its lease ends.
+        soon = {"OMBUD_LEASE_SECONDS": "1", "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200)}
         if role == "serve":
-            return {"OMBUD_ALLOW_NETWORKS": "127.0.0.0/8", "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200)}
+            return {**soon, "OMBUD_ALLOW_NETWORKS": "127.0.0.0/8"}
         return {
-            "OMBUD_DATABASE_URL": self.database("receiver"),
+            **soon,
+            "OMBUD_DATABASE_URL": self.databases["receiver"],
             "OMBUD_TOKEN": TOKEN,
             "OMBUD_API_KEY": self.shop.card["shop_key"],
             "OMBUD_API_URL": self.shop.card["shop_api"],
             "OMBUD_READS_PER_SECOND": "2000",
-            "OMBUD_RETRY_SECONDS": ",".join(["0.2"] * 200),
             "SINK_URL": self.sink_url,
         }
-
-
-def _count_pending(path: Path) -> int:
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    try:
-        return int(next(iter(connection.execute("select count(*) from delivery where state = 0")))[0])
-    finally:
-        connection.close()
 
 
 def paid_orders(shop: Ombud, count: int) -> list[str]:
@@ -136,38 +132,72 @@ class Result:
     runs: Findings
 
 
-def campaign(ombuds: Ombuds, commands: Commands, kills: int, seed: int, broken: dict[str, str]) -> Result:
+@dataclass
+class Campaign:
+    """One run of the chain, from the first event until everything has drained."""
+
+    ombuds: Ombuds
+    commands: Commands
+    databases: Mapping[str, str]
+    orders: int
+
+    @contextmanager
+    def flowing(self, broken: dict[str, str]) -> Iterator[Chain]:
+        """Let events flow until the block ends, and drain."""
+        with ExitStack() as stack:
+            sink = stack.enter_context(helper("sink", str(self._arrived)))
+            publisher = stack.enter_context(helper("publisher", str(self._sent), str(EVENTS_PER_SECOND)))
+            assert sink.stdout is not None
+            assert publisher.stdin is not None
+            sink_url = f"http://127.0.0.1:{sink.stdout.readline().strip()}/"
+            key = self.commands.run("keys", "add", "test", "--database", self.databases["sender"]).out.strip()
+            store = f"sqlite:///{self.commands.folder}/shop.db"
+            shop = self.ombuds.start("shop", "--port", "0", "--database", store, program=("-m", "ombud"))
+            orders = paid_orders(shop, self.orders)
+            chain = Chain(self.ombuds, self.databases, shop, sink_url, self.commands.folder, broken)
+            for role in ROLES:
+                chain.start(role)
+            api = chain.running["serve"].card["api"]
+            hook = f"http://127.0.0.1:{chain.ports['receive']}/hooks/{TOKEN}"
+            with httpx2.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}) as client:
+                for url in (sink_url, hook):
+                    assert client.post("/endpoints", json={"url": url}).status_code == 201
+            publisher.stdin.write(json.dumps({"api": api, "api_key": key, "orders": orders}) + "\n")
+            publisher.stdin.flush()
+            yield chain
+            publisher.stdin.close()  # which tells it to end
+            publisher.wait(PATIENCE_SECONDS)
+            drain(chain)
+
+    def delivered(self) -> int:
+        """How much the sink has heard of."""
+        return sum(what == "deliver" for what, _, _ in read([self._arrived])) if self._arrived.exists() else 0
+
+    def result(self) -> Result:
+        """What the histories say, once everything has drained."""
+        lines = read([self._sent, self._arrived])
+        return Result(check(lines, "deliver"), check(lines, "handle"))
+
+    @property
+    def _sent(self) -> Path:
+        return self.commands.folder / "publisher.history"
+
+    @property
+    def _arrived(self) -> Path:
+        return self.commands.folder / "sink.history"
+
+
+def campaign(
+    ombuds: Ombuds, commands: Commands, databases: Mapping[str, str], kills: int, seed: int, broken: dict[str, str]
+) -> Result:
     """Kill random roles, alone and all together, while events come in; judge once everything has drained."""
-    chance, folder = random.Random(seed), commands.folder
-    sent, arrived = folder / "publisher.history", folder / "sink.history"
-    database = f"sqlite:///{folder}/sender.db"
-    with ExitStack() as stack:
-        sink = stack.enter_context(helper("sink", str(arrived)))
-        publisher = stack.enter_context(helper("publisher", str(sent), str(EVENTS_PER_SECOND)))
-        assert sink.stdout is not None
-        assert publisher.stdin is not None
-        sink_url = f"http://127.0.0.1:{sink.stdout.readline().strip()}/"
-        key = commands.run("keys", "add", "test", "--database", database).out.strip()
-        shop = ombuds.start("shop", "--port", "0", "--database", f"sqlite:///{folder}/shop.db", program=("-m", "ombud"))
-        orders = paid_orders(shop, (kills + 5) * EVENTS_PER_SECOND * 2)
-        chain = Chain(ombuds, folder, shop, sink_url, broken)
-        for role in ROLES:
-            chain.start(role)
-        api = chain.running["serve"].card["api"]
-        hook = f"http://127.0.0.1:{chain.ports['receive']}/hooks/{TOKEN}"
-        with httpx2.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}) as client:
-            for url in (sink_url, hook):
-                assert client.post("/endpoints", json={"url": url}).status_code == 201
-        publisher.stdin.write(json.dumps({"api": api, "api_key": key, "orders": orders}) + "\n")
-        publisher.stdin.flush()
+    chance = random.Random(seed)
+    run = Campaign(ombuds, commands, databases, (kills + 5) * EVENTS_PER_SECOND * 2)
+    with run.flowing(broken) as chain:
         for _ in range(kills):
             pause(chain.running["serve"], chance.uniform(0.05, 1.0))
             chain.kill(chance.choice([*((role,) for role in ROLES), ROLES]))
-        publisher.stdin.close()  # which tells it to end
-        publisher.wait(PATIENCE_SECONDS)
-        drain(chain)
-        lines = read([sent, arrived])
-    result = Result(check(lines, "deliver"), check(lines, "handle"))
+    result = run.result()
     print(f"seed {seed}, {kills} kills; deliveries: {result.deliveries}; runs: {result.runs}")
     return result
 
@@ -182,8 +212,13 @@ def pause(ombud: Ombud, seconds: float) -> None:
 
 
 def drain(chain: Chain) -> None:
-    """Wait until nothing is pending any more."""
+    """Wait until nothing is pending any more, in either database."""
+    opened = [open_database(url) for url in chain.databases.values()]
     deadline = time.monotonic() + DRAIN_SECONDS
-    while waiting := chain.pending():
-        assert time.monotonic() < deadline, f"{waiting} deliveries are not done"
-        pause(chain.running["serve"], 0.1)
+    try:
+        while waiting := sum(map(pending, opened)):
+            assert time.monotonic() < deadline, f"{waiting} deliveries are not done"
+            pause(chain.running["serve"], 0.1)
+    finally:
+        for database in opened:
+            database.close()

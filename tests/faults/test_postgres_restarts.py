@@ -25,8 +25,9 @@ CONTROL_RESTARTS = 3
 CLIENTS = 32
 # Seconds that it runs, and is away, at most.
 UP_SECONDS, AWAY_SECONDS = 1.0, 0.5
-# Seconds after the server takes connections until something is confirmed again.
+# Seconds after the server is back until something is confirmed again.
 RECOVERY_SECONDS = 2.0
+PROBE = "set synchronous_commit = on; create table if not exists probe(n int); insert into probe values (1)"
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
 
 
@@ -50,6 +51,8 @@ async def campaign(server: PostgresServer, restarts: int, how: list[signal.Signa
                     await asyncio.to_thread(server.stop, how[number % len(how)])
                     await asyncio.sleep(dice.uniform(0, AWAY_SECONDS))
                     await asyncio.to_thread(server.start)
+                    # It is back when a stranger's commit is on its disk.
+                    await asyncio.to_thread(server.sql, PROBE, name)
                     ups.append(time.monotonic())
                 await asyncio.sleep(UP_SECONDS)
                 await load.finish()

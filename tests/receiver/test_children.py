@@ -12,8 +12,8 @@ import pytest
 from ombud.mailbox.model import Done, Fault, Interrupted, Outcome, Retry
 from ombud.receiver import children
 from ombud.receiver.children import ChildRunner
-from ombud.receiver.handlers import HandlerFacts
 from ombud.receiver.model import Call
+from ombud.receiver.options import HandlerFacts
 from tests.receiver.reports import Reports, wait_for_end
 from tests.support.processes import PATIENCE_SECONDS
 
@@ -185,3 +185,42 @@ async def test_closing_ends_a_process_that_never_would(runner: ChildRunner, repo
 async def test_a_large_document_travels(runner: ChildRunner) -> None:
     after = {"order_id": "1", "status": "1", "notes": "x" * 5_000_000}
     assert await runner.run(call_of("works", after=after)) == Done()
+
+
+FULL = Retry("MemoryError: ")
+
+
+async def test_a_handler_that_eats_memory_is_stopped_at_its_limit(runner: ChildRunner, reports: Reports) -> None:
+    """And its next run has a process with nothing in it."""
+    assert [await runner.run(call_of("devours", event_type="order.cancelled")) for _ in range(2)] == [FULL] * 2
+    outcomes = [await runner.run(call_of("leaks", event_type="order.cancelled")) for _ in range(8)]
+    assert set(outcomes) == {Done(), FULL}
+    assert outcomes[-1] == Done() or outcomes[-2] == Done()
+    first, second = (one["pid"] for one in reports.wait("devours", 2))
+    assert first != second
+    wait_for_end(first)
+
+
+async def test_the_start_is_called_in_each_process(runner: ChildRunner, reports: Reports) -> None:
+    assert await runner.run(call_of("works")) == Done()
+    [begun] = reports.wait("begins")
+    assert begun["pid"] == reports.wait("works")[0]["pid"]
+
+
+async def test_a_start_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "inbox.on('order.new', name='h')(lambda: None)\n"
+    failing = "@inbox.on_start\ndef connect():\n    raise OSError('no network yet')\n"
+    runner = runner_of(tmp_path, monkeypatch, body + failing)
+    failed = Retry("The handler's process could not start: on_start failed (exit code 1).", fault=Fault.LANE)
+    assert await runner.run(call_of("h")) == failed
+    write_app(tmp_path, body)
+    assert await runner.run(call_of("h")) == Done()
+    await runner.close()
+
+
+async def test_who_hears_of_the_dead_does_so_in_the_handlers_process(runner: ChildRunner, reports: Reports) -> None:
+    assert await runner.run(call_of("raises", failure="it was too much")) == Done()
+    [heard] = reports.wait("mourns")
+    assert (heard["whose"], heard["reason"]) == ("raises", "it was too much")
+    told = await runner.run(call_of("dies_while_told", event_type="order.cancelled", failure="no more"))
+    assert isinstance(told, Retry)

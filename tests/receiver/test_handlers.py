@@ -14,9 +14,10 @@ from ombud.errors import ConfigurationError
 from ombud.mailbox import model
 from ombud.receiver import control
 from ombud.receiver.execute import REASON_CHARACTERS, execute
-from ombud.receiver.handlers import HANDLER_SECONDS, make_handler
+from ombud.receiver.handlers import make_handler
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.model import Call, Change, Context, Event, OrderId, ProductId
+from ombud.receiver.options import HANDLER_SECONDS
 from ombud.settings import Settings
 from ombud.wire import EVENT_TYPES
 
@@ -41,6 +42,7 @@ def call_of(event_type: str, **changes: Any) -> Call:
         "received_at": 1_793_607_245_000_000,
         "before": None,
         "after": document,
+        "arrivals": ["evt_1"],
     }
     return Call(**values | changes)
 
@@ -53,7 +55,7 @@ def received(annotation: object, event_type: str, **changes: Any) -> Any:
         given.append(it)
 
     handler.__annotations__["it"] = annotation
-    make_handler(handler, [event_type], "h", 1.0).invoke(call_of(event_type, **changes))
+    make_handler(handler, [event_type], {"name": "h"}).invoke(call_of(event_type, **changes))
     return given[0]
 
 
@@ -65,7 +67,7 @@ def test_every_type_is_supplied() -> None:
     assert (received(OrderId, "order.done"), received(ProductId, "product.add")) == (OrderId("90017"), ProductId("101"))
     assert received(Event, "order.new") == Event("order.new", "90017", "north")
     at = datetime(2026, 11, 2, 8, 14, 5, tzinfo=UTC)
-    assert received(Context, "order.new") == Context("k", "h", "north", 2, at)
+    assert received(Context, "order.new") == Context("k", "h", "north", 2, at, "webhook", ("evt_1",))
 
 
 def test_a_change_has_both_sides() -> None:
@@ -160,7 +162,8 @@ def test_importing_an_app_touches_no_disk() -> None:
 
 
 async def end_of(function: Any, timeout_seconds: float = HANDLER_SECONDS) -> model.Outcome:
-    return await execute(make_handler(function, ["order.new"], "h", timeout_seconds), call_of("order.new"))
+    handler = make_handler(function, ["order.new"], {"name": "h", "timeout_seconds": timeout_seconds})
+    return await execute(handler, call_of("order.new"))
 
 
 ENDS: list[tuple[BaseException, model.Outcome]] = [

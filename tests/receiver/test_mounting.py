@@ -169,10 +169,10 @@ async def test_work_that_fails_begins_again(
     real = inbox.receiver.run
     failures = iter([StorageUnavailable(), StorageUnavailable()])
 
-    async def run(*arguments: Any) -> None:
+    async def run(*arguments: Any, **named: Any) -> None:
         for failure in failures:
             raise failure
-        await real(*arguments)
+        await real(*arguments, **named)
 
     monkeypatch.setattr(inbox.receiver, "run", run)
     inbox.start_embedded()

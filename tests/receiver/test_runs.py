@@ -271,7 +271,7 @@ async def test_a_handler_whose_loop_is_elsewhere_does_not_read(desk: Desk, store
     """Two processes on one database: whoever calls is the one who reads, so that both know the same handlers."""
     other = Desk(desk.inbox.settings)
     desk.inbox.on("order.new", name="ship")(lambda: None)
-    other.inbox.on("order.new", name="bill")(lambda: None)
+    other.inbox.on("order.new", name="bill", new=True)(lambda: None)
     orders = [store.pay() for _ in range(2)]
     async with desk.at_work(), other.at_work():
         await desk.tell("order.new", orders[0])

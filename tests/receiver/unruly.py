@@ -8,13 +8,15 @@ import time
 
 from ombud.client import Order
 from ombud.receiver.inbox import Inbox
-from ombud.receiver.model import Context
+from ombud.receiver.model import Context, Failure
 from tests.receiver.reports import report
 
 inbox = Inbox.from_env()
 
 # Seconds: short, for nobody here returns.
 LIMIT = 0.5
+# What is never given back.
+held: list[bytearray] = []
 
 
 @inbox.on("order.new")
@@ -79,3 +81,42 @@ async def spins_for_long(order: Order) -> None:
 async def prints(order: Order) -> None:
     print("a handler may print", order.id)
     report("prints", order=order.id)
+
+
+@inbox.on("order.cancelled", memory_megabytes=300)
+async def devours(order: Order) -> None:
+    report("devours", order=order.id)
+    held.append(bytearray(1_000_000_000))
+
+
+@inbox.on("order.cancelled", memory_megabytes=300)
+async def leaks(order: Order) -> None:
+    report("leaks", order=order.id)
+    held.append(bytearray(60_000_000))
+
+
+@inbox.on("order.cancelled")
+async def dies_while_told(order: Order) -> None:
+    report("dies_while_told", order=order.id)
+
+
+@inbox.on_start
+async def begins() -> None:
+    report("begins")
+
+
+@inbox.on_dead
+async def mourns(failure: Failure, context: Context) -> None:
+    report("mourns", whose=context.handler, reason=failure.reason)
+    if context.handler == "dies_while_told":
+        os._exit(4)
+
+
+@inbox.on("order.new")
+async def bellows() -> None:
+    raise BaseExceptionGroup("loud", [KeyboardInterrupt()])
+
+
+@inbox.on("order.new", memory_megabytes=300)
+def devours_new() -> None:
+    held.append(bytearray(1_000_000_000))

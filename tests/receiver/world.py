@@ -143,12 +143,15 @@ class Desk:
         """Work while the block runs; returns when all work has stopped."""
         handlers = self.inbox.handlers
         facts = [handler.facts for handler in handlers.values()]
-        work = asyncio.create_task(self.receiver.run(facts, LocalRunner(handlers)))
+        work = asyncio.create_task(self.receiver.run(facts, self.runner(), retired=self.inbox.all_retired))
         try:
             yield
         finally:
             self.receiver.stop()
             await work
+
+    def runner(self) -> LocalRunner:
+        return LocalRunner(self.inbox.handlers, self.inbox.starts)
 
     @asynccontextmanager
     async def acquainted(self) -> AsyncIterator[None]:

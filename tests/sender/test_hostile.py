@@ -137,12 +137,12 @@ async def test_a_client_that_keeps_what_it_reads_is_caught(
     kept = Connection.buffer_updated
 
     def hoarding(self: Connection, nbytes: int) -> None:
-        hoard.append(bytes(self._owner.buffer[:nbytes]))
+        hoard.append(bytes(self._buffer[:nbytes]))
         kept(self, nbytes)
 
     monkeypatch.setattr(Connection, "buffer_updated", hoarding)
     before = memory()
-    one = deliverer(timeout_seconds=SECONDS)
+    one = deliverer()
     endless = next(place for place, case in enumerate(CASES) if case.name == "200 and a body without end")
 
     await asyncio.gather(*(verdict_of(one, f"http://{hostile_url}/{endless}") for _ in range(500)))

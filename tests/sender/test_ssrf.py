@@ -93,7 +93,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def delivery() -> Delivery:
-    return Delivery(1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0)
+    return Delivery(1, 1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0, 0, None)
 
 
 async def attempt(deliverer: Deliverer, url: str) -> Any:

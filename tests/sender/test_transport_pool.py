@@ -13,7 +13,7 @@ from ombud.errors import NetworkError
 from ombud.sender import transport_connection
 from ombud.sender.deliver import Deliverer
 from ombud.sender.request import request_bytes
-from ombud.sender.transport import Transport
+from ombud.sender.transport import MOST_FILES, Transport, allow_more_files
 from ombud.sender.transport_tls import context_of
 from ombud.sender.url import parse_url
 from ombud.sender.verdict import DeliveryFailed, Failure
@@ -452,6 +452,26 @@ async def test_when_files_run_out_idle_connections_make_room(
     # Both ends of a connection are files of this process here.
     await asyncio.sleep(0.05)
     assert (await one.send(other.url)).status == 200
+
+
+def test_a_command_lets_itself_open_what_it_may(few_files: Callable[[int], None]) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    few_files(256)
+    assert Transport()._most == 64
+
+    allow_more_files()
+
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(hard, MOST_FILES), hard)
+    assert Transport()._most == min(2_048, min(hard, MOST_FILES) // 4)
+
+
+def test_a_limit_that_is_higher_stays(few_files: Callable[[int], None]) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    few_files(hard)
+
+    allow_more_files()
+
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import trustme
 
-from ombud.errors import NetworkError
-from ombud.sender.transport_tls import context_of
+from ombud.errors import InvalidInput, NetworkError
+from ombud.mailbox.model import Delivery, Done, Retry
+from ombud.sender.transport_tls import check_authority, context_of
 
 
 @pytest.fixture
@@ -124,4 +125,56 @@ async def test_an_endpoint_with_tls_that_is_asked_without(authority: trustme.CA,
 
     with pytest.raises(NetworkError, match=r"closed before an answer|not HTTP"):
         await deliverer().send(f"http://shop.example:{peer.port}/")
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "-----BEGIN CERTIFICATE-----",
+        "pem",
+        "å",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ],
+)
+def test_what_is_no_authority(text: str) -> None:
+    with pytest.raises(InvalidInput, match="It is not a certificate in PEM") as caught:
+        check_authority(text, "authority")
+    assert caught.value.field == "authority"
+
+
+def test_an_authority_is_one_certificate_or_several() -> None:
+    one, other = (trustme.CA().cert_pem.bytes().decode() for _ in range(2))
+
+    check_authority(one)
+    check_authority(one + other)
+
+
+async def test_an_endpoint_with_an_authority_of_its_own_trusts_no_other(
+    authority: trustme.CA, new_peer: Any, deliverer: Any
+) -> None:
+    private = trustme.CA()
+    certificates = [made.issue_cert("shop.example") for made in (private, authority)]
+    delivery = Delivery(1, 1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0, 0, None)
+    outcomes = []
+    for certificate in certificates:
+        peer = await new_peer(ssl=server(certificate))
+        facts = {"url": f"https://shop.example:{peer.port}/", "authority": private.cert_pem.bytes().decode()}
+        outcomes.append(await deliverer().perform(delivery, facts))
+
+    assert outcomes[0] == Done(status=200)
+    assert isinstance(outcomes[1], Retry)
+    assert "The TLS certificate is not valid for shop.example" in outcomes[1].reason
+
+
+async def test_a_row_with_no_certificate_at_all_is_a_failed_attempt(new_peer: Any, deliverer: Any) -> None:
+    peer = await new_peer()
+    delivery = Delivery(1, 1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0, 0, None)
+
+    for text in (" ", "pem", "å"):
+        outcome = await deliverer().perform(delivery, {"url": f"https://127.0.0.1:{peer.port}/", "authority": text})
+        assert isinstance(outcome, Retry)
+        assert "not a certificate in PEM" in outcome.reason
     assert peer.requests == []

@@ -52,10 +52,10 @@ class Finding:
 class Waiting:
     """What waits in a box, and why.
 
-    `performed`: whether somebody works the box; None when nothing tells. Of its pending deliveries: how many are due, how
-    many nobody may start now, and `since` when the oldest is due (UTC microseconds). Of its lanes: `closed` because the
-    destination fails as a whole, `given_up` after days of that, `careful` for working one by one after a crash, and
-    `left` by a process that died.
+    `performed`: whether somebody works the box; None when nothing tells. Of its pending deliveries: how many are due,
+    how many nobody may start now, and `since` when the oldest is due (UTC microseconds). Of its lanes: `closed` because
+    the destination fails as a whole, `given_up` after days of that, `careful` for working one by one after a crash,
+    and `left` by a process that died.
     """
 
     box: Box

@@ -9,13 +9,12 @@ from typing import Any
 from ombud.admin.audit import Report, Waiting
 from ombud.admin.events import rfc3339
 from ombud.cli.failures import FAILURE, OK
-from ombud.db.connect import database_path
+from ombud.db.connect import database_path, is_postgres
 from ombud.errors import ConfigurationError
 from ombud.settings import read_settings
 
 # The databases in the folder of a demo. The demo itself, which names them too, needs the server extra.
 DEMO_FILES = ("sender.db", "receiver.db")
-POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 # How lanes are that do not simply wait for work.
 LANE_WORDS = {
@@ -43,7 +42,7 @@ def _reports(database: str, data: Path | None) -> list[tuple[str, Report]]:
     if data is not None:
         return _of_files([data / name for name in DEMO_FILES])
     url = database or read_settings(os.environ).database_url
-    if url.startswith(POSTGRES_SCHEMES):
+    if is_postgres(url):
         return [_of_server(url)]
     return _of_files([database_path(url)])
 
@@ -52,7 +51,9 @@ def _of_server(url: str) -> tuple[str, Report]:
     try:
         from ombud.cli.audit_postgres import audit_server
     except ModuleNotFoundError as error:
-        raise ConfigurationError("PostgreSQL needs a package more. Run: pip install 'ombud[postgres]'") from error
+        if error.name != "asyncpg":
+            raise
+        raise ConfigurationError("PostgreSQL needs one more package: pip install 'ombud[postgres]'") from None
     return audit_server(url)
 
 

@@ -94,9 +94,10 @@ class Demo:
 
     async def run(self) -> None:
         """Deliver, read and call until `stop`."""
-        handlers = self.inbox.handlers
-        facts = [handler.facts for handler in handlers.values()]
-        await asyncio.gather(self.sender.run(), self.inbox.receiver.run(facts, LocalRunner(handlers)))
+        inbox = self.inbox
+        facts = [handler.facts for handler in inbox.handlers.values()]
+        runner = LocalRunner(inbox.handlers, inbox.starts)
+        await asyncio.gather(self.sender.run(), inbox.receiver.run(facts, runner, retired=inbox.all_retired))
 
     def stop(self) -> None:
         """End `run`."""

@@ -15,13 +15,14 @@ class Work:
     def __init__(self, inbox: Inbox, target: str) -> None:
         self._receiver = inbox.receiver
         self._handlers = [handler.facts for handler in inbox.handlers.values()]
+        self._retired = inbox.all_retired
         self._target = target
 
     async def run(self) -> None:
         """Read and call until `stop`."""
         runner = ChildRunner(self._target, {handler.name: handler for handler in self._handlers})
         try:
-            await self._receiver.run(self._handlers, runner)
+            await self._receiver.run(self._handlers, runner, retired=self._retired)
         finally:
             await runner.close()
 

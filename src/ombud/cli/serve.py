@@ -7,12 +7,14 @@ from ombud.cli.wiring import database_url, settings_of_environment
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
 from ombud.sender.sender import Sender
+from ombud.sender.transport import allow_more_files
 from ombud.web.app import SenderApp
 
 
 def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
     """Serve until a signal; returns the exit code."""
     log_to_stderr()
+    allow_more_files()
     settings = settings_of_environment()
     url = database_url(database, settings)
     listening = bind(host, port)

@@ -19,7 +19,7 @@ QUIET_SECONDS = 0.02
 # A line that says nothing is tried so often: what cut it may not have told us.
 PING_SECONDS = 15.0
 # Seconds until a lost line is dialled again, doubled up to the second figure.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
 
 _NOTIFY = Statement("notify", "select pg_notify(:channel, '')")
 

@@ -24,7 +24,7 @@ CLOSE_SECONDS = 1.0
 # A connection that nobody used for so long is given back to the server.
 IDLE_SECONDS = 60.0
 # After a refused connection the next is tried so much later, doubled up to the second figure.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5
 
 
 @dataclass
@@ -92,7 +92,9 @@ class Pool:
             self._free.release()
 
     async def close(self) -> None:
-        """Let what is under way end, within bounds, and take leave of the server."""
+        """Let what is under way end, within bounds, and take leave of the server; once."""
+        if self._closed:
+            return
         self._closed = True
         if self._sweep:
             self._sweep.cancel()

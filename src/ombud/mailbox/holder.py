@@ -193,6 +193,8 @@ class Holder:
                 kept.next_due = self._turn_at + max(0.0, (due_at - self._turn_clock) / 1e6)
         for lane, loaded in done.leased:
             self._own(lane, loaded, now)
+        for lane in done.renewed:
+            self._own_again(lane)
         self._end_turn()
 
     def last_touches(self) -> list[Touch]:
@@ -215,15 +217,21 @@ class Holder:
                 self._look()  # rung while the turn gave it back
 
     def _own(self, lane: Lane, loaded: Loaded, now: float) -> None:
+        if lane.id in self.lanes:
+            self._own_again(lane)
+            return
+        mine = self.lanes[lane.id] = self._hold(lane)
+        mine.fill(loaded, now)
+        mine.stock.stale = mine.stock.stale or lane.id in self._rung
+        self.starter.enter(mine)
+        self._dirty[lane.id] = mine
+
+    def _own_again(self, lane: Lane) -> None:
+        """Our own lease had ended before it was renewed, or a lost lane came back. What is in flight goes on."""
         mine = self.lanes.get(lane.id)
         if mine is None:
             mine = self.lanes[lane.id] = self._hold(lane)
-            mine.fill(loaded, now)
-            mine.stock.stale = mine.stock.stale or lane.id in self._rung
-        else:
-            # The clock jumped past the end of our own lease, or a lost lane came back. What is in flight goes on.
-            mine.own_again(lane)
-        self.starter.enter(mine)
+        mine.own_again(lane)
         self._dirty[lane.id] = mine
 
     def _forget(self, held: HeldLane) -> None:

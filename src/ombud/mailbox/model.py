@@ -168,7 +168,7 @@ Outcome = Done | Retry | Dead | Skip | Interrupted
 class Result(NamedTuple):
     """One try at a delivery: when it began (UTC microseconds), how long it took, and its outcome.
 
-    `open_time`: its lane's open clock then.
+    `open_time`: its lane's open clock then. `token`: the lease under which it began; None: the one that holds.
     """
 
     delivery: Delivery
@@ -176,6 +176,7 @@ class Result(NamedTuple):
     milliseconds: int
     outcome: Outcome
     open_time: int = 0
+    token: int | None = None
 
 
 class Loaded(NamedTuple):

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ombud.db.operation import Operation
@@ -19,18 +20,48 @@ CRASH = "crashed"
 
 
 def settle(
-    mailbox: Mailbox, results: Sequence[Result], owned: Collection[int], *, again: bool = False
+    mailbox: Mailbox,
+    results: Sequence[Result],
+    owned: Collection[int],
+    *,
+    again: bool = False,
+    earlier: Collection[Result] = (),
 ) -> Operation[None]:
     """Record tries, and what becomes of the deliveries of lanes that this transaction has found to be its own.
 
-    A try whose lane was lost is recorded as late and decides nothing. `again`: an earlier transaction with some of them
-    failed, and nobody knows whether it was stored.
+    A try whose lane was lost is recorded as late and decides nothing. `earlier`: those that began under a lease that
+    has ended, in a lane that was leased anew; they decide if nobody has moved their delivery since, and are late else.
+    `again`: an earlier transaction with some of them failed, and nobody knows whether it was stored.
     """
     if not results:
         return
+    tries = _weighed(mailbox, results, owned)
+    states, told = [], {}
+    for one in tries:
+        outcome, delivery = one.result.outcome, one.result.delivery
+        if one.late:
+            continue
+        if (type(outcome) is Done and outcome.also is not None) or one.result in earlier:
+            told[delivery.event_id, delivery.lane_id] = one
+        else:
+            states.append(_settlement(one))
+    moved = yield sql["settle_and_tell"], [_settlement(one) for one in told.values()], tuple
+    for key in told.keys() - set(moved):
+        told[key].late = told[key].result in earlier
+    attempts = [_attempt(id_, one) for id_, one in zip(mailbox.ids.take(len(tries)), tries, strict=True)]
+    yield sql["insert_attempts_again" if again else "insert_attempts"], attempts
+    yield sql["settle_deliveries"], states
+    for key in moved:
+        outcome = told[key].result.outcome
+        if type(outcome) is Done and outcome.also is not None:
+            yield from outcome.also()
+
+
+def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> list["_Try"]:
+    """Return each try with what it means; most are simply done."""
     now, terms = mailbox.clock(), mailbox.policy.terms
-    attempts, states, told = [], [], {}
-    for id_, result in zip(mailbox.ids.take(len(results)), results, strict=True):
+    tries = []
+    for result in results:
         delivery, outcome = result.delivery, result.outcome
         if type(outcome) is Done:
             verdict = Verdict(State.DONE, now, outcome.reason)
@@ -38,19 +69,8 @@ def settle(
             age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
             verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
         reason = verdict.reason and storable(verdict.reason)
-        late = delivery.lane_id not in owned
-        attempts.append(_attempt(id_, result, verdict, reason, late=late))
-        if late:
-            continue
-        if type(outcome) is Done and outcome.also is not None:
-            told[delivery.event_id, delivery.lane_id] = outcome.also, _settlement(result, verdict, reason)
-        else:
-            states.append(_settlement(result, verdict, reason))
-    yield sql["insert_attempts_again" if again else "insert_attempts"], attempts
-    yield sql["settle_deliveries"], states
-    moved = yield sql["settle_and_tell"], [settlement for _, settlement in told.values()], tuple
-    for key in moved:
-        yield from told[key][0]()
+        tries.append(_Try(result, verdict, reason, delivery.lane_id not in owned))
+    return tries
 
 
 def blame(mailbox: Mailbox, lane: Lane, event_id: int) -> Operation[bool]:
@@ -64,10 +84,10 @@ def blame(mailbox: Mailbox, lane: Lane, event_id: int) -> Operation[bool]:
         delivery, now = Delivery._make(columns), mailbox.clock()
         outcome: Outcome = Retry(CRASHED) if crashes + 1 < CRASHES else Dead(f"{CRASHED}, {CRASHES} times")
         verdict = judge(outcome, delivery.attempts + 1, mailbox.policy.terms, now, random.random())  # noqa: S311
-        result = Result(delivery, now, 0, outcome, lane.health.open_time(now))
-        attempt = _attempt(mailbox.ids.next(), result, verdict, verdict.reason, late=False)
+        one = _Try(Result(delivery, now, 0, outcome, lane.health.open_time(now)), verdict, verdict.reason)
+        attempt = _attempt(mailbox.ids.next(), one)
         yield sql["insert_attempts"], [(*attempt[:9], CRASH, *attempt[10:])]
-        yield sql["settle_deliveries"], [_settlement(result, verdict, verdict.reason)]
+        yield sql["settle_deliveries"], [_settlement(one)]
         ended = verdict.state is State.DEAD
     return ended
 
@@ -80,8 +100,18 @@ def storable(reason: str) -> str:
     return reason.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def _attempt(id_: int, result: Result, verdict: Verdict, reason: str | None, *, late: bool) -> tuple[Any, ...]:
-    delivery, outcome = result.delivery, result.outcome
+@dataclass(slots=True)
+class _Try:
+    """A try that is being settled."""
+
+    result: Result
+    verdict: Verdict
+    reason: str | None
+    late: bool = False
+
+
+def _attempt(id_: int, one: _Try) -> tuple[Any, ...]:
+    result, delivery, outcome = one.result, one.result.delivery, one.result.outcome
     return (
         delivery.day,
         delivery.shop_id,
@@ -92,17 +122,17 @@ def _attempt(id_: int, result: Result, verdict: Verdict, reason: str | None, *, 
         result.at,
         result.milliseconds,
         outcome.status,
-        _WORDS[verdict.state] if type(outcome) is not Interrupted else "interrupted",
-        reason,
-        int(late),
+        _WORDS[one.verdict.state] if type(outcome) is not Interrupted else "interrupted",
+        one.reason,
+        int(one.late),
     )
 
 
 _WORDS = {State.PENDING: "retry", State.DONE: "done", State.DEAD: "dead", State.SKIPPED: "skipped"}
 
 
-def _settlement(result: Result, verdict: Verdict, reason: str | None) -> tuple[Any, ...]:
-    delivery = result.delivery
+def _settlement(one: _Try) -> tuple[Any, ...]:
+    result, verdict, delivery = one.result, one.verdict, one.result.delivery
     return (
         delivery.day,
         delivery.event_id,
@@ -113,5 +143,5 @@ def _settlement(result: Result, verdict: Verdict, reason: str | None) -> tuple[A
         verdict.due_at,
         int(verdict.counts),
         result.open_time if delivery.open_since is None else delivery.open_since,
-        reason,
+        one.reason,
     )

@@ -84,7 +84,7 @@ class Starter:
         return False
 
     async def _try(self, held: HeldLane, delivery: Delivery) -> None:
-        started = time.monotonic()
+        started, token = time.monotonic(), held.lane.token
         at = self._clock + int((started - self._clock_at) * 1e6)
         outcome: Outcome
         try:
@@ -98,7 +98,7 @@ class Starter:
             log.exception("performing %s failed", delivery)
             outcome = Retry(f"{INTERNAL}: {type(error).__name__}: {error}")
         seconds = time.monotonic() - started
-        result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at))
+        result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at), token)
         held.finish(result, at + int(seconds * 1e6), self._care)
         if held.stock.ready:
             self.enter(held)

@@ -1,6 +1,6 @@
 """One turn of a worker, one transaction: prove the leases, settle what has ended, load what may start, lease more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ombud.db.operation import Operation
@@ -29,13 +29,19 @@ class TurnDone:
     loaded: list[tuple[HeldLane, Loaded]] = field(default_factory=list)
     due: Mapping[int, int] = field(default_factory=dict)
     leased: list[tuple[Lane, Loaded]] = field(default_factory=list)
+    renewed: list[Lane] = field(default_factory=list)  # leased although this process has them in its hands
     emptied: list[int] = field(default_factory=list)  # lanes that were leased, and given back for want of work
     found: int = 0  # lanes that were due
     wait: int | None = None  # microseconds until the next lane is due; asked for when lanes are leased or released
 
 
-def take_turn(mailbox: Mailbox, touches: Sequence[Touch], lanes: int) -> Operation[TurnDone]:
-    """Run the turn, and lease up to that many lanes: the touched ones first, so that the new ones come on top."""
+def take_turn(
+    mailbox: Mailbox, touches: Sequence[Touch], lanes: int, held: Collection[int] = ()
+) -> Operation[TurnDone]:
+    """Run the turn, and lease up to that many lanes: the touched ones first, so that the new ones come on top.
+
+    `held`: the lanes in this process's hands, whose leases may have ended while it was held up.
+    """
     done = TurnDone()
     mine = yield from _settle(mailbox, touches, done)
     loaded = yield from _load(mailbox, mine, done)
@@ -43,7 +49,7 @@ def take_turn(mailbox: Mailbox, touches: Sequence[Touch], lanes: int) -> Operati
     kept = [touch.held.lane.id for touch in mine if touch.asks_due and touch.held not in done.released]
     done.due = yield from next_due(kept)
     if lanes:
-        yield from _lease(mailbox, lanes, done)
+        yield from _lease(mailbox, lanes, done, held)
     if lanes or done.released:
         done.wait = yield from leases.next_wake(mailbox)
     return done
@@ -59,12 +65,17 @@ def give_back(mailbox: Mailbox, touches: Sequence[Touch]) -> Operation[None]:
 def _settle(mailbox: Mailbox, touches: Sequence[Touch], done: TurnDone) -> Operation[list[Touch]]:
     """Return the touches whose lanes are owned; the results of all are on record."""
     owned = yield from _owned(touches, done)
+    earlier = [one for touch in touches for one in touch.results if _began_earlier(one, touch.held.lane)]
     for again in (False, True):
         results: list[Result] = [result for touch in touches if touch.again is again for result in touch.results]
-        yield from settle(mailbox, results, owned, again=again)
+        yield from settle(mailbox, results, owned, again=again, earlier=earlier)
     mine = [touch for touch in touches if touch.held.lane.id in owned]
     yield from _keep(mailbox, mine)
     return mine
+
+
+def _began_earlier(result: Result, lane: Lane) -> bool:
+    return result.token is not None and result.token != lane.token
 
 
 def _owned(touches: Sequence[Touch], done: TurnDone) -> Operation[set[int]]:
@@ -110,12 +121,18 @@ def _release(touches: Sequence[Touch], done: TurnDone) -> Operation[None]:
     done.released += [touch.held for touch in touches]
 
 
-def _lease(mailbox: Mailbox, lanes: int, done: TurnDone) -> Operation[None]:
-    leased = yield from leases.lease(mailbox, lanes)
-    done.found = len(leased)
-    for place, lane in enumerate(leased):
-        if lane.started is not None and (yield from blame(mailbox, lane, lane.started)):
-            leased[place] = lane._replace(crashes=0)
+def _lease(mailbox: Mailbox, lanes: int, done: TurnDone, held: Collection[int]) -> Operation[None]:
+    due = yield from leases.lease(mailbox, lanes)
+    done.found = len(due)
+    lost, released = {one.lane.id for one in done.lost}, {one.lane.id for one in done.released}
+    leased: list[Lane] = []
+    for lane in due:
+        # What is in flight in this process's hands goes on, and is no crash.
+        mine = lane.id in held and lane.id not in released
+        rid = False
+        if lane.started is not None and (not mine or lane.id in lost):
+            rid = yield from blame(mailbox, lane, lane.started)
+        (done.renewed if mine else leased).append(lane._replace(crashes=0) if rid else lane)
     # A crash leaves lanes that nobody should look into yet.
     soon = mailbox.clock() + CLOCK_SLACK
     loaded = yield from load(mailbox, [_first(lane) for lane in leased if lane.health.hold_until <= soon])

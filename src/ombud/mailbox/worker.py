@@ -148,7 +148,8 @@ class Worker:
 
     async def _turn(self, touches: Sequence[Touch], lanes: int) -> None:
         try:
-            done = await self._writer.write(lambda: take_turn(self._mailbox, touches, lanes))
+            held = frozenset(self._holder.lanes) if lanes else frozenset()
+            done = await self._writer.write(lambda: take_turn(self._mailbox, touches, lanes, held))
         except BaseException as error:
             self._holder.undo_turn(touches)
             self._look()

@@ -1,21 +1,36 @@
 """Stage two: call a handler with what the reader has confirmed. It never touches the shop's API."""
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Protocol
 
 from ombud.db.database import Database
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
+from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import Delivery, Done, Outcome, Skip
+from ombud.mailbox.model import Box, Dead, Delivery, Done, Outcome, Rank, Skip
 from ombud.receiver.documents import unpack
 from ombud.receiver.ledger import holds
 from ombud.receiver.model import Call, effect_key
+from ombud.receiver.options import HandlerFacts
+from ombud.receiver.retries import rescheduled
 from ombud.receiver.telling import told_of
 
 sql = read_queries("ombud.receiver")
+
+# Webhooks that a run is told to answer for: what a person or a log can still use.
+MOST_ARRIVALS = 100
+
+# Seconds that a run waits for what the run before it has written of its end: a commit, unless its lane was lost.
+SETTLE_SECONDS = 1.0
+
+SUPERSEDED = "superseded: this is not so any more, or has happened again since"
+COVERED = "covered: an earlier run has finished with this very version"
 
 
 class Runner(Protocol):
@@ -27,38 +42,76 @@ class Runner(Protocol):
 
 
 class Caller:
-    """Performs changes."""
+    """Performs changes. For one event loop."""
 
-    def __init__(self, changes: Mailbox, database: Database, runner: Runner) -> None:
+    def __init__(
+        self,
+        changes: Mailbox,
+        database: Database,
+        runner: Runner,
+        handlers: Sequence[HandlerFacts],
+        retry_seconds: Sequence[float],
+    ) -> None:
         self._changes = changes
         self._database = database
         self._runner = runner
+        self._retry_seconds = retry_seconds
+        self._handlers = {handler.name: handler for handler in handlers}
+        # By handler, shop and subject: whether the end of its last run is on record.
+        self._settling: dict[tuple[int, int, str], asyncio.Event] = {}
+        self._gates = {one.name: asyncio.Semaphore(one.concurrency) for one in handlers if one.concurrency is not None}
 
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Make the call; when it is done, what the handler has applied is written with the settle."""
+        handler = self._handlers[facts["name"]]
+        gate: AbstractAsyncContextManager[Any] = self._gates.get(handler.name) or contextlib.nullcontext()
+        async with gate:
+            # Looked up behind the gate: whoever waited acts on what is so now.
+            return await self._perform(delivery, facts["handler_id"], handler)
+
+    async def _perform(self, delivery: Delivery, handler_id: int, handler: HandlerFacts) -> Outcome:
         key = {
             "shop_id": delivery.shop_id,
-            "handler_id": facts["handler_id"],
+            "handler_id": handler_id,
             "subject": delivery.subject,
             "event_type": delivery.type,
         }
-        found = await self._database.fetch(lambda: _call(delivery, facts["name"], key))
-        if found is None:
-            return Skip("superseded: this is not so any more, or has happened again since")
+        await self._after_the_last(handler_id, delivery)
+        found = await self._database.fetch(lambda: _call(delivery, handler.name, key))
+        if isinstance(found, str):
+            return Skip(found)
         call, version = found
-        outcome = await self._runner.run(call)
+        outcome = rescheduled(await self._runner.run(call), handler, self._retry_seconds, call.attempt)
+        if isinstance(outcome, Dead) and handler.mourned:
+            # Before it is settled: should this process die here, the last try is repeated, and this with it.
+            await self._runner.run(replace(call, failure=outcome.reason))
         if not isinstance(outcome, Done):
             return outcome
         applied = key | {"version": version, "now": self._changes.clock()}
-        return replace(outcome, also=lambda: _apply(applied))
+        whose = (handler_id, delivery.shop_id, delivery.subject)
+        settled = self._settling[whose] = asyncio.Event()
+
+        def then() -> None:
+            settled.set()
+            self._settling.pop(whose, None)
+
+        return replace(outcome, also=lambda: _apply(applied), then=then)
+
+    async def _after_the_last(self, handler_id: int, delivery: Delivery) -> None:
+        """Wait until the end of the last run of this subject is on record: a lane starts the next one before."""
+        settled = self._settling.pop((handler_id, delivery.shop_id, delivery.subject), None)
+        if settled is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await settled.wait()
 
 
 def _apply(applied: Mapping[str, Any]) -> Operation[None]:
     yield sql["put_applied"], applied
 
 
-def _call(delivery: Delivery, name: str, key: Mapping[str, Any]) -> Operation[tuple[Call, str | None] | None]:
-    """Return the call with the object as it is known now, and its version; None if there is no more reason to call.
+def _call(delivery: Delivery, name: str, key: Mapping[str, Any]) -> Operation[tuple[Call, str | None] | str]:
+    """Return the call with the object as it is known now, and its version; or why there is no more reason to call.
 
     A run that waited, for its retry or behind others, must neither act on what is over nor write an old state over a
     newer one.
@@ -67,8 +120,11 @@ def _call(delivery: Delivery, name: str, key: Mapping[str, Any]) -> Operation[tu
     latest = (yield sql["latest_document"], key)[0]
     after = None if latest["body"] is None else unpack(latest["body"])
     if (yield from told_of(key)).epoch != data["epoch"] or not holds(delivery.type, after):
-        return None
-    before = (yield sql["applied_version"], key)[0]["applied_version"]
+        return SUPERSEDED
+    applied = (yield sql["applied_version"], key)[0]
+    before, finished = applied["applied_version"], applied["applied_at"] is not None
+    if finished and before == latest["version"] and delivery.type == "product.update" and delivery.rank == Rank.LIVE:
+        return COVERED
     if before is None and after is None:
         # Whoever asked for deletions alone has finished with nothing, and still wants to know what is gone.
         before = data["known"]
@@ -78,14 +134,23 @@ def _call(delivery: Delivery, name: str, key: Mapping[str, Any]) -> Operation[tu
         event_type=delivery.type,
         subject=delivery.subject,
         shop=shops[0]["name"],
-        key=effect_key(delivery.shop_id, name, delivery.type, delivery.subject, data["epoch"]),
+        key=effect_key(delivery.shop_id, key["handler_id"], delivery.type, delivery.subject, data["epoch"]),
         attempt=delivery.attempts + 1,
         source=data["source"],
         received_at=data["received_at"],
         before=(yield from _document(delivery.shop_id, before)),
         after=after,
+        arrivals=(yield from _arrivals(key, data)),
     )
     return call, latest["version"]
+
+
+def _arrivals(key: Mapping[str, Any], data: Mapping[str, Any]) -> Operation[list[str]]:
+    """Return the webhooks that the run answers for: since the read before its first change, up to the last read."""
+    covered = {"after": data.get("after", data["arrival"] - 1), "arrival": data["arrival"], "most": MOST_ARRIVALS}
+    values = {"shop_id": key["shop_id"], "subject": key["subject"], "box": Box.INBOX}
+    rows = yield sql["arrivals_covered"], values | covered
+    return [format_id("evt", row["id"]) for row in rows]
 
 
 def _document(shop_id: int, version: str | None) -> Operation[dict[str, Any] | None]:

@@ -6,32 +6,42 @@ usage: python -m ombud.receiver.child APP:INBOX HANDLER DESCRIPTOR
 import asyncio
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ombud.errors import OmbudError
-from ombud.mailbox.model import Outcome
+from ombud.mailbox.model import Outcome, Retry
 from ombud.receiver.children import LINE_BYTES
 from ombud.receiver.execute import execute
 from ombud.receiver.handlers import Handler
 from ombud.receiver.inbox import load_inbox
 from ombud.receiver.model import Call
+from ombud.receiver.starting import call_starts
+from ombud.receiver.supply import Function
+
+_MEGABYTE = 1024 * 1024
 
 
-async def serve(handler: Handler, connection: socket.socket) -> None:
+async def serve(handler: Handler, starts: Sequence[Function], connection: socket.socket) -> None:
     """Run calls until the parent closes the socket, each in a task of its own."""
     reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_BYTES)
     running: set[asyncio.Task[None]] = set()
 
     async def run(message: dict[str, Any]) -> None:
         outcome = await execute(handler, Call(**message["call"]))
-        writer.write(_line({"number": message["number"], "outcome": _plain(outcome)}))
+        # What the memory is full of may be there for good: the parent starts another process.
+        full = isinstance(outcome, Retry) and outcome.reason.startswith(MemoryError.__name__)
+        writer.write(_line({"number": message["number"], "outcome": _plain(outcome), "full": full}))
 
+    writer.write(_line({"imported": handler.name}))
+    await call_starts(starts)
     writer.write(_line({"ready": handler.name}))
     while line := await reader.readline():
         task = asyncio.create_task(run(json.loads(line)))
@@ -63,6 +73,13 @@ def die_with_parent(connection: socket.socket) -> None:
     threading.Thread(target=wait, name="ombud-parent", daemon=True).start()
 
 
+def limit_memory(megabytes: int) -> None:
+    """Let allocations past this raise MemoryError, here alone. Linux counts private memory; other systems less."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = megabytes * _MEGABYTE
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+
+
 def main() -> None:
     """Import the app and run one of its handlers."""
     target, name, descriptor = sys.argv[1:]
@@ -78,7 +95,9 @@ def main() -> None:
         sys.exit(f"ombud: {error}")
     if name not in inbox.handlers:
         sys.exit(f"ombud: {target} has no handler {name!r} any more.")
-    asyncio.run(serve(inbox.handlers[name], connection))
+    handler = inbox.handlers[name]
+    limit_memory(handler.said.memory_megabytes)
+    asyncio.run(serve(handler, inbox.starts, connection))
 
 
 if __name__ == "__main__":

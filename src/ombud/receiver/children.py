@@ -17,8 +17,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, Skip
-from ombud.receiver.handlers import HandlerFacts
 from ombud.receiver.model import Call
+from ombud.receiver.options import HandlerFacts
 
 # Seconds past a handler's own limit before its process is killed.
 GRACE_SECONDS = 1.0
@@ -113,6 +113,8 @@ class _Child:
             reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
             with closing(writer):
                 async with asyncio.timeout(IMPORT_SECONDS):
+                    if await reader.readline():
+                        how = "could not start: on_start failed"
                     hello = await reader.readline()
                 if hello:
                     how = "ended in the middle of the run"
@@ -135,6 +137,9 @@ class _Child:
                 answer = self._answers.pop(message["number"], None)
                 if answer is not None and not answer.done():
                     answer.set_result(_outcome(message["outcome"]))
+                self.ended = self.ended or message["full"]
+                if self.ended and not self._answers:
+                    return
 
     async def _wait(self) -> int | None:
         """Wait until the process has ended; one that has closed its socket has a moment to say how it ended."""

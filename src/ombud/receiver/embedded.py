@@ -7,14 +7,17 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from ombud.mailbox.model import Outcome
+from ombud.mailbox.model import Fault, Outcome, Retry
 from ombud.mailbox.worker import STOP_SECONDS
 from ombud.receiver.execute import execute
 from ombud.receiver.handlers import Handler
 from ombud.receiver.model import Call
 from ombud.receiver.receiver import Receiver
+from ombud.receiver.router import Router
+from ombud.receiver.starting import call_starts
+from ombud.receiver.supply import Function
 
 log = logging.getLogger("ombud.receiver")
 
@@ -27,20 +30,31 @@ PATIENCE_SECONDS = 2.0
 class LocalRunner:
     """Runs handlers on the loop that performs."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], starts: Sequence[Function] = ()) -> None:
         self._handlers = handlers
+        self._starts = starts
+        self._starting = asyncio.Lock()
+        self._started = False
 
     async def run(self, call: Call) -> Outcome:
-        """Run it here."""
+        """Run it here; what is to be called before the first one has its next try with the next run, if it fails."""
+        async with self._starting:
+            if not self._started:
+                try:
+                    await call_starts(self._starts)
+                except Exception as error:
+                    log.exception("on_start failed, so no handler can run")
+                    return Retry(f"on_start failed: {type(error).__name__}: {error}", fault=Fault.LANE)
+                self._started = True
         return await execute(self._handlers[call.handler], call)
 
 
 class Embedded:
     """The receiver's work in a thread."""
 
-    def __init__(self, receiver: Receiver, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, receiver: Receiver, router: Router) -> None:
         self._receiver = receiver
-        self._handlers = handlers
+        self._router = router
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running = threading.Event()
         self._stopped = asyncio.Event()
@@ -58,10 +72,12 @@ class Embedded:
     async def _work(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._running.set()
-        facts = [handler.facts for handler in self._handlers.values()]
+        router = self._router
         while not self._stopped.is_set():
+            facts = [handler.facts for handler in router.handlers.values()]
             try:
-                await self._receiver.run(facts, LocalRunner(self._handlers))
+                runner = LocalRunner(router.handlers, router.starts)
+                await self._receiver.run(facts, runner, retired=router.all_retired)
             except Exception:
                 log.exception("the inbox works again in %g seconds; arrivals are stored and wait", AGAIN_SECONDS)
                 with contextlib.suppress(TimeoutError):

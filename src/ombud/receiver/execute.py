@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import logging
 import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ombud.mailbox import model
 from ombud.receiver import control
-from ombud.receiver.handlers import Handler
+from ombud.receiver.handlers import Extra, Handler
 from ombud.receiver.model import Call
 
 log = logging.getLogger("ombud.receiver")
@@ -19,14 +22,21 @@ REASON_CHARACTERS = 500
 
 
 async def execute(handler: Handler, call: Call) -> model.Outcome:
-    """Run a handler once and say what became of it; never raises for what the function does."""
-    limit = asyncio.timeout(handler.timeout_seconds)
+    """Run a handler once and say what became of it; never raises for what the function does.
+
+    A call with a failure is not run: who wants to hear that it was given up does.
+    """
+    if call.failure is not None:
+        for mourner in handler.mourners:
+            await _end_of(handler, call, _Run(handler, call, partial(mourner.invoke, call), mourner))
+        return model.Done()
+    return await _end_of(handler, call, _Run(handler, call, partial(handler.invoke, call), handler))
+
+
+async def _end_of(handler: Handler, call: Call, run: "_Run") -> model.Outcome:
     try:
-        # What a plain function returns may be the work itself: that of an async one behind a plain decorator.
-        work = handler.invoke(call) if handler.is_async else await _in_thread(handler, call)
-        if inspect.isawaitable(work):
-            async with limit:
-                await work
+        async with run.limit:
+            await run.through(handler.middleware if call.failure is None else ())
     except control.Retry as error:
         return model.Retry(_shortened(str(error)), after=error.after)
     except control.Dead as error:
@@ -37,7 +47,7 @@ async def execute(handler: Handler, call: Call) -> model.Outcome:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        if limit.expired():
+        if run.limit.expired():
             return model.Retry(
                 f"The handler took longer than {handler.timeout_seconds:g} seconds.", fault=model.Fault.LANE
             )
@@ -46,33 +56,68 @@ async def execute(handler: Handler, call: Call) -> model.Outcome:
     return model.Done()
 
 
-async def _in_thread(handler: Handler, call: Call) -> Any:
-    """Run a plain function in a daemon thread of its own, which does not hold up the exit of the process.
+class _Run:
+    """A function with its middleware, under one limit of time."""
 
-    A thread cannot be stopped: when the time is up the run is reported, and its lane waits until the function ends, so
-    that it never runs twice at once.
-    """
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+    def __init__(self, handler: Handler, call: Call, invoke: Callable[[], Any], whose: Handler | Extra) -> None:
+        self.limit = asyncio.timeout(handler.timeout_seconds)
+        self._handler = handler
+        self._call = call
+        self._invoke = invoke
+        self._is_async = inspect.iscoroutinefunction(whose.function)
+        self._proceeded = False
 
-    def run() -> None:
-        result, error = None, None
+    async def through(self, middleware: Sequence[Extra]) -> None:
+        """Go through the middleware, the outermost first, to the function."""
+        if not middleware:
+            self._proceeded = True
+            # What a plain function returns may be the work itself: that of an async one behind a plain decorator.
+            work = self._invoke() if self._is_async else await self._in_thread()
+            if inspect.isawaitable(work):
+                await work
+            return
+        first, *rest = middleware
+        await first.invoke(self._call, lambda: self.through(rest))
+        if not self._proceeded:
+            # Done would be a loss that nobody sees.
+            raise RuntimeError(f"middleware {first.name} has not awaited proceed; to leave a run out, it raises Skip")
+
+    async def _in_thread(self) -> Any:
+        """Run a plain function in a daemon thread of its own, which does not hold up the exit of the process.
+
+        A thread cannot be stopped: when the time is up the run is reported, and its lane waits until the function ends,
+        so that it never runs twice at once.
+        """
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+
+        def run() -> None:
+            result, error = None, None
+            try:
+                result = self._invoke()
+            except BaseException as raised:  # noqa: BLE001 - handed over to the loop, whatever it is
+                error = raised
+            # A loop that has been closed has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_end, ended, (result, error))
+
+        # With the context of the run, as a handler on the loop has it.
+        target = partial(contextvars.copy_context().run, run)
+        threading.Thread(target=target, name=f"ombud-{self._handler.name}", daemon=True).start()
         try:
-            result = handler.invoke(call)
-        except BaseException as raised:  # noqa: BLE001 - handed over to the loop, whatever it is
-            error = raised
-        # A loop that has been closed has nobody left who waits.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_end, ended, (result, error))
-
-    threading.Thread(target=run, name=f"ombud-{handler.name}", daemon=True).start()
-    done, _ = await asyncio.wait([ended], timeout=handler.timeout_seconds)
-    if not done:
-        log.error("handler %s still runs after %g seconds", handler.name, handler.timeout_seconds)
-    result, error = await ended
-    if error is not None:
-        raise error
-    return result
+            result, error = await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            if not self.limit.expired():
+                raise
+            log.warning("handler %s still runs after %g seconds", self._handler.name, self._handler.timeout_seconds)
+            result, error = await ended
+            if inspect.iscoroutine(result):
+                # Its time was up before it began.
+                result.close()
+                raise
+        if error is not None:
+            raise error
+        return result
 
 
 def _end(ended: asyncio.Future[tuple[Any, BaseException | None]], how: tuple[Any, BaseException | None]) -> None:

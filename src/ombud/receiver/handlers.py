@@ -1,131 +1,118 @@
-"""Handlers: your functions, what they want, and the arguments that their annotations ask for."""
+"""Handlers: your functions, what each says of itself, and what of their routers goes with them."""
 
 import inspect
-import typing
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ombud.client import Order, Product, read_order, read_product
 from ombud.errors import ConfigurationError
-from ombud.receiver.model import Call, Change, Context, Event, OrderId, ProductId
+from ombud.receiver.model import Call, Proceed
+from ombud.receiver.options import HandlerFacts, Options, read_options
+from ombud.receiver.supply import OF_MIDDLEWARE, OF_THE_DEAD, Asking, Function, Wish
 from ombud.wire import EVENT_TYPES
 
-# Seconds that one run may take before it is cut and tried again.
-HANDLER_SECONDS = 60.0
-
-Function = Callable[..., Any]
-Supply = Callable[[Call], Any]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _order(call: Call) -> Order | None:
-    return None if call.after is None else read_order(call.after)
-
-
-def _product(call: Call) -> Product | None:
-    """Give the product as it is; of a deleted one what this handler last knew."""
-    document = call.before if call.after is None else call.after
-    return None if document is None else read_product(document)
-
-
-def _change(call: Call) -> Change:
-    read = read_order if EVENT_TYPES[call.event_type] == "order" else read_product
-    before, after = (None if document is None else read(document) for document in (call.before, call.after))
-    return Change(before, after, call.source)
-
-
-def _context(call: Call) -> Context:
-    received_at = _EPOCH + timedelta(microseconds=call.received_at)
-    return Context(call.key, call.handler, call.shop, call.attempt, received_at)
-
-
-def _event(call: Call) -> Event:
-    return Event(call.event_type, call.subject.partition("/")[2], call.shop)
-
-
-# What an annotation may ask for, and for which kind of event (None: any).
-SUPPLIES: dict[type, tuple[str | None, Supply]] = {
-    Order: ("order", _order),
-    OrderId: ("order", lambda call: OrderId(call.subject.partition("/")[2])),
-    Product: ("product", _product),
-    ProductId: ("product", lambda call: ProductId(call.subject.partition("/")[2])),
-    Change: (None, _change),
-    Event: (None, _event),
-    Context: (None, _context),
-}
+Chain = Callable[[], Any]
+EVERY_KIND = frozenset(EVENT_TYPES.values())
 
 
 @dataclass(frozen=True)
-class HandlerFacts:
-    """What is known of a handler without its function."""
+class Extra:
+    """A function beside the handlers, with what it asks for."""
 
     name: str
-    event_types: Sequence[str]
-    timeout_seconds: float
+    function: Function
+    wishes: Sequence[Wish]
+
+    def invoke(self, call: Call, proceed: Proceed | None = None) -> Any:
+        """Call it."""
+        return self.function(
+            **{wish.name: proceed if wish.type is Proceed else wish.supply(call) for wish in self.wishes}
+        )
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What holds for every handler of a router, also for those that come later."""
+
+    middleware: list[Extra] = field(default_factory=list)
+    mourners: list[Extra] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Handler:
     """A function with the event types it wants, and how to make its arguments."""
 
-    name: str
-    event_types: Sequence[str]
+    said: HandlerFacts
     function: Function
-    supplies: Sequence[tuple[str, Supply]]
-    timeout_seconds: float
+    wishes: Sequence[Wish]
+    scopes: Sequence[Scope] = ()  # the outermost first
+
+    @property
+    def name(self) -> str:
+        """The name under which its ledger is kept."""
+        return self.said.name
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Seconds that one run may take."""
+        return self.said.timeout_seconds
 
     @property
     def facts(self) -> HandlerFacts:
         """What another process may know of it."""
-        return HandlerFacts(self.name, list(self.event_types), self.timeout_seconds)
+        return replace(self.said, mourned=any(scope.mourners for scope in self.scopes))
 
     @property
     def is_async(self) -> bool:
         """Whether it runs on the loop; a plain function gets a thread."""
         return inspect.iscoroutinefunction(self.function)
 
+    @property
+    def middleware(self) -> Sequence[Extra]:
+        """What goes around each run, the outermost first."""
+        return [extra for scope in self.scopes for extra in scope.middleware]
+
+    @property
+    def mourners(self) -> Sequence[Extra]:
+        """Who hears that a run was given up, the innermost first."""
+        return [extra for scope in reversed(self.scopes) for extra in scope.mourners]
+
     def invoke(self, call: Call) -> Any:
         """Call the function with the arguments it asks for."""
-        return self.function(**{name: supply(call) for name, supply in self.supplies})
+        return self.function(**{wish.name: wish.supply(call) for wish in self.wishes})
+
+    def within(self, prefix: str, scope: Scope) -> "Handler":
+        """Return it as a router sees it that includes its own."""
+        said = replace(self.said, name=f"{prefix}{self.said.name}")
+        return replace(self, said=said, scopes=(scope, *self.scopes))
 
 
-def make_handler(function: Function, event_types: Sequence[str], name: str, timeout_seconds: float) -> Handler:
-    """Check a function; raises ConfigurationError, at import, with what exists."""
+def make_handler(function: Function, patterns: Sequence[str], options: Options, scope: Scope | None = None) -> Handler:
+    """Check a function and what it says of itself; raises ConfigurationError, at import, with what exists."""
+    name = options.get("name") or str(getattr(function, "__name__", ""))
     if not name:
         raise ConfigurationError(f"{function!r} has no name. Give it one with name=…: its ledger is kept under it.")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigurationError(f"Handler {name} is a generator, which does nothing when called. Use no yield in it.")
-    if not event_types:
-        raise ConfigurationError(f"Handler {name}: name at least one event type: {', '.join(EVENT_TYPES)}.")
-    for event_type in event_types:
-        if event_type not in EVENT_TYPES:
-            raise ConfigurationError(f"Handler {name}: {event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
-    if not timeout_seconds > 0:
-        raise ConfigurationError(f"Handler {name}: timeout_seconds must be above 0.")
-    kinds = {EVENT_TYPES[event_type] for event_type in event_types}
-    return Handler(name, tuple(event_types), function, _supplies(function, name, kinds), timeout_seconds)
+    said = read_options(name, patterns, options)
+    kinds = frozenset(EVENT_TYPES[event_type] for event_type in said.event_types)
+    wishes = Asking(f"Handler {name}", kinds, {}).wishes(function)
+    return Handler(said, function, wishes, () if scope is None else (scope,))
 
 
-def _supplies(function: Function, name: str, kinds: set[str]) -> list[tuple[str, Supply]]:
-    try:
-        hints = typing.get_type_hints(function if inspect.isroutine(function) else type(function).__call__)
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
-        raise ConfigurationError(f"Handler {name}: an annotation cannot be resolved: {error}.") from None
-    supplies = []
-    for parameter in inspect.signature(function).parameters.values():
-        kind, supply = SUPPLIES.get(hints.get(parameter.name, object), ("", None))
-        by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        if supply is None or not by_name or (kind is not None and kinds != {kind}):
-            raise ConfigurationError(
-                f"Handler {name}: parameter {parameter.name!r} cannot be supplied for {' and '.join(sorted(kinds))}"
-                f" events. Annotate it with one of: {_able(kinds)}."
-            )
-        supplies.append((parameter.name, supply))
-    return supplies
+def make_middleware(function: Function) -> Extra:
+    """Check a function that goes around runs; raises ConfigurationError."""
+    extra = _extra("Middleware", function, OF_MIDDLEWARE)
+    if not inspect.iscoroutinefunction(function) or all(wish.type is not Proceed for wish in extra.wishes):
+        raise ConfigurationError(
+            f"Middleware {extra.name}: it is an async function with a parameter of type Proceed, and awaits it."
+        )
+    return extra
 
 
-def _able(kinds: set[str]) -> str:
-    return ", ".join(asked.__name__ for asked, (kind, _) in SUPPLIES.items() if kind is None or kinds == {kind})
+def make_mourner(function: Function) -> Extra:
+    """Check a function that hears of runs that were given up; raises ConfigurationError."""
+    return _extra("on_dead", function, OF_THE_DEAD)
+
+
+def _extra(what: str, function: Function, besides: Any) -> Extra:
+    name = str(getattr(function, "__name__", repr(function)))
+    return Extra(name, function, Asking(f"{what} {name}", EVERY_KIND, besides).wishes(function))

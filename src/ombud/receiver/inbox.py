@@ -8,31 +8,29 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ombud.db.connect import open_database
 from ombud.errors import ConfigurationError, OmbudError
 from ombud.receiver.asgi import AsgiHook
 from ombud.receiver.embedded import Embedded
-from ombud.receiver.handlers import HANDLER_SECONDS, Function, Handler, make_handler
 from ombud.receiver.hook import Hook
 from ombud.receiver.receiver import Receiver
+from ombud.receiver.router import Router
 from ombud.receiver.wsgi import StartResponse, answer_wsgi
 from ombud.settings import Settings, read_settings
 
-F = TypeVar("F", bound=Function)
 
-
-class Inbox:
+class Inbox(Router):
     """Receives webhooks durably, confirms them by the shop's API, and calls handlers once per real change."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self.settings = settings
-        self.handlers: dict[str, Handler] = {}
         self._opened: tuple[int, Receiver, Hook] | None = None
         self._opening = threading.Lock()
         self._embedded: Embedded | None = None
@@ -42,28 +40,6 @@ class Inbox:
     def from_env(cls) -> "Inbox":
         """Read the settings from the environment; raises ConfigurationError naming the one that is wrong."""
         return cls(read_settings(os.environ))
-
-    def on(
-        self, *event_types: str, name: str | None = None, timeout_seconds: float = HANDLER_SECONDS
-    ) -> Callable[[F], F]:
-        """Have the function called for these event types. Its arguments are supplied by their annotations.
-
-        What a handler was told is remembered under its `name`, the function's own if none is given: under a new name it
-        is a new handler. Raises ConfigurationError for an annotation that cannot be supplied.
-        """
-
-        if any(callable(event_type) for event_type in event_types):
-            raise ConfigurationError('A handler says for which events: @inbox.on("order.new"), not @inbox.on.')
-
-        def register(function: F) -> F:
-            own_name = name or str(getattr(function, "__name__", ""))
-            handler = make_handler(function, event_types, own_name, timeout_seconds)
-            if handler.name in self.handlers:
-                raise ConfigurationError(f"Two handlers are named {handler.name!r}. Give one of them a name=….")
-            self.handlers[handler.name] = handler
-            return function
-
-        return register
 
     @property
     def receiver(self) -> Receiver:
@@ -106,7 +82,7 @@ class Inbox:
     def start_embedded(self) -> None:
         """Read and call in a thread of this process, unless the settings leave that to another one."""
         if self._embedded is None and self.settings.perform == "here":
-            embedded = Embedded(self.receiver, self.handlers)
+            embedded = Embedded(self.receiver, self)
             embedded.start()
             self._embedded = embedded
 
@@ -122,6 +98,10 @@ class Inbox:
             mine, self._opened = self._mine(), None
             if mine is not None:
                 mine[0].close()
+
+    def open_on(self, receiver: Receiver) -> None:
+        """Use this receiver until `close`, in place of one on the database of the settings: for tests."""
+        self._opened = (os.getpid(), receiver, Hook())
 
     def _mine(self) -> tuple[Receiver, Hook] | None:
         """Return what this process has opened: a forked child can use nothing of its parent's."""

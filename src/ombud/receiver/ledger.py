@@ -76,6 +76,12 @@ def product_telling(event_type: str, wanted: Sequence[str], seen: Seen, told: To
     return None
 
 
+def last_told(seen: Seen, told: Told) -> str | None:
+    """Return the version that a handler of updates knows of; None when nobody can say."""
+    swallowed = seen.before_baseline and seen.hint == "product.update"
+    return told.version if told.version is not None or swallowed else seen.known_version
+
+
 def _gone_telling(event_type: str, seen: Seen, told: Told) -> Telling | None:
     if event_type == "product.delete":
         following = Told(told.epoch + 1, version=seen.known_version)
@@ -85,9 +91,7 @@ def _gone_telling(event_type: str, seen: Seen, told: Told) -> Telling | None:
 
 
 def _update_telling(wanted: Sequence[str], seen: Seen, told: Told, following: Told, *, new: bool) -> Telling | None:
-    swallowed = seen.before_baseline and seen.hint == "product.update"
-    last = told.version if told.version is not None or swallowed else seen.known_version
-    if last == seen.version:
+    if last_told(seen, told) == seen.version:
         return None
     # Who hears of a new product as such need not hear that it changed; who did not ask for that hears if it was said.
     if new and ("product.add" in wanted or seen.hint != "product.update"):

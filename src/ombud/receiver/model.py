@@ -1,15 +1,23 @@
 """What a handler may ask for by type, and what travels to it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from ombud.client import Order, Product
 
 # Hexadecimal digits of an effect key.
 KEY_DIGITS = 32
+
+
+class Proceed(Protocol):
+    """What middleware awaits to let the run go on: the next middleware, and at last the handler."""
+
+    def __call__(self) -> Awaitable[None]:
+        """Go on; raises what comes of it."""
+        ...
 
 
 class OrderId(str):
@@ -44,13 +52,26 @@ class Change:
 
 @dataclass(frozen=True)
 class Context:
-    """About this run. `key` is the same at every repetition of it: hand it to other systems, so that they can tell."""
+    """About this run. `key` is the same at every repetition of it: hand it to other systems, so that they can tell.
+
+    `attempt` is 1 for the first. `source`: `webhook`, or `inferred` from another event's read. `arrivals`: the ids of
+    the webhooks that this run answers for, oldest first, at most 100 of them.
+    """
 
     key: str
     handler: str
     shop: str
     attempt: int
     received_at: datetime
+    source: str
+    arrivals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run was given up: the reason of its last try."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -67,9 +88,14 @@ class Call:
     received_at: int  # UTC microseconds
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
+    arrivals: Sequence[str] = ()
+    failure: str | None = None  # the run was given up for this reason: not the handler runs, but who wants to hear it
 
 
-def effect_key(shop_id: int, handler: str, event_type: str, subject: str, epoch: int) -> str:
-    """Return the key of one real change for one handler: stable over retries, another for the next transition."""
-    text = "|".join([str(shop_id), handler, event_type, subject, str(epoch)])
+def effect_key(shop_id: int, handler_id: int, event_type: str, subject: str, epoch: int) -> str:
+    """Return the key of one real change for one handler: stable over retries, another for the next transition.
+
+    By the handler's id, so that a rename between two tries changes nothing.
+    """
+    text = "|".join([str(shop_id), str(handler_id), event_type, subject, str(epoch)])
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]

@@ -42,6 +42,14 @@ from {rows} r join inbox_shop s on s.reader_lane_id = r.lane_id;
 
 -- Handlers --------------------------------------------------------------------------------------------------------
 
+-- name: handler_names
+-- Every handler that was ever here.
+select name from handler order by name;
+
+-- name: rename_handler
+-- The same handler under another name: its ledger and its lanes follow.
+update handler set name = :name where name = :old;
+
 -- name: insert_handler
 -- A handler that was never here before.
 insert into handler(id, name, active, created_at) values (:id, :name, 1, :now) on conflict (name) do nothing;
@@ -151,8 +159,54 @@ where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and
 
 -- name: applied_version
 -- What a handler last finished with, of whatever event type.
-select applied_version from ledger where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
+select applied_version, applied_at from ledger
+where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
 order by applied_at desc nulls last limit 1;
+
+-- name: arrivals_covered
+-- The webhooks of a subject that a run answers for, oldest first.
+select id from event
+where subject = :subject and box > 1 and box = :box and shop_id = :shop_id and id > :after and id <= coalesce((
+  select r.event_id from mirror m join reading r on r.shop_id = m.shop_id and r.id = m.reading_id
+  where m.shop_id = :shop_id and m.subject = :subject), :arrival)
+order by id limit :most;
+
+-- name: arrival_before
+-- What an earlier look at a subject was for.
+select event_id from reading where shop_id = :shop_id and subject = :subject and event_id < :arrival
+order by id desc limit 1;
+
+-- name: last_change
+-- What a handler was last told of a subject, and whether it waits for that still.
+select e.data, d.state, d.attempts from event e
+join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
+where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and e.type = :event_type
+order by e.id desc limit 1;
+
+-- name: defer
+-- The one delivery of a change that was appended for no lane: due when it is quiet.
+insert into delivery(day, shop_id, event_id, lane_id, subject, due_at)
+select e.day, e.shop_id, e.id, cast(:lane_id as bigint), e.subject, cast(:due_at as bigint) from event e
+where e.day in (select day from day) and e.id = :event_id;
+
+-- name: defer_fan_out
+-- It counts as written with its change.
+update event set fan_out = 1 where day in (select day from day) and id = :event_id;
+
+-- name: ring_later
+-- rows: lane_id bigint, due_at bigint
+-- Somebody must look at these lanes then. Only ever lowers wake_at; a leased lane is looked at by its owner anyway.
+update lane set wake_at = {greatest}(:due_at, hold_until)
+where id = :lane_id and lease_token is null and wake_at > {greatest}(:due_at, hold_until);
+-- postgres:
+with due as (
+  select lane_id, min(due_at) as due_at from {rows} r group by lane_id
+), rung as (
+  select l.id, greatest(due.due_at, l.hold_until) as due_at from due join lane l on l.id = due.lane_id
+  where l.lease_token is null and l.wake_at > greatest(due.due_at, l.hold_until)
+  order by l.id for no key update of l
+)
+update lane l set wake_at = rung.due_at from rung where l.id = rung.id;
 
 -- name: active_handlers
 -- Who may be told.

@@ -1,6 +1,6 @@
 """A receiver on one database: what stores arrivals, and what reads and calls when this process is asked to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
@@ -10,7 +10,8 @@ from ombud.mailbox.model import Box
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.receiver.caller import Runner
 from ombud.receiver.clients import read_key
-from ombud.receiver.handlers import HandlerFacts
+from ombud.receiver.options import HandlerFacts
+from ombud.receiver.retries import calling_policy
 from ombud.receiver.shops import keep_default_shop, list_shops, sql
 from ombud.receiver.work import Work
 from ombud.settings import Settings
@@ -30,7 +31,7 @@ class Receiver:
         self.settings = settings
         migrate(database, PACKAGES)
         ids, clock = open_ids(database), database.clock
-        reading, calling = Policy.of(settings, merging=True), Policy.of(settings)
+        reading, calling = Policy.of(settings, merging=True), calling_policy(settings)
         self.arrivals = wake_others(database, Mailbox(Box.INBOX, sql["reader_facts"], ids, clock, reading))
         self.changes = wake_others(database, Mailbox(Box.CHANGES, sql["handler_facts"], ids, clock, calling))
         if settings.token is not None:
@@ -40,13 +41,14 @@ class Receiver:
         self._work: Work | None = None
         self._stopped = False
 
-    async def run(self, handlers: Sequence[HandlerFacts], runner: Runner) -> None:
+    async def run(self, handlers: Sequence[HandlerFacts], runner: Runner, *, retired: Collection[str] = ()) -> None:
         """Read and call, when this process is the elected one, until `stop`.
 
-        Raises ConfigurationError when a shop's API cannot be read for want of a key.
+        Raises ConfigurationError when a shop's API cannot be read for want of a key, and for a handler of which nobody
+        can say whether it is a new one. `retired`: names of handlers that are gone for good.
         """
         self.check_keys()
-        self._work = Work(self, handlers, runner)
+        self._work = Work(self, handlers, runner, retired)
         if self._stopped:
             self._work.stop()
         try:

@@ -1,7 +1,6 @@
 """One transaction for what a look has found: the reading, the document, what is known, and who is told."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,12 @@ from ombud.client import OrderStatus
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import Box, Delivery, Draft
-from ombud.receiver.documents import Document
-from ombud.receiver.ledger import ORDER_EVENTS, Seen, Telling, Told, order_telling, product_telling
+from ombud.mailbox.model import Box, Delivery
+from ombud.receiver.changes import News, append_change
+from ombud.receiver.documents import Document, unpack
+from ombud.receiver.ledger import ORDER_EVENTS, Seen, Telling, Told, last_told, order_telling, product_telling
+from ombud.receiver.options import HandlerFacts
+from ombud.receiver.watching import watched
 
 sql = read_queries("ombud.receiver")
 
@@ -49,11 +51,20 @@ class Known:
     baseline_at: int | None = None
 
 
+@dataclass(frozen=True)
+class Finding:
+    """A look that is on record, and what was known before it."""
+
+    look: Look
+    known: Known
+    reading_id: int
+
+
 class Teller:
     """Writes down what was found and appends one delivery for each handler that must hear of it."""
 
-    def __init__(self, changes: Mailbox, handlers: Mapping[str, Sequence[str]]) -> None:
-        """`handlers`: the event types that each handler of the running app wants, by its name."""
+    def __init__(self, changes: Mailbox, handlers: Mapping[str, HandlerFacts]) -> None:
+        """`handlers`: those of the running app, by name."""
         self._changes = changes
         self._handlers = handlers
 
@@ -70,10 +81,11 @@ class Teller:
         for event_type in ORDER_EVENTS if look.order_status is not None else PRODUCT_EVENTS:
             old = yield from _came_before(event_type, look)
             for handler in handlers:
-                if event_type in self._handlers.get(handler["name"], ()):
+                facts = self._handlers.get(handler["name"])
+                if facts is not None and event_type in facts.event_types:
                     telling = yield from self._decide(event_type, handler, look, known)
                     if telling is not None and telling.fire and not old:
-                        yield from self._append(event_type, handler["id"], telling.told, look, known, reading_id)
+                        yield from self._append(event_type, handler, telling.told, Finding(look, known, reading_id))
 
     def _decide(self, event_type: str, handler: Row, look: Look, known: Known) -> Operation[Telling | None]:
         """Decide what one handler must be told, and remember that it was."""
@@ -87,34 +99,41 @@ class Teller:
         if look.order_status is not None and look.version is not None:
             telling = order_telling(event_type, look.order_status, look.version, told)
         else:
-            telling = product_telling(event_type, self._handlers[handler["name"]], _seen(look, known), told)
+            facts, seen = self._handlers[handler["name"]], _seen(look, known)
+            telling = product_telling(event_type, facts.event_types, seen, told)
+            if telling is not None and telling.fire and facts.watch and event_type == "product.update":
+                telling = yield from self._unless_unwatched(facts, look, last_told(seen, told), telling)
         if telling is not None:
             told = telling.told
             values = {"epoch": told.epoch, "holds": int(told.holds), "version": told.version, "known": known.version}
             yield sql["put_ledger"], key | values
         return telling
 
-    def _append(
-        self, event_type: str, handler_id: int, told: Told, look: Look, known: Known, reading_id: int
-    ) -> Operation[None]:
-        lane_id = yield from self._lane(look.delivery.shop_id, handler_id)
+    def _unless_unwatched(
+        self, handler: HandlerFacts, look: Look, last: str | None, telling: Telling
+    ) -> Operation[Telling]:
+        """Tell nothing when what the handler watches is as it was told last; what that was may not be known."""
+        if look.document is None or last in (None, look.version):
+            return telling
+        rows = yield sql["get_document"], {"shop_id": look.delivery.shop_id, "version": last}
+        if not rows:
+            return telling
+        old, new = (watched(unpack(body), handler.watch) for body in (rows[0]["body"], look.document.body))
+        return telling if old != new else Telling(Told(telling.told.epoch - 1, version=look.version), fire=False)
+
+    def _append(self, event_type: str, handler: Row, told: Told, finding: Finding) -> Operation[None]:
+        look = finding.look
         data = {
             "version": look.version,
-            "known": known.version,
+            "known": finding.known.version,
             "epoch": told.epoch,
-            "reading": reading_id,
+            "reading": finding.reading_id,
             "arrival": look.delivery.event_id,
             "received_at": look.delivery.created_at,
             "source": "webhook" if look.delivery.type == event_type else "inferred",
         }
-        draft = Draft(look.delivery.shop_id, event_type, look.delivery.subject, [lane_id], json.dumps(data))
-        yield from self._changes.append([draft])
-
-    def _lane(self, shop_id: int, handler_id: int) -> Operation[int]:
-        rows = yield sql["handler_lane"], {"box": self._changes.box, "shop_id": shop_id, "handler_id": handler_id}
-        if rows:
-            return int(rows[0]["id"])
-        return (yield from self._changes.add_lane(shop_id, handler_id))
+        news = News(look.delivery.shop_id, event_type, look.delivery.subject, look.delivery.event_id, data)
+        yield from append_change(self._changes, handler["id"], self._handlers[handler["name"]], news)
 
 
 def known_of(shop_id: int, subject: str) -> Operation[Known]:

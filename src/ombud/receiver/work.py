@@ -1,14 +1,14 @@
 """The two stages at work. One process is elected for both, so that who reads and who calls know the same handlers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ombud.mailbox.performer import Performer
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.caller import Caller, Runner
 from ombud.receiver.clients import Clients
-from ombud.receiver.handlers import HandlerFacts
+from ombud.receiver.options import HandlerFacts
 from ombud.receiver.reader import Reader
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.telling import Teller
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 class Work:
     """One run of a receiver's work. For one event loop."""
 
-    def __init__(self, receiver: "Receiver", handlers: Sequence[HandlerFacts], runner: Runner) -> None:
+    def __init__(
+        self, receiver: "Receiver", handlers: Sequence[HandlerFacts], runner: Runner, retired: Collection[str]
+    ) -> None:
         arrivals, changes, writer, settings = receiver.arrivals, receiver.changes, receiver.writer, receiver.settings
         self._writer = writer
         self._changes = changes
         self._handlers = handlers
+        self._retired = retired
         self._clients = Clients(settings)
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
-        teller = Teller(changes, {handler.name: handler.event_types for handler in handlers})
+        teller = Teller(changes, {handler.name: handler for handler in handlers})
         reader = Reader(writer, teller, self._clients, self._baselines, settings, arrivals.clock)
-        caller = Caller(changes, receiver.database, runner)
+        caller = Caller(changes, receiver.database, runner, handlers, settings.retry_seconds)
         self._calling = Performer(changes, writer, caller.perform, self._register)
         self._reading = Performer(arrivals, writer, reader.perform, self._look_first)
         # The handlers are registered, or there is nothing more to do.
@@ -61,7 +64,7 @@ class Work:
         await self._reading.run()
 
     async def _register(self) -> None:
-        await self._writer.write(lambda: register_handlers(self._changes, self._handlers))
+        await self._writer.write(lambda: register_handlers(self._changes, self._handlers, self._retired))
         self._ready.set()
 
     async def _look_first(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ombud.errors import InvalidInput
 from ombud.mailbox.ids import format_id
-from ombud.mailbox.model import Delivery, Done, Interrupted, Outcome, Retry
+from ombud.mailbox.model import Delivery, Interrupted, Outcome, Retry
 from ombud.mailbox.retry import retry_delay
 from ombud.sender.address import Network
 from ombud.sender.answer import Answer
@@ -18,6 +18,7 @@ from ombud.sender.guard import Guard, Vetted
 from ombud.sender.outcome import outcome_of, outcome_of_failure
 from ombud.sender.request import prepare, request_bytes, signature_lines
 from ombud.sender.transport import Transport
+from ombud.sender.transport_tls import check_authority
 from ombud.sender.url import EndpointUrl, parse_url
 from ombud.sender.verdict import DeliveryFailed, DestinationRefused, Failure
 from ombud.settings import RETRY_SECONDS
@@ -26,7 +27,8 @@ from ombud.signing import read_secret
 # Seconds between two tries when it is this process that lacks something: such a try counts for nothing.
 OURS_SECONDS = 1.0
 
-_read_secret = lru_cache(maxsize=20_000)(read_secret)
+# Endpoints whose keys are kept as they are used.
+KEYS = 20_000
 
 
 class Deliverer:
@@ -53,7 +55,11 @@ class Deliverer:
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Make one attempt and return what came of it; never raises for what an endpoint does."""
         try:
-            answer = await self._get(*_request(delivery, facts), facts.get("authority"))
+            url, request = _request(delivery, facts)
+            authority = facts.get("authority") or None
+            if authority is not None:
+                check_authority(authority)
+            answer = await self._get(url, request, authority)
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)
@@ -63,7 +69,7 @@ class Deliverer:
                 await asyncio.sleep(OURS_SECONDS)
             return outcome
         outcome = outcome_of(answer, only_200=bool(facts.get("only_200")))
-        return outcome if type(outcome) is Done else self._no_sooner_than_planned(outcome, delivery.attempts + 1)
+        return outcome if answer.retry_after is None else self._no_sooner_than_planned(outcome, delivery.attempts + 1)
 
     async def send(self, url: str) -> Answer:
         """GET a URL whose parameters are complete, after vetting where it leads.
@@ -103,10 +109,15 @@ def _request(delivery: Delivery, facts: Mapping[str, Any]) -> tuple[EndpointUrl,
     strict = facts.get("strict")
     prepared = prepare(facts["url"], () if strict else facts.get("headers") or ())
     target = prepared.target_of(delivery.type, delivery.subject)
-    secrets: Sequence[str] = () if strict else facts.get("secrets") or ()
+    secrets = () if strict else facts.get("secrets") or ()
     if not secrets:
         return prepared.url, prepared.request(target)
-    keys = [_read_secret(secret) for secret in secrets]
     # The same on every retry, so that a receiver can tell a repeat.
     message_id = format_id("evt", delivery.event_id)
-    return prepared.url, prepared.request(target, signature_lines(keys, message_id, int(time.time()), target))
+    lines = signature_lines(_keys(tuple(secrets)), message_id, int(time.time()), target)
+    return prepared.url, prepared.request(target, lines)
+
+
+@lru_cache(maxsize=KEYS)
+def _keys(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(read_secret(secret) for secret in secrets)

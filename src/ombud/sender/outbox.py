@@ -7,7 +7,7 @@ from typing import Any
 
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
-from ombud.errors import Conflict, InvalidInput
+from ombud.errors import Conflict, InvalidInput, OmbudError
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy
 from ombud.mailbox.model import Box, Draft
@@ -68,6 +68,10 @@ class Published:
     deliveries: int
 
 
+class EventKeyTaken(OmbudError):
+    """Another node has stored an event under this key at the same moment. Publish again, and it is found."""
+
+
 class Outbox:
     """The mailbox of a sender."""
 
@@ -92,7 +96,9 @@ class Outbox:
         ids = yield from self.mailbox.append(drafts)
         published = [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
         stored |= zip(fresh, published, strict=True)
-        yield sql["put_event_keys"], [_key_row(event, stored[identity]) for identity, event in _keyed(fresh)]
+        keys = [_key_row(event, stored[identity]) for identity, event in _keyed(fresh)]
+        if len((yield sql["put_event_keys"], keys, tuple)) < len(keys):
+            raise EventKeyTaken
         return [stored[identity] for identity in identities]
 
     def _draft(self, events: Sequence[Event]) -> Operation[list[Draft]]:

@@ -38,9 +38,12 @@ from {rows} r join event_key k on k.shop_id = r.shop_id and k.key = r.event_key
 
 -- name: put_event_keys
 -- rows: shop_id bigint, event_key text, event_id bigint
--- From now on this key stands for this event; the one that it stood for is not kept any more.
+-- From now on this key stands for this event; the one that it stood for is not kept any more: its id is older than every
+-- day (ids.first_id_of). No row comes back when another node has stored this key since we looked.
 insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id)
-on conflict (shop_id, key) do update set event_id = excluded.event_id;
+on conflict (shop_id, key) do update set event_id = excluded.event_id
+where event_key.event_id < ((select min(day) from day) * 86400000 - 1767225600000) * 4194304
+returning shop_id, key;
 
 -- name: insert_endpoint
 -- A new destination, with its lane.

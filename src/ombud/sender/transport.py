@@ -21,6 +21,8 @@ CONNECT_SECONDS = 3.0
 # Connections that are kept open with nothing to do; the oldest goes when there is one more. A few kilobytes each, with
 # TLS some tens. At most a quarter of the files that this process may open.
 IDLE_CONNECTIONS = 2_048
+# Files that a command lets itself open: slots, kept connections, clients and databases fit several times.
+MOST_FILES = 16_384
 # Bytes of one read: an answer's headers at their longest.
 _READ_BYTES = 64 * 1024
 
@@ -36,6 +38,17 @@ _UNREACHABLE = frozenset(
         errno.EPERM,
     }
 )
+
+
+def allow_more_files() -> None:
+    """Let this process open as many files as it may: a thousand endpoints are a thousand connections.
+
+    For commands; a program that uses `select` must not have numbers above 1,023.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
 
 
 class Transport:
@@ -63,7 +76,8 @@ class Transport:
             if connection is not None:
                 break
         if connection is not None:
-            waiter = connection.ask(request, deadline)
+            waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            connection.ask(request, deadline, waiter)
             try:
                 return await waiter
             except NotHeard:
@@ -99,11 +113,12 @@ class Transport:
 
     def gone(self, connection: Connection) -> None:
         """Forget a connection that is closed."""
-        kept = self._idle.get(connection.key)
-        if self._order.pop(connection, self) is None and kept is not None:
+        kept = self._idle.get(connection.key, [])
+        if connection in self._order:
+            del self._order[connection]
             kept.remove(connection)
-        if kept is not None and not kept:
-            del self._idle[connection.key]
+        if not kept:
+            self._idle.pop(connection.key, None)
 
     def _take(self, key: Key) -> Connection | None:
         kept = self._idle.get(key)

@@ -53,10 +53,19 @@ class Connection(asyncio.BufferedProtocol):
     """Asks one thing at a time; the first as soon as it is made, so that nothing can be said before it was asked."""
 
     __slots__ = (
-        "_complete", "_deadline", "_dies_at", "_failure", "_head", "_keep", "_loop", "_more", "_owner", "_parser",
-        "_received", "_request", "_requests", "_retry_after", "_status", "_timer", "_timer_at", "_transport", "_waiter",
-        "first", "key",
+        "_buffer", "_complete", "_deadline", "_dies_at", "_failure", "_head", "_keep", "_loop", "_more", "_owner",
+        "_parser", "_received", "_request", "_requests", "_retry_after", "_status", "_timer", "_timer_at", "_transport",
+        "_waiter", "first", "key",
     )  # fmt: skip
+
+    # Of the request under way; `ask` sets them.
+    _received: int
+    _status: int
+    _complete: bool
+    _keep: bool
+    _more: bool
+    _failure: Failure | None
+    _retry_after: str | None
 
     def __init__(
         self, owner: Owner, key: Key, loop: asyncio.AbstractEventLoop, request: bytes, deadline: float
@@ -66,23 +75,32 @@ class Connection(asyncio.BufferedProtocol):
         self.first: asyncio.Future[Answer] = loop.create_future()
         self._request = request
         self._owner = owner
+        self._buffer = owner.buffer
         self._loop = loop
         self._requests = 0
         self._waiter: asyncio.Future[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
         self._deadline = deadline
+        self._head: list[bytes] = []
         self._dies_at = loop.time() + LIFE_SECONDS
-        self._start()
 
-    def ask(self, request: bytes, deadline: float) -> asyncio.Future[Answer]:
-        """Send a request and return its answer to be, due at that time of the loop's clock.
+    def ask(self, request: bytes, deadline: float, waiter: asyncio.Future[Answer]) -> None:
+        """Send a request and give its answer to `waiter`, by that time of the loop's clock.
 
-        It fails with DeliveryFailed, or with NotHeard when the connection turns out to be closed.
+        It gets DeliveryFailed instead, or NotHeard when the connection turns out to be closed.
         """
-        waiter: asyncio.Future[Answer] = self._loop.create_future()
-        self._ask(waiter, request, deadline)
-        return waiter
+        self._waiter = waiter
+        self._received = self._status = 0
+        self._complete = self._keep = self._more = False
+        self._failure = self._retry_after = None
+        if self._head:
+            self._head = []
+        self._requests += 1
+        if deadline < self._timer_at:
+            self._set(deadline)
+        self._deadline = deadline
+        self._transport.write(request)
 
     def forget(self, waiter: asyncio.Future[Answer]) -> None:
         """Drop the connection if this answer is still awaited on it: nobody wants it any more."""
@@ -93,22 +111,6 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Drop the connection at once, whatever is on it."""
         self._transport.abort()
-
-    def _ask(self, waiter: asyncio.Future[Answer], request: bytes, deadline: float) -> None:
-        self._waiter = waiter
-        self._start()
-        self._requests += 1
-        if deadline < self._timer_at:
-            self._set(deadline)
-        self._deadline = deadline
-        self._transport.write(request)
-
-    def _start(self) -> None:
-        self._received = self._status = 0
-        self._complete = self._keep = self._more = False
-        self._failure: Failure | None = None
-        self._retry_after: str | None = None
-        self._head: list[bytes] = []
 
     # The timer. It is set for a time and looks, when that has come, whether the deadline has moved on meanwhile.
 
@@ -133,17 +135,17 @@ class Connection(asyncio.BufferedProtocol):
         # uvloop's transports are not asyncio's by inheritance.
         self._transport = cast(asyncio.WriteTransport, transport)
         self._parser = httptools.HttpResponseParser(self)
-        self._ask(self.first, self._request, self._deadline)
+        self.ask(self._request, self._deadline, self.first)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
-        return self._owner.buffer
+        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._waiter is None:
             # It speaks unasked: what it says next could be taken for the next answer.
             self.abort()
             return
-        data = self._owner.buffer[:nbytes]
+        data = self._buffer[:nbytes]
         answered = self._status
         self._received += nbytes
         try:
@@ -154,10 +156,11 @@ class Connection(asyncio.BufferedProtocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._failure = self._failure or Failure.ANSWER_NOT_HTTP
             self._keep, self._complete = False, True
-        if self._status in _BUSY and not answered:
-            self._retry_after = _retry_after(b"".join([*self._head, data]))
-        elif not self._status:
-            self._head.append(bytes(data))
+        if not answered:
+            if not self._status:
+                self._head.append(bytes(data))
+            elif self._status in _BUSY:
+                self._retry_after = _retry_after(b"".join([*self._head, data]))
         if self._complete or self._received > HEADER_BYTES + BODY_BYTES:
             self._end()
 

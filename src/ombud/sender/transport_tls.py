@@ -3,6 +3,7 @@
 import ssl
 from functools import lru_cache
 
+from ombud.errors import InvalidInput
 from ombud.sender.verdict import DeliveryFailed, Failure
 
 # Contexts of private authorities that are kept: each holds a parsed certificate, some tens of kilobytes.
@@ -27,12 +28,25 @@ _NOT_SPOKEN = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG",
 def context_of(authority: str | None) -> ssl.SSLContext:
     """Return what trusts this authority alone (PEM), or with None the public ones of the system.
 
-    Raises ssl.SSLError for what is no certificate.
+    Raises ssl.SSLError or ValueError for what is no certificate.
     """
+    if authority is not None and not (authority.strip() and authority.isascii()):
+        # For an empty text the public ones would be taken.
+        raise ValueError("there is no certificate")
     context = ssl.create_default_context(cadata=authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def check_authority(pem: str, field: str = "authority") -> None:
+    """Raise InvalidInput for what is not at least one certificate in PEM."""
+    try:
+        context_of(pem)
+    except (ssl.SSLError, ValueError):
+        raise InvalidInput(
+            field, "It is not a certificate in PEM: -----BEGIN CERTIFICATE----- and what follows."
+        ) from None
 
 
 def failed_handshake(error: OSError, host: str, port: int) -> DeliveryFailed:

@@ -65,12 +65,13 @@ class Story:
 
     sender: Sender
     diary: Diary
+    process: str
     number: int
 
     def __post_init__(self) -> None:
         self._shops = itertools.count(self.number * 10 + 1)
         self._keys = (f"chapter{self.number}-{n}" for n in itertools.count())
-        self._tries = (f"chapter{self.number}-{n}-{id(self)}" for n in itertools.count())
+        self._tries = (f"{self.process}.{n}" for n in itertools.count())
         self._told: set[int] = set()
 
     def open_shop(self) -> "Shop":
@@ -110,7 +111,8 @@ class Story:
             return Retry("by chance", after=0.01)
         if delivery.attempts == 0 and name == "closing":
             return Retry("by chance", after=0.01, fault=Fault.LANE)
-        return {"dead": Dead("by chance"), "telling": Done(also=_say_more)}.get(name, Done())
+        ends: dict[str, Outcome] = {"dead": Dead("by chance"), "telling": Done(also=_say_more)}
+        return ends.get(name, Done())
 
     @contextlib.asynccontextmanager
     async def performing(self) -> AsyncIterator[None]:
@@ -231,7 +233,7 @@ async def happen(job: Job, line: Connection) -> None:
 
 async def recover(job: Job, line: Connection) -> None:
     """Start again after a kill: end what is left, and judge."""
-    number = line.recv()
+    number, killed = line.recv()
     async with _story(job, number) as story:
         mailbox = story.sender.outbox.mailbox
         await story.keep_house()
@@ -239,7 +241,7 @@ async def recover(job: Job, line: Connection) -> None:
             await story.write(lambda lane_id=lane_id: mailbox.resume(lane_id))  # type: ignore[misc]
         async with story.performing():
             pass
-        line.send(await asyncio.to_thread(judge, job.folder, story.sender.database))
+        line.send(await asyncio.to_thread(judge, job.folder, story.sender.database, killed))
 
 
 @contextlib.asynccontextmanager
@@ -251,7 +253,7 @@ async def _story(job: Job, number: int) -> AsyncIterator[Story]:
 
     sender = await asyncio.to_thread(open_sender, job.url, lease_seconds=LEASE_SECONDS, clock=clock)
     try:
-        yield Story(sender, Diary(job.folder, job.name), number)
+        yield Story(sender, Diary(job.folder, job.own_name), job.process, number)
     finally:
         await asyncio.to_thread(sender.close)
 

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tests.faults.mailbox import roles
 from tests.faults.mailbox.roles import Job
@@ -28,8 +30,7 @@ class Member:
     """One process, and the line to it."""
 
     def __init__(self, role: Callable[[Job, Connection], Any], job: Job) -> None:
-        self.job = job
-        self._role = role
+        self.job = job = replace(job, process=uuid4().hex)
         self.line, there = _context.Pipe()
         self.process = _context.Process(target=roles.run, args=(role, job, there), daemon=True)
         with _lock:
@@ -84,7 +85,7 @@ class Member:
     @property
     def said(self) -> str:
         """What it has logged, for people."""
-        log = self.job.folder / f"{self.job.name}-{self.pid}.log"
+        log = self.job.folder / f"{self.job.own_name}.log"
         return "\n" + log.read_text()[-4000:] if log.exists() else ""
 
 
@@ -110,6 +111,15 @@ def gathered() -> Iterator[Crew]:
         for member in crew.members:
             if not member.line.closed:
                 member.kill()
+
+
+def quieten(member: Member) -> None:
+    """End what ON has begun."""
+    member.line.send(0.0)
+    # ON has ended, and so have the 0 seconds.
+    words: list[str] = []
+    while words.count("quiet") < 2:
+        words.append(member.hear())
 
 
 def wait_until(condition: Callable[[], Any], what: Callable[[], str], seconds: float = PATIENCE_SECONDS) -> None:

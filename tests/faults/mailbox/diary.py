@@ -1,4 +1,4 @@
-"""Diaries: what each process of a campaign did, line by line. A line that was written outlives the kill of its writer."""
+"""Diaries: what each process of a campaign did, line by line. A line once written outlives its writer."""
 
 import json
 import os
@@ -15,16 +15,14 @@ class Diary:
     """The diary of one process. Each line is one write to the end of a file of its own."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._file = os.open(
-            folder / f"{name}-{os.getpid()}.diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        self._file = os.open(folder / f"{name}.diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def write(self, what: str, **rest: Any) -> None:
         os.write(self._file, json.dumps({"what": what, "at": time.monotonic_ns(), **rest}).encode() + b"\n")
 
 
-def read(folder: Path) -> Iterator[Line]:
-    """Return all lines of all diaries of a campaign."""
-    for path in sorted(folder.glob("*.diary")):
+def read(folder: Path, name: str = "*") -> Iterator[Line]:
+    """Return all lines of all diaries of a campaign, or of one of them."""
+    for path in sorted(folder.glob(f"{name}.diary")):
         for line in path.read_text().splitlines():
             yield json.loads(line)

@@ -11,8 +11,9 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ombud.db import postgres_connect, sqlite_connection
@@ -35,7 +36,15 @@ PERFORM = "perform"
 # By these a transaction is known; it may be several of them, since what waits at the same moment is committed together.
 _MARKS = {
     *("claim_node", "insert_lane", "insert_events", "free_leases", "lease_lanes", "settle_deliveries", "end_unstarted"),
-    *("extend_leases", "keep_health", "note_start", "release_lanes", "pause_lanes", "resume_lanes", "replay_deliveries"),
+    *(
+        "extend_leases",
+        "keep_health",
+        "note_start",
+        "release_lanes",
+        "pause_lanes",
+        "resume_lanes",
+        "replay_deliveries",
+    ),
     *("take_chore", "keep_time", "open_day", "move_events", "delete_events", "drop_day", "delete_event_keys"),
     "write_schema_version",
 }
@@ -51,7 +60,8 @@ class Rule:
     """Harm at a point: at its `nth` hit alone, or by `chance` at any.
 
     `delay`: this task waits up to `seconds`. `stall`: the whole process does, as if it were stopped. `kill`: kill -9 of
-    this process. `stop`: SIGSTOP. `fail`: the database says that it cannot take it; after a commit, that nobody knows.
+    this process. `stop`: SIGSTOP, once each time that somebody makes `armed`. `fail`: the database says that
+    it cannot take it; after a commit, that nobody knows whether it has.
     """
 
     point: Point
@@ -59,6 +69,7 @@ class Rule:
     nth: int = 0
     chance: float = 1.0
     seconds: float = 0.0
+    armed: str = ""
 
 
 class Driver:
@@ -97,7 +108,9 @@ class Driver:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "stop":
-                os.kill(os.getpid(), signal.SIGSTOP)
+                with suppress(FileNotFoundError):
+                    Path(rule.armed).unlink()
+                    os.kill(os.getpid(), signal.SIGSTOP)
             case "fail":
                 raise Trouble("a test says that nobody knows whether this was stored")
         return 0.0

@@ -4,7 +4,7 @@ After Jepsen's total-queue, and more: since the database keeps a record of each 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +31,8 @@ _PAGES = Statement("check_pages", "select integrity_check from pragma_integrity_
 DECIDING = {"done": State.DONE, "dead": State.DEAD, "skipped": State.SKIPPED}
 # A worker that died in careful mode is taken for a failed try by whoever comes next; nobody has written that down.
 CRASHED = "crashed"
+# What must not be, in any campaign.
+WRONG = ["lost", "unexpected", "doubled", "unended", "asleep", "contradictory", "unexplained", "together", "unsound"]
 INTERRUPTED = "interrupted"
 
 
@@ -63,6 +65,7 @@ class Try(NamedTuple):
     subject: str
     begin: int
     end: int | None
+    process: str
 
 
 @dataclass
@@ -71,8 +74,11 @@ class Findings:
 
     `lost`: confirmed, and not stored, or not tried. `unexpected`: tried, and nobody appended it. `doubled`: a key with
     two events. `unended`: still pending. `asleep`: lanes. `contradictory`: deliveries whose record does not add up.
-    `together`: two tries of one subject at once, although no lease was lost. `unrecorded`: tries without a record.
-    `unsound`: what the audit says.
+    `unexplained`: deliveries with a try that nobody recorded, although no process was killed that had begun it.
+    `together`: two tries of one subject at once, although no lease was lost. `unsound`: what the audit says.
+
+    `late`: tries recorded as such. `repeated`: tries that decided, after one that had. `unrecorded`: tries that were in
+    flight when their process was killed, so that they were repeated.
     """
 
     attempted: int = 0
@@ -88,31 +94,30 @@ class Findings:
     unended: set[tuple[int, int]] = field(default_factory=set)
     asleep: set[int] = field(default_factory=set)
     contradictory: list[str] = field(default_factory=list)
+    unexplained: set[tuple[int, int]] = field(default_factory=set)
     together: list[str] = field(default_factory=list)
     unsound: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> Mapping[str, object]:
         """What must not be, in every campaign."""
-        names = ("lost", "unexpected", "doubled", "unended", "asleep", "contradictory", "together", "unsound")
-        return {name: getattr(self, name) for name in names if getattr(self, name)}
+        return {name: getattr(self, name) for name in WRONG if getattr(self, name)}
 
     def __str__(self) -> str:
         counts = ("attempted", "confirmed", "deliveries", "tries", "late", "repeated", "unrecorded")
-        lists = ("lost", "unexpected", "doubled", "unended", "asleep", "contradictory", "together", "unsound")
         return ", ".join(
-            [*(f"{name} {getattr(self, name)}" for name in counts), *(f"{len(getattr(self, n))} {n}" for n in lists)]
+            [*(f"{name} {getattr(self, name)}" for name in counts), *(f"{len(getattr(self, n))} {n}" for n in WRONG)]
         )
 
 
-def judge(folder: Path, database: Database) -> Findings:
-    """Compare what the processes wrote down with what is stored."""
+def judge(folder: Path, database: Database, killed: Collection[str] = ()) -> Findings:
+    """Compare what the processes wrote down with what is stored; those that were `killed` could not record all."""
     lines = list(read(folder))
     deliveries, attempts = database.read(_tables)
     findings = Findings(deliveries=len(deliveries), asleep=asleep(database))
     tries = _tries(lines)
     _look_for_lost(findings, lines, deliveries, tries, database)
-    _look_at_records(findings, deliveries, attempts, tries)
+    _look_at_records(findings, deliveries, attempts, tries, killed)
     late = {(one.event, one.lane) for one in attempts if one.late}
     findings.together = list(_together(tries, late))
     # Nobody performs any more, and on PostgreSQL everything that was to follow a commit has.
@@ -142,7 +147,7 @@ def _tries(lines: Iterable[Line]) -> list[Try]:
         elif line["what"] == "end":
             ended[line["try"]] = line["at"]
     return [
-        Try(line["event"], line["lane"], line["subject"], line["at"], ended.get(number))
+        Try(line["event"], line["lane"], line["subject"], line["at"], ended.get(number), number.partition(".")[0])
         for number, line in begun.items()
     ]
 
@@ -173,18 +178,26 @@ def _look_for_lost(
 
 
 def _look_at_records(
-    findings: Findings, deliveries: Sequence[Delivery], attempts: Sequence[Attempt], tries: Sequence[Try]
+    findings: Findings,
+    deliveries: Sequence[Delivery],
+    attempts: Sequence[Attempt],
+    tries: Sequence[Try],
+    killed: Collection[str],
 ) -> None:
     records: defaultdict[tuple[int, int], list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         records[attempt.event, attempt.lane].append(attempt)
     tried = Counter((one.event, one.lane) for one in tries)
+    cut = Counter((one.event, one.lane) for one in tries if one.process in killed)
     for one in deliveries:
         own = records.pop((one.event, one.lane), [])
         findings.late += sum(attempt.late for attempt in own)
         findings.contradictory += [f"{one}: {fault}; its record: {own}" for fault in _contradictions(one, own)]
         recorded = sum(attempt.outcome != CRASHED for attempt in own)
-        findings.unrecorded += max(0, tried[one.event, one.lane] - recorded)
+        unrecorded = max(0, tried[one.event, one.lane] - recorded)
+        findings.unrecorded += unrecorded
+        if unrecorded > cut[one.event, one.lane]:
+            findings.unexplained.add((one.event, one.lane))
         if recorded > tried[one.event, one.lane]:
             findings.contradictory.append(f"{one}: {recorded} records of {tried[one.event, one.lane]} tries: {own}")
         for generation in range(one.generation + 1):

@@ -41,8 +41,8 @@ _ASLEEP = Statement(
 
 def open_sender(url: str, *, lease_seconds: float, clock: Clock | None = None) -> Sender:
     """Open the sender of a campaign in this process."""
-    # A lane is given back as soon as it is empty, and elections and what the database refused are soon repeated: each of
-    # these moments comes often.
+    # A lane is given back as soon as it is empty, and elections and what the database refused are soon repeated: all
+    # of these moments come often.
     vars(holder).update(LINGER_SECONDS=0.02)
     vars(worker).update(STORAGE_PAUSE_SECONDS=0.02)
     vars(performer).update(ELECTION_SECONDS=0.05)

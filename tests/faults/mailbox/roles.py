@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 import random
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -28,10 +27,12 @@ from tests.faults.mailbox.post import lanes, open_sender, random_event
 
 T = TypeVar("T")
 
+# Go on until the next word.
+ON = "on"
 # Tasks of one appender.
 CLIENTS = 3
-# Seconds: the longest pause of a client between two events, and the longest try.
-CLIENT_PAUSE_SECONDS = 0.02
+# Seconds: until what was refused is said again, and the longest try.
+REPEAT_SECONDS = 0.02
 TRY_SECONDS = 0.02
 # Of a hundred appends so many are followed by what people do: a pause and its end, an edit, a replay.
 MEDDLING_OF_HUNDRED = 6
@@ -44,6 +45,7 @@ class Job:
     url: str
     folder: Path
     name: str
+    process: str = ""  # which of all processes of all campaigns it is: process ids come back
     seed: str = "0"
     shops: int = 8
     lease_seconds: float = 1.0
@@ -52,8 +54,14 @@ class Job:
     appends: bool = False  # a performer appends as well, so that lanes are handed over
     sweeps: bool = True
     meddles: bool = True
+    pause_seconds: float = 0.02  # the longest between two events of one client
     insists: bool = False  # an append that is not confirmed is said again under its key
     tries: Mapping[str, float] = field(default_factory=lambda: TRIES)
+
+    @property
+    def own_name(self) -> str:
+        """The name of this one process."""
+        return f"{self.name}-{self.process}"
 
 
 # Of all tries so many end so. The rest succeed.
@@ -62,7 +70,7 @@ TRIES: Mapping[str, float] = {"retry": 0.15, "dead": 0.03, "lane": 0.01, "skip":
 
 def run(role: Callable[[Job, Connection], Any], job: Job, line: Connection) -> None:
     """Be a process of a campaign."""
-    logging.basicConfig(filename=job.folder / f"{job.name}-{os.getpid()}.log", force=True)
+    logging.basicConfig(filename=job.folder / f"{job.own_name}.log", force=True)
     drive()
     driver.obey(job.rules, f"{job.seed}-{job.name}")
     if not job.sweeps:
@@ -73,13 +81,15 @@ def run(role: Callable[[Job, Connection], Any], job: Job, line: Connection) -> N
 
 
 async def append(job: Job, line: Connection) -> None:
-    """Append for as many seconds as each word on the line says, and answer when nothing is under way; None ends it."""
+    """Append as the line says: for so many seconds, or from ON to the next word; None ends it.
+
+    "quiet" is the answer when nothing is under way any more.
+    """
     async with _opened(job) as sender:
         appender = Appender(job, sender)
         line.send("ready")
-        while (seconds := await asyncio.to_thread(line.recv)) is not None:
-            await appender.append_for(seconds)
-            line.send("quiet")
+        while (word := await asyncio.to_thread(line.recv)) is not None:
+            await appender.obey(word, line)
 
 
 async def perform(job: Job, line: Connection) -> None:
@@ -96,14 +106,15 @@ async def perform(job: Job, line: Connection) -> None:
 
 
 async def append_by_line(job: Job, sender: Sender, line: Connection) -> None:
-    """Append as `append` does, beside performing: by a thread that may be left behind."""
+    """Append as `append` does, beside performing."""
     appender = Appender(job, sender)
-    loop = asyncio.get_running_loop()
-    words: asyncio.Queue[float] = asyncio.Queue()
-    loop.add_reader(line.fileno(), lambda: words.put_nowait(line.recv()))
+    heard = asyncio.Event()
+    asyncio.get_running_loop().add_reader(line.fileno(), heard.set)
     while True:
-        await appender.append_for(await words.get())
-        line.send("quiet")
+        await heard.wait()
+        heard.clear()
+        if line.poll():
+            await appender.obey(line.recv(), line)
 
 
 @contextlib.asynccontextmanager
@@ -119,15 +130,16 @@ class Trier:
     """Tries deliveries: writes down when each begins and ends, and lets chance decide how."""
 
     def __init__(self, job: Job) -> None:
-        self._diary = Diary(job.folder, job.name)
+        self._diary = Diary(job.folder, job.own_name)
         self._chance = random.Random(f"{job.seed}-{job.name}-tries")
         self._tries = job.tries
+        self._process = job.process
         self._numbers = itertools.count()
 
     async def perform(self, delivery: Delivery, _: Mapping[str, Any]) -> Outcome:
         await reach(PERFORM, "before")
         about = {
-            "try": f"{os.getpid()}.{next(self._numbers)}",
+            "try": f"{self._process}.{next(self._numbers)}",
             "event": delivery.event_id,
             "lane": delivery.lane_id,
             "subject": delivery.subject,
@@ -163,11 +175,20 @@ class Appender:
     def __init__(self, job: Job, sender: Sender) -> None:
         self._job = job
         self._sender = sender
-        self._diary = Diary(job.folder, job.name)
+        self._diary = Diary(job.folder, job.own_name)
         self._chance = random.Random(f"{job.seed}-{job.name}-appends")
-        self._keys = (f"{job.name}-{os.getpid()}-{number}" for number in itertools.count())
+        self._keys = (f"{job.own_name}-{number}" for number in itertools.count())
         self._lanes = lanes(sender.database)
         self._stored: list[int] = []
+
+    async def obey(self, word: float | str, line: Connection) -> None:
+        """Append as long as the line says."""
+        if word == ON:
+            while not line.poll():
+                await self.append_for(0.1)
+        else:
+            await self.append_for(float(word))
+        line.send("quiet")
 
     async def append_for(self, seconds: float) -> None:
         """Append; returns when everything that was begun has ended."""
@@ -179,7 +200,7 @@ class Appender:
             await self._append(next(self._keys))
             if self._job.meddles and self._chance.randrange(100) < MEDDLING_OF_HUNDRED:
                 await self._meddle()
-            await asyncio.sleep(self._chance.uniform(0, CLIENT_PAUSE_SECONDS))
+            await asyncio.sleep(self._chance.uniform(0, self._job.pause_seconds))
 
     async def _append(self, key: str) -> None:
         event = random_event(self._chance, self._job.shops, key)
@@ -191,7 +212,7 @@ class Appender:
                 self._diary.write("refused", key=key, why=str(error))
                 if not self._job.insists:
                     return
-                await asyncio.sleep(CLIENT_PAUSE_SECONDS)
+                await asyncio.sleep(REPEAT_SECONDS)
             else:
                 self._diary.write("ack", key=key, event=published.event_id)
                 self._stored.append(published.event_id)
@@ -222,6 +243,6 @@ class Appender:
             try:
                 await act()
             except StorageUnavailable:
-                await asyncio.sleep(CLIENT_PAUSE_SECONDS)
+                await asyncio.sleep(REPEAT_SECONDS)
             else:
                 return

@@ -117,11 +117,11 @@ async def stage(url: str) -> AsyncIterator[Stage]:
     await asyncio.to_thread(sender.close)
 
 
-# A1: the owner gives the lane back while somebody appends ---------------------------------------------------------------
+# A1: the owner gives the lane back while somebody appends ---------------------------------------------------------
 
 
 async def release_before_the_append_is_committed(stage: Stage) -> None:
-    """The append rings, or does not yet; the owner sees nothing of it, releases, and looks again; the append commits."""
+    """The append rings, or not yet; the owner sees nothing of it, releases, and looks again; the append commits."""
     lane = await stage.append_and_lease()
     await settle_all(stage, stage.one, lane)
     async with stage.two.transaction():
@@ -185,7 +185,7 @@ async def test_each_of_the_two_rules_is_needed_for_one_of_the_two_orders(
     assert await stage.asleep() == set()
 
 
-# A2: the lease is over while its owner settles ----------------------------------------------------------------------------
+# A2: the lease is over while its owner settles --------------------------------------------------------------------
 
 
 async def settle_while_somebody_else_leases(stage: Stage) -> list[Any]:
@@ -247,7 +247,7 @@ async def test_a_settle_after_somebody_else_has_leased_is_late(stage: Stage) -> 
     assert [(one.outcome, one.late) for one in attempts] == [("done", 1)]
 
 
-# Whatever the order of steps: of the same pieces, all orders --------------------------------------------------------------
+# Whatever the order of steps: of the same pieces, all orders ------------------------------------------------------
 
 
 async def test_no_order_of_an_append_and_a_release_loses_a_wake_up(stage: Stage) -> None:
