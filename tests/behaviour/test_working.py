@@ -10,7 +10,7 @@ import pytest
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import NEVER, Delivery, Done, Outcome, Retry, State
 from tests.behaviour.broken import broken
-from tests.mailbox.office import Office, Performing, WatchedWriter, working
+from tests.mailbox.office import Office, Performing, WatchedWriter, until_it_takes_over, working
 
 # Events of the stress tests, and who appends them.
 EVENTS, APPENDERS = 400, 4
@@ -33,7 +33,7 @@ async def test_what_this_process_appends_starts_from_memory(office: Office, writ
     performing.hold()
     with broken("load_due", "x.lane_id = r.", "r.lane_id < r."), broken("load_due", "d.lane_id = :", "0 = :"):
         async with working(office, writer, performing):
-            await writer.until(lambda: writer.writes > 0)
+            await until_it_takes_over(office, writer)
             event_id = await append(office, lane_id)
             await performing.until_started(1)
             assert not office.is_free(lane_id)
@@ -57,7 +57,7 @@ async def test_it_starts_with_the_facts_as_they_are_after_the_commit(office: Off
 
     performing = Performing()
     async with working(office, writer, performing):
-        await writer.until(lambda: writer.writes > 0)
+        await until_it_takes_over(office, writer)
         told, skipped = await asyncio.to_thread(office.run, change_and_append)
         await writer.until(lambda: office.pending() == 0)
 
@@ -78,7 +78,7 @@ async def test_a_worker_that_stops_while_lanes_are_handed_to_it_keeps_none(
     events = []
     for _ in range(12):
         async with working(office, writer, Performing()):
-            await writer.until(lambda: writer.writes > 0)
+            await until_it_takes_over(office, writer)
             appending = asyncio.create_task(append(office, *lanes))
             for _ in range(chance.randrange(30)):
                 await asyncio.sleep(0)

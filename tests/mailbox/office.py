@@ -325,6 +325,11 @@ class Performing:
         await self.until(lambda: len(self.started) >= number)
 
 
+async def until_it_takes_over(office: Office, writer: WatchedWriter) -> None:
+    """Wait until the worker has begun to take over what is appended here."""
+    await writer.until(lambda: office.mailbox.bell.take() is not None)
+
+
 @asynccontextmanager
 async def working(
     office: Office, writer: Writer, perform: Perform, **options: Any

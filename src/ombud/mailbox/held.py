@@ -227,7 +227,7 @@ class HeldLane:
         """Return what a turn is to do with it, or None when it needs nothing."""
         wanted = self._wanted(merging=merging) if self.hungry(clock) else None
         keeps = (self._stored_health, self.health) if self._keeps and not self._lost else None
-        extend, leaves = now >= self._extend_at, self.idle and self.facts is not None
+        extend, leaves = now >= self._extend_at, self.idle
         if leaves and self._loads >= LINGER_LOADS and now < self._worked_at + linger_seconds:
             leaves = self._blocked or self.health.closed_at is not None
         if not (self.results or wanted or keeps or extend or leaves):

@@ -176,12 +176,13 @@ class Stock:
         self._known.discard(event_id)
 
     def drop_unstarted(self, tried: Iterable[int]) -> None:
-        """Forget what has not started; `tried`: the events that have."""
+        """Forget what has not started, also what is expected; `tried`: the events that have."""
         for delivery in self.ready:
             self._busy.discard(delivery.subject)
         self.ready.clear()
         self._waiting.clear()
-        self._known = {*tried, *self._expected}
+        self._expected.clear()
+        self._known = set(tried)
         self.rewind()
 
     def rewind(self) -> None:

@@ -72,10 +72,9 @@ create table attempt(
 insert into event(day, shop_id, id, box, type, subject, data, created_at, fan_out)
 select created_at / 86400000000, shop_id, id, box, type, subject, data, created_at, fan_out from event_before;
 insert into delivery(day, shop_id, event_id, lane_id, subject, state, rank, due_at, attempts, generation, open_since, reason)
-select coalesce(e.day, d.due_at / 86400000000), d.shop_id, d.event_id, d.lane_id, d.subject, d.state, d.rank, d.due_at,
-  d.attempts, d.generation, coalesce(e.created_at, d.due_at), d.reason
-from delivery_before d left join event_before b on b.shop_id = d.shop_id and b.id = d.event_id
-  left join event e on e.day = b.created_at / 86400000000 and e.shop_id = d.shop_id and e.id = d.event_id;
+select coalesce(b.created_at, d.due_at) / 86400000000, d.shop_id, d.event_id, d.lane_id, d.subject, d.state, d.rank,
+  d.due_at, d.attempts, d.generation, case when d.attempts > 0 then coalesce(b.created_at, d.due_at) end, d.reason
+from delivery_before d left join event_before b on b.shop_id = d.shop_id and b.id = d.event_id;
 insert into attempt(day, shop_id, event_id, lane_id, id, generation, at, milliseconds, status, outcome, reason, late)
 select coalesce(b.created_at, a.at) / 86400000000, a.shop_id, a.event_id, a.lane_id, a.id, a.generation, a.at,
   a.milliseconds, a.status, a.outcome, a.reason, a.late
