@@ -12,7 +12,7 @@ from tests.faults.disk.log import Log
 from tests.faults.disk.machine import Machine
 from tests.faults.disk.places import FILE, empty, put
 from tests.faults.disk.tap import Fault, tapped
-from tests.faults.disk.workload import FEW_PAGES, Session, Workload, connections_opened, look
+from tests.faults.disk.workload import FEW_PAGES, Process, Workload, connections_opened, look
 
 # Commits before and after the restart, and power cuts after it.
 COMMITS = 25
@@ -80,9 +80,9 @@ def calls(folder: Path, trouble: Trouble, seed: int) -> int:
     fault, place = Fault(trouble.kind, 0, apsw.SQLITE_OK), empty(folder / "first")
     workload = Workload(random.Random(seed), Log())
     with tapped(place, workload.log, fault), connections_opened(workload.chance, FEW_PAGES):
-        session = workload.open(place / FILE)
+        process = workload.open(place / FILE)
         for _ in range(COMMITS):
-            assert session.commit()
+            assert process.commit()
         return fault.calls
 
 
@@ -129,14 +129,14 @@ def _first_life(workload: Workload, place: Path, fault: Fault, findings: Finding
     nth = fault.nth
     with tapped(place, workload.log, fault), connections_opened(workload.chance, FEW_PAGES):
         try:
-            session = workload.open(place / FILE)
+            process = workload.open(place / FILE)
         except (ConfigurationError, StorageUnavailable):
             assert fault.failed
         else:
             if fault.lasting:
-                _meet_full_disk(session, fault, findings)
+                _meet_full_disk(process, fault, findings)
             else:
-                _meet_failure(session, findings, nth)
+                _meet_failure(process, findings, nth)
         fault.end()
         workload.log.alive = not killed
 
@@ -144,30 +144,30 @@ def _first_life(workload: Workload, place: Path, fault: Fault, findings: Finding
 def _second_life(workload: Workload, place: Path, fate: random.Random) -> None:
     workload.log.alive = True
     with tapped(place, workload.log, Fault("none", 0, apsw.SQLITE_OK)), connections_opened(fate):
-        session = workload.open(place / FILE)
+        process = workload.open(place / FILE)
         for _ in range(COMMITS_AFTER):
-            assert session.commit()
+            assert process.commit()
         workload.log.alive = False
 
 
-def _meet_failure(session: Session, findings: Findings, nth: int) -> None:
+def _meet_failure(process: Process, findings: Findings, nth: int) -> None:
     """Commit on; after the first refusal nothing may be acknowledged any more."""
     refused = False
     for _ in range(COMMITS):
-        acknowledged = session.commit()
+        acknowledged = process.commit()
         if refused and acknowledged:
             findings.acknowledged_after_failure.append(nth)
             return
         refused |= not acknowledged
-    if session.database.failure is None:
+    if process.database.failure is None:
         findings.not_noticed.append(nth)
 
 
-def _meet_full_disk(session: Session, fault: Fault, findings: Findings) -> None:
+def _meet_full_disk(process: Process, fault: Fault, findings: Findings) -> None:
     """Commit on; after some refusals there is space again, and the very next commit must be acknowledged."""
     nth, refused = fault.nth, 0
     for _ in range(COMMITS):
-        acknowledged = session.commit()
+        acknowledged = process.commit()
         refused += not acknowledged
         if refused == FULL_COMMITS:
             fault.end()

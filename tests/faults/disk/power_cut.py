@@ -85,22 +85,22 @@ def campaign(folder: Path, states: int, seed: int, synchronous: str | None = Non
 def _live(folder: Path, workload: Workload, synchronous: str | None) -> int:
     """Let a database live for a while and be recorded; returns the `synchronous` that it really had."""
     with recording(folder, workload.log) as vfs, connections_opened(workload.chance):
-        session = workload.open(folder / FILE, vfs, synchronous)
+        process = workload.open(folder / FILE, vfs, synchronous)
         for _ in range(COMMITS):
-            assert session.commit()
-            level = int(session.writer.execute("pragma synchronous").get)
+            assert process.commit()
+            level = int(process.writer.execute("pragma synchronous").get)
             if workload.chance.random() < CLOSED:
-                session.database.close()
-                session = workload.open(folder / FILE, vfs, synchronous)
+                process.database.close()
+                process = workload.open(folder / FILE, vfs, synchronous)
     return level
 
 
 def _go_on(folder: Path) -> None:
     """Start again after the power cut, as if nothing had happened."""
     workload = Workload(random.Random(0), Log(), first_number=GOING_ON)
-    session = workload.open(folder / FILE)
-    assert session.commit()
-    session.database.close()
+    process = workload.open(folder / FILE)
+    assert process.commit()
+    process.database.close()
 
 
 def moments(log: Log, cuts: int, chance: random.Random) -> Iterator[Machine]:

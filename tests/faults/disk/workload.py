@@ -85,7 +85,7 @@ class Workload:
         self.refused = 0
         self._numbers = itertools.count(first_number)
 
-    def open(self, path: Path, vfs: str | None = None, synchronous: str | None = None) -> "Session":
+    def open(self, path: Path, vfs: str | None = None, synchronous: str | None = None) -> "Process":
         """Open the file; `synchronous` weakens what the database chose."""
         opened: list[apsw.Connection] = []
         apsw.connection_hooks.append(opened.append)
@@ -97,7 +97,7 @@ class Workload:
             opened[0].execute(f"pragma synchronous = {synchronous}")
         try:
             database.write(_make_tables)
-            return Session(self, database, Letters(database), opened[0])
+            return Process(self, database, Letters(database), opened[0])
         except StorageUnavailable:
             database.close()
             raise
@@ -115,8 +115,8 @@ class Workload:
 
 
 @dataclass
-class Session:
-    """One process's time with the file."""
+class Process:
+    """What one process would have: the open file, and the mailbox in it."""
 
     workload: Workload
     database: SqliteDatabase
