@@ -1,18 +1,20 @@
 """A mailbox that is performed by hand: what a worker does, one transaction at a time."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ombud.db.database import Database
-from ombud.db.operation import Make, Operation, Row, Statement
+from ombud.db.operation import Afterwards, Make, Operation, Row, Statement
 from ombud.mailbox import lease as leases
 from ombud.mailbox import retention
 from ombud.mailbox.health import after_try
-from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Ages, Delivery, Health, Lane, Loaded, Outcome, Result
 from ombud.mailbox.settle import settle
 from ombud.mailbox.turn import take_turn
+from tests.support.processes import PATIENCE_SECONDS
 
 T = TypeVar("T")
 
@@ -42,8 +44,7 @@ class Post:
 
     def lease(self, lanes: int = 100) -> list[tuple[Lane, Loaded]]:
         """Take and load what is due; lanes in which nothing is are given back."""
-        if not self.database.exclusive:
-            self._ring()
+        self.wait_for_rings()
         return self.run(lambda: take_turn(self.mailbox, (), lanes)).leased
 
     def settle(self, lane: Lane, *ended: tuple[Delivery, Outcome], release: bool = True) -> Lane:
@@ -68,15 +69,17 @@ class Post:
 
     def die(self) -> None:
         """Lose all leases, as when their owner is killed; they are free to be taken from now on."""
-        self.rows("update lane set wake_at = :now where lease_token is not null", now=self.mailbox.clock())
+        self.rows("update lane set wake_at = :now where lease_token is not null")
 
-    def _ring(self) -> None:
-        """Do what PostgreSQL does a moment after a commit."""
-        self.rows(
-            "update lane set wake_at = :now where lease_token is null and hold_until <= :now and wake_at > :now"
-            " and exists (select 1 from delivery d where d.lane_id = lane.id and d.state = 0 and d.due_at <= :now)",
-            now=self.mailbox.clock(),
-        )
+    def wait_for_rings(self) -> None:
+        """Return when all is done that follows the commits until now; on SQLite it is part of them."""
+        done = threading.Event()
+
+        def follow() -> Operation[None]:
+            yield Afterwards(sql["ring_lanes"], [(0,)], lambda *_: done.set())
+
+        self.run(follow)
+        assert done.wait(PATIENCE_SECONDS)
 
     def _result(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> Result:
         now = self.mailbox.clock()

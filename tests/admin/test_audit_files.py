@@ -18,7 +18,7 @@ BASE_ONLY = """
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"fastapi", "starlette", "uvicorn", "httptools", "msgspec", "jinja2", "uvloop"}:
+        if name.split(".")[0] in "fastapi starlette uvicorn httptools msgspec jinja2 uvloop asyncpg".split():
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Missing())
 from ombud.__main__ import main
@@ -114,6 +114,13 @@ def test_it_needs_the_base_install_alone(folder: Path) -> None:
     command = [sys.executable, "-c", BASE_ONLY, "audit", "--data", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_postgresql_needs_one_more_package_and_it_says_which() -> None:
+    command = [sys.executable, "-c", BASE_ONLY, "audit", "--database", "postgresql://user:secret@127.0.0.1:1/ombud"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "ombud: PostgreSQL needs one more package: pip install 'ombud[postgres]'\n"
 
 
 def test_a_killed_database_is_audited_with_what_its_log_holds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """Lanes that will not be looked at, and what waits in lanes that are well: who performs decides what it means."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,6 @@ import pytest
 from ombud.admin.audit import Report, Waiting, audit
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.mailbox.mailbox import WakeBell
 from ombud.mailbox.model import NEVER
 from ombud.sender.endpoints import EndpointEdit
 from ombud.sender.outbox import Event
@@ -70,10 +68,8 @@ def street(home: Home) -> Iterator[Street]:
     sender = Sender(database, Settings())
     post = Post(database, sender.outbox.mailbox)
     one, other = (post.run(partial(sender.endpoints.add, EndpointEdit("http://a.example/"), shop)) for shop in (1, 2))
-    rung = threading.Event()
-    post.mailbox.bell = WakeBell(rung.set)
     post.run(lambda: sender.outbox.publish([Event("order.new", "1")]))
-    assert rung.wait(10)
+    post.wait_for_rings()
     yield Street(clock, post, one.lane_id, other.lane_id)
     sender.close()
 
@@ -106,6 +102,7 @@ def test_where_appends_ring_by_themselves_nobody_need_perform(street: Street) ->
 
 def test_a_pause_is_no_sleep(street: Street) -> None:
     street.post.run(lambda: street.post.mailbox.pause(street.lane_id))
+    street.post.wait_for_rings()
     street.clock.jump(2 * HOUR)
     assert street.kinds(performed=True) == set()
     assert street.waiting(performed=True).held == 1

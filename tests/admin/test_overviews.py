@@ -8,7 +8,7 @@ import pytest
 
 from ombud.admin.arrivals import get_arrival, list_arrivals
 from ombud.admin.events import get_event, list_events
-from ombud.admin.overview import receiver_overview, sender_overview, stories, waiting_seconds
+from ombud.admin.overview import is_performed, receiver_overview, sender_overview, stories, waiting_seconds
 from ombud.db.database import Database
 from ombud.errors import NotFound
 from ombud.mailbox.ids import ID_LIMIT, parse_id
@@ -17,6 +17,7 @@ from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from tests.admin.audited import NAMES, make_receiver, make_sender
 from tests.admin.post import once
+from tests.mailbox.office import StoppedClock
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.postgres import PostgresServers
 
@@ -149,3 +150,25 @@ def test_work_that_is_due_has_waited(database: Database) -> None:
     now = database.clock()
     assert 0 < database.read(lambda: waiting_seconds(Box.INBOX, now + 1_000_000)) < 600
     assert database.read(lambda: waiting_seconds(Box.OUTBOX, 0)) == 0
+
+
+def test_whether_somebody_performs(home: Home) -> None:
+    make_receiver(home)
+    clock = StoppedClock()
+    database = home.open(clock)
+    clock.jump(60)
+    try:
+        assert not is_performed(database, Box.INBOX)
+        if database.exclusive:
+            seat = database.seat("inbox")
+            assert seat.try_take()
+            assert is_performed(database, Box.INBOX)
+            seat.close()
+        else:
+            # Nothing is due there: nobody need do anything.
+            assert is_performed(database, Box.OUTBOX)
+            until = clock() + 1
+            assert database.write(lambda: once(f"update lane set lease_token = 1, wake_at = {until} returning 1"))
+            assert is_performed(database, Box.INBOX)
+    finally:
+        database.close()

@@ -225,3 +225,18 @@ def test_a_lost_lane_cannot_be_released(office: Office, lane: Lane, clock: Stopp
     assert office.release(lane) == before["wake_at"]
     assert office.lane(lane.id) == before
     assert before["lease_token"] == thief.token
+
+
+def test_a_lane_with_more_to_do_goes_to_the_tail(office: Office, clock: StoppedClock) -> None:
+    """However old what waits in it is: others have waited as well."""
+    lanes = [office.add_lane() for _ in range(3)]
+    for lane_id in lanes:
+        office.append(lane_id)
+    order = []
+    for _ in range(7):
+        clock.jump(1)
+        lane = office.lease_one()
+        order.append(lane.id)
+        assert office.release(lane) == clock()
+
+    assert order == [*lanes, *lanes, lanes[0]]

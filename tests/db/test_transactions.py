@@ -1,12 +1,15 @@
 """Writes that share a transaction, and readers beside them."""
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import apsw
 import pytest
 
-from ombud.db.operation import Make, Operation, Row, Statement
+from ombud.db.operation import Afterwards, Make, Operation, Row, Statement
+from ombud.db.queries import Queries
 from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import InvalidInput, OmbudError, StorageUnavailable
 from tests.db.children import Child, Line
@@ -116,6 +119,34 @@ def test_operations_of_a_group_see_each_other(database: SqliteDatabase) -> None:
     *_, names = database.write_all([one(INSERT, name="a"), one(INSERT, name="b"), one(NAMES)])
 
     assert names == [{"name": "a"}, {"name": "b"}]
+
+
+def test_what_was_committed_first_is_told_first(database: SqliteDatabase) -> None:
+    """Also to a listener that takes its time: the next commit waits."""
+    text = "-- name: count\n-- rows: name text\nselect count(*) from item where name >= :name;"
+    count = Queries("test", text)["count"]
+    told: list[str] = []
+    telling, go_on = threading.Event(), threading.Event()
+
+    def add(name: str, then: Callable[[], object]) -> Operation[None]:
+        yield from one(INSERT, name=name)()
+        yield Afterwards(count, [("",)], lambda rows, _: told.append(f"{name} {rows[0][0]}") if then() else None)
+
+    def take_time() -> bool:
+        telling.set()
+        return go_on.wait(30)
+
+    first = threading.Thread(target=database.write, args=(partial(add, "first", take_time),))
+    first.start()
+    assert telling.wait(30)
+    second = threading.Thread(target=database.write, args=(partial(add, "second", lambda: True),))
+    second.start()
+    second.join(0.05)
+    go_on.set()
+    first.join()
+    second.join()
+
+    assert told == ["first 1", "second 2"]
 
 
 def test_an_interrupted_write_is_undone_and_frees_the_lock(database: SqliteDatabase, path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,7 +59,9 @@ def ack_before_commit(patch: pytest.MonkeyPatch) -> None:
             entry.announce(returned)
         return []
 
-    async def commit(self: Engine, makes: Sequence[Make[Any]], suspects: set[int]) -> tuple[list[Any], list[Afterwards]]:
+    async def commit(
+        self: Engine, makes: Sequence[Make[Any]], suspects: set[int]
+    ) -> tuple[list[Any], list[Afterwards]]:
         if not _answered_early(makes):
             return await commit_to_server(self, makes, suspects)
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
@@ -189,11 +191,19 @@ def silence_is_yes(patch: pytest.MonkeyPatch) -> None:
 def forget_keys(patch: pytest.MonkeyPatch) -> None:
     """Store an event whatever was stored under its key before."""
 
-    def nothing(_: Outbox, __: Sequence[Event]) -> Operation[dict[Any, Any]]:
-        yield from ()
+    put = Statement(
+        "put_event_keys",
+        "insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id)"
+        " on conflict (shop_id, key) do update set event_id = excluded.event_id",
+        columns=(("shop_id", "bigint"), ("event_key", "text"), ("event_id", "bigint")),
+    )
+
+    def take(_: Outbox, events: Sequence[Event], ids: Mapping[Any, int]) -> Operation[dict[Any, Any]]:
+        keys = {(event.shop_id, event.event_key) for event in events if event.event_key}
+        yield put, [(*key, ids[key]) for key in keys]
         return {}
 
-    patch.setattr(Outbox, "_stored_before", nothing)
+    patch.setattr(Outbox, "_take_keys", take)
 
 
 def migrate_in_pieces(patch: pytest.MonkeyPatch) -> None:

@@ -387,3 +387,26 @@ async def test_what_a_crash_left_is_taken_over_at_once(office: Office, writer: W
         await writer.until(lambda: office.lane(lane_id)["lease_token"] is None)
 
     assert office.lane(lane_id)["crashes"] == 0
+
+
+async def test_an_idle_lane_whose_lease_seems_to_have_ended_is_not_used_on_the_old_one(
+    office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is leased anew and given back, since nothing waits in it; what is appended then is tried once."""
+    monkeypatch.setattr("ombud.mailbox.held.LINGER_LOADS", 1)
+    monkeypatch.setattr("ombud.mailbox.holder.LINGER_SECONDS", 3_600.0)
+    lane_id = office.add_lane()
+    performing = Performing()
+    async with working(office, writer, performing) as (worker, _):
+        first = office.append(lane_id)
+        await writer.until(lambda: office.state(first) == State.DONE)
+        token = office.lane(lane_id)["lease_token"]
+        assert token is not None, "it stays with a busy lane"
+        office.rows("update lane set wake_at = 0")
+        worker.wake()
+        await writer.until(lambda: office.lane(lane_id)["lease_token"] != token)
+        second = office.append(lane_id, subject="order/2")
+        await writer.until(lambda: office.state(second) == State.DONE)
+
+    assert performing.subjects == ["order/1", "order/2"]
+    assert [attempt["late"] for attempt in office.attempts(second)] == [0]

@@ -85,9 +85,12 @@ def waiting_seconds(box: Box, now: int) -> Operation[float]:
 
 
 def is_performed(database: Database, box: Box) -> bool:
-    """Return whether a process performs this box now: it has the seat, where there is only one."""
+    """Return whether a process performs this box now: it has the seat, where there is only one.
+
+    Where every process may, nobody is taken to only while due work waits and no lane is leased.
+    """
     if not database.exclusive:
-        return True
+        return database.read(lambda: _seems_performed(box, database.clock()))
     seat = database.seat(box.name.lower())
     try:
         return not seat.try_take()
@@ -101,6 +104,12 @@ def without_secrets(text: str | None) -> str | None:
         return None
     text = _URL.sub(lambda match: redacted(match[0]), text)
     return _LONG_WORD.sub("…", _NAMED_SECRET.sub(r"\1\2…", text))
+
+
+def _seems_performed(box: Box, now: int) -> Operation[bool]:
+    if (yield from waiting_seconds(box, now)) <= WAIT_SECONDS:
+        return True
+    return bool((yield sql["leased_now"], {"box": box, "now": now}))
 
 
 def _endpoint(endpoint: Endpoint, newest: Row | None) -> Operation[Document]:

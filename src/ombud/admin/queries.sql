@@ -71,6 +71,13 @@ select min(l.due_at) as due_at from (
   order by wake_at limit :lanes
 ) l;
 
+-- name: leased_now
+-- A lane that somebody owns: its lease ends within a minute, unless it is extended.
+select 1 as leased from lane
+where box = :box and wake_at > :now and wake_at < :now + 60000000 and wake_at < 4611686018427387904
+  and lease_token is not null
+limit 1;
+
 -- Arrivals ---------------------------------------------------------------------------------------------------------
 
 -- name: list_arrivals

@@ -140,10 +140,12 @@ class SqliteDatabase:
             return [StorageUnavailable(str(error)) for _ in makes]
 
     def _commit(self, run: Callable[[SqliteConnection], tuple[list[Any], Announcements]]) -> list[Any]:
-        with self._transaction() as connection:
-            values, announcements = run(connection)
-        for entry, returned in announcements:
-            entry.announce(returned)
+        with self._alone():
+            with self._transaction() as connection:
+                values, announcements = run(connection)
+            # Before the next commit of this process: whoever listens hears of them in their order.
+            for entry, returned in announcements:
+                entry.announce(returned)
         return values
 
     def read(self, make: Make[T]) -> T:
@@ -226,21 +228,25 @@ class SqliteDatabase:
             )
 
     @contextmanager
-    def _transaction(self) -> Iterator[SqliteConnection]:
+    def _alone(self) -> Iterator[None]:
         self.check_usable()
         if not self._write_lock.acquire(timeout=WRITE_WAIT_SECONDS):
             raise StorageUnavailable
         try:
             self.check_usable()
-            self._process_lock.acquire(WRITE_WAIT_SECONDS)
-            try:
-                with self._translating(self._writer), self._writer.transaction(self.clock):
-                    yield self._writer
-                self._copy_log()
-            finally:
-                self._process_lock.release()
+            yield
         finally:
             self._write_lock.release()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[SqliteConnection]:
+        self._process_lock.acquire(WRITE_WAIT_SECONDS)
+        try:
+            with self._translating(self._writer), self._writer.transaction(self.clock):
+                yield self._writer
+            self._copy_log()
+        finally:
+            self._process_lock.release()
 
     def _copy_log(self) -> None:
         try:

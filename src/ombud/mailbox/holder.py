@@ -206,7 +206,8 @@ class Holder:
         self._rung.clear()
 
     def _let_go(self, done: TurnDone) -> None:
-        for held in done.lost:
+        # Where the clock jumped past the end of our own lease, we may have leased it anew and given it back.
+        for held in [*done.lost, *(self.lanes[lane_id] for lane_id in done.emptied if lane_id in self.lanes)]:
             held.lose()
             if held.idle and not held.results:
                 self._forget(held)

@@ -19,6 +19,8 @@ _LAST_COUNTER = (1 << COUNTER_BITS) - 1
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = 13
+# Two digits at a time: every signed webhook carries an id.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 
 
@@ -63,8 +65,8 @@ def first_id_of(microseconds: int) -> int:
 
 def format_id(prefix: str, number: int) -> str:
     """Return the id as people see it: `evt_` and 13 characters, which sort as the numbers do."""
-    digits = [_ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(_DIGITS))]
-    return f"{prefix}_{''.join(digits)}"
+    pairs = "".join([_PAIRS[(number >> shift) & 1023] for shift in (50, 40, 30, 20, 10, 0)])
+    return f"{prefix}_{_ALPHABET[number >> 60]}{pairs}"
 
 
 def parse_id(prefix: str, text: str, field: str = "id") -> int:

@@ -290,7 +290,7 @@ from {rows} r where l.id = r.lane_id and l.lease_token = r.token;
 -- name: recheck_lanes
 -- rows: lane_id bigint
 -- After the release is committed, in a new snapshot: an append that the release could not see is seen here, or its own
--- ring sees the released lane.
+-- ring sees the released lane. A lane that is due already keeps its place at the tail.
 update lane set wake_at = wake_at where false and id = :lane_id;
 -- postgres:
 with found as (
@@ -299,10 +299,10 @@ with found as (
       (select due_at from delivery where lane_id = r.lane_id and state = 0 and rank = 0 order by due_at limit 1),
       (select due_at from delivery where lane_id = r.lane_id and state = 0 and rank = 1 order by due_at limit 1)) as due_at
   ) d
-  where l.lease_token is null and d.due_at is not null and l.wake_at > greatest(d.due_at, l.hold_until)
+  where l.lease_token is null and d.due_at is not null and l.wake_at > greatest(d.due_at, l.hold_until, :now)
   order by l.id for no key update of l
 )
-update lane l set wake_at = greatest(found.due_at, l.hold_until) from found where l.id = found.id;
+update lane l set wake_at = greatest(found.due_at, l.hold_until, :now) from found where l.id = found.id;
 
 -- name: lanes_with_work
 -- The sweep: every lane that has pending work, one step of the index each.
@@ -317,9 +317,9 @@ select lane_id from found where lane_id is not null;
 -- name: sweep_lanes
 -- rows: lane_id bigint
 -- Ring for what the ring of its append has not: only lanes that would sleep past their earliest delivery.
-update lane set wake_at = {greatest}(hold_until,
+update lane set wake_at = {greatest}(:now, hold_until,
   (select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1)))
-where id = :lane_id and lease_token is null and wake_at > {greatest}(hold_until,
+where id = :lane_id and lease_token is null and wake_at > {greatest}(:now, hold_until,
   (select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1)));
 -- postgres:
 with found as (
@@ -328,10 +328,10 @@ with found as (
       (select due_at from delivery where lane_id = r.lane_id and state = 0 and rank = 0 order by due_at limit 1),
       (select due_at from delivery where lane_id = r.lane_id and state = 0 and rank = 1 order by due_at limit 1)) as due_at
   ) d
-  where l.lease_token is null and d.due_at is not null and l.wake_at > greatest(d.due_at, l.hold_until)
+  where l.lease_token is null and d.due_at is not null and l.wake_at > greatest(d.due_at, l.hold_until, :now)
   order by l.id for no key update of l
 )
-update lane l set wake_at = greatest(found.due_at, l.hold_until) from found where l.id = found.id;
+update lane l set wake_at = greatest(found.due_at, l.hold_until, :now) from found where l.id = found.id;
 
 -- What people do ---------------------------------------------------------------------------------------------------
 

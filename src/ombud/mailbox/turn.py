@@ -30,6 +30,7 @@ class TurnDone:
     due: Mapping[int, int] = field(default_factory=dict)
     leased: list[tuple[Lane, Loaded]] = field(default_factory=list)
     renewed: list[Lane] = field(default_factory=list)  # leased although this process has them in its hands
+    emptied: list[int] = field(default_factory=list)  # lanes that were leased, and given back for want of work
     found: int = 0  # lanes that were due
     wait: int | None = None  # microseconds until the next lane is due; asked for when lanes are leased or released
 
@@ -144,6 +145,7 @@ def _lease(mailbox: Mailbox, lanes: int, done: TurnDone, held: Collection[int]) 
             found = yield from _carefully(lane, found)
         done.leased.append((lane, found))
     yield from leases.release(empty)
+    done.emptied = [lane.id for lane, _ in empty]
 
 
 def _first(lane: Lane) -> Wanted:

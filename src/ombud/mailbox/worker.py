@@ -52,6 +52,7 @@ class Worker:
         self._look_at = 0.0
         self._sweep_at = 0.0
         self._others_wait = False
+        self._stocked = False
         self._stopping = False
         self._returns: asyncio.Task[None] | None = None
 
@@ -68,7 +69,7 @@ class Worker:
     async def run(self) -> None:
         """Perform until `stop`; then leave STOP_SECONDS to what is in flight, cut the rest, give every lane back."""
         holder = self._holder
-        bell = WorkerBell(holder.hear, lambda: holder.has_room and not self._stopping, holder.lanes)
+        bell = WorkerBell(holder.hear, lambda: holder.has_room and self._stocked and not self._stopping, holder.lanes)
         silence, self._mailbox.bell = self._mailbox.bell, bell
         try:
             await self._until_done(self._take_stock)
@@ -96,6 +97,8 @@ class Worker:
         if self._writer.database.exclusive:
             await self._writer.write(lambda: free_leases(self._mailbox))
             await self._writer.write(sweep)
+        # Not before: what an append had handed over would have been freed as well.
+        self._stocked = True
 
     async def _step(self) -> None:
         if not self._writer.database.exclusive and time.monotonic() >= self._sweep_at:

@@ -66,9 +66,10 @@ class Endpoint:
 class Endpoints:
     """The endpoints of a sender's mailbox."""
 
-    def __init__(self, mailbox: Mailbox, guard: Guard) -> None:
+    def __init__(self, mailbox: Mailbox, guard: Guard | None = None) -> None:
+        """Without a `guard` no range is allowed."""
         self._mailbox = mailbox
-        self._guard = guard
+        self._guard = guard or Guard()
 
     def add(self, edit: EndpointEdit, shop_id: int = DEFAULT_SHOP_ID) -> Operation[Endpoint]:
         """Store a new endpoint; it hears of events from now on.

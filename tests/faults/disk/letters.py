@@ -4,13 +4,12 @@ from typing import Any
 
 import apsw
 
-from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
 from ombud.db.operation import Make, Statement
 from ombud.db.sqlite import SqliteDatabase
-from ombud.mailbox.ids import IdSource
-from ombud.mailbox.mailbox import Mailbox, Policy, claim_node
+from ombud.mailbox.mailbox import Mailbox, Policy
 from ombud.mailbox.model import Box, Draft
+from ombud.mailbox.opening import open_ids
 
 _FACTS = Statement("facts", "select null as closed where :lane_id is not null")
 # Two destinations, so that an event is three rows in two tables.
@@ -22,8 +21,7 @@ class Letters:
 
     def __init__(self, database: SqliteDatabase) -> None:
         migrate(database, ["ombud.mailbox"])
-        ids = IdSource(database.write(claim_node), now_microseconds)
-        self._mailbox = Mailbox(Box.OUTBOX, _FACTS, ids, now_microseconds, Policy())
+        self._mailbox = Mailbox(Box.OUTBOX, _FACTS, open_ids(database), database.clock, Policy())
 
     def append(self, texts: list[str]) -> Make[list[int]]:
         """Make an operation that stores an event with each of these texts and returns their ids."""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ombud.db import postgres_connect, sqlite_connection
@@ -59,7 +60,7 @@ class Rule:
     """Harm at a point: at its `nth` hit alone, or by `chance` at any.
 
     `delay`: this task waits up to `seconds`. `stall`: the whole process does, as if it were stopped. `kill`: kill -9 of
-    this process. `stop`: SIGSTOP, once for each time that somebody makes the file `armed`. `fail`: the database says that
+    this process. `stop`: SIGSTOP, once each time that somebody makes `armed`. `fail`: the database says that
     it cannot take it; after a commit, that nobody knows whether it has.
     """
 
@@ -108,7 +109,7 @@ class Driver:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "stop":
                 with suppress(FileNotFoundError):
-                    os.unlink(rule.armed)
+                    Path(rule.armed).unlink()
                     os.kill(os.getpid(), signal.SIGSTOP)
             case "fail":
                 raise Trouble("a test says that nobody knows whether this was stored")

@@ -18,24 +18,26 @@ _COLUMNS = Statement(
     "select table_name as kind, column_name as name, data_type || is_nullable || coalesce(column_default, '') as text"
     " from information_schema.columns where table_schema = 'ombud'"
     " union all select 'index', indexname, indexdef from pg_indexes where schemaname = 'ombud'"
-    " union all select 'function', p.proname::text, p.prosrc from pg_proc p where p.pronamespace = 'ombud'::regnamespace"
+    " union all select 'function', p.proname::text, p.prosrc from pg_proc p"
+    " where p.pronamespace = 'ombud'::regnamespace"
     " order by 1, 2",
 )
 # Rows as the first version of the mailbox kept them.
 EVENTS = 40
 _FIRST_ROWS = (
     "insert into lane(id, box, shop_id, destination_id) values (1, 1, 1, 1)",
-    "insert into event(shop_id, id, box, type, subject, created_at, fan_out)"
-    " values (1, :number, 1, 'order.new', 'order/7', 1795000000000000 + :number * 3600000000, 1)",
-    "insert into delivery(shop_id, event_id, lane_id, subject, state, due_at)"
-    " values (1, :number, 1, 'order/7', :number % 3, 1795000000000000 + :number * 3600000000)",
-    "insert into attempt(shop_id, event_id, lane_id, id, generation, at, milliseconds, outcome)"
-    " values (1, :number, 1, :number, 0, 1795000000000000, 1, 'done')",
+    """insert into event(shop_id, id, box, type, subject, created_at, fan_out)
+    values (1, :number, 1, 'order.new', 'order/7', 1795000000000000 + :number * 3600000000, 1)""",
+    """insert into delivery(shop_id, event_id, lane_id, subject, state, due_at)
+    values (1, :number, 1, 'order/7', :number % 3, 1795000000000000 + :number * 3600000000)""",
+    """insert into attempt(shop_id, event_id, lane_id, id, generation, at, milliseconds, outcome)
+    values (1, :number, 1, :number, 0, 1795000000000000, 1, 'done')""",
 )
 _KEPT = Statement(
     "count_rows",
     "select (select count(*) from event e where e.day = e.created_at / 86400000000),"
-    " (select count(*) from delivery d join event e on e.day = d.day and e.id = d.event_id where d.state = d.event_id % 3),"
+    " (select count(*) from delivery d join event e on e.day = d.day and e.id = d.event_id"
+    "  where d.state = d.event_id % 3),"
     " (select count(*) from attempt a join event e on e.day = a.day and e.id = a.event_id)",
 )
 

@@ -1,4 +1,4 @@
-"""A kill -9 before every statement of every migration, and around its commit: nothing is left of it, and the next resumes.
+"""A kill -9 before every statement of every migration, and around its commit: nothing is left, and the next resumes.
 
 And ten processes that start at once, of which some are killed. More often:
 OMBUD_TEST_ROUNDS=20 ./test tests/faults/mailbox/test_migration_kills.py
@@ -143,7 +143,7 @@ def _place(name: str) -> tuple[int, int, int]:
 def _version(home: Home, migration: str) -> int:
     database = open_database(home.url)
     try:
-        return version_of(database, migration.split()[0])
+        return version_of(database, migration.split(maxsplit=1)[0])
     finally:
         database.close()
 
