@@ -8,7 +8,7 @@ from typing import Any
 from ombud.db.operation import Operation
 from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Dead, Delivery, Done, Interrupted, Lane, Outcome, Result, Retry, State
-from ombud.mailbox.retry import Verdict, judge
+from ombud.mailbox.retry import Terms, Verdict, judge
 
 # Characters of a reason that are kept: what went wrong is said at its beginning.
 LONGEST_REASON = 1_000
@@ -36,20 +36,13 @@ def settle(
     if not results:
         return
     now, terms = mailbox.clock(), mailbox.policy.terms
-    tries: list[_Try] = []
+    tries = [_judged(result, now, terms, late=result.delivery.lane_id not in owned) for result in results]
     states, told = [], {}
-    for result in results:
-        delivery, outcome = result.delivery, result.outcome
-        if type(outcome) is Done:
-            verdict = Verdict(State.DONE, now, outcome.reason)
-        else:
-            age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
-            verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
-        one = _Try(result, verdict, verdict.reason and storable(verdict.reason), delivery.lane_id not in owned)
-        tries.append(one)
+    for one in tries:
+        delivery, outcome = one.result.delivery, one.result.outcome
         if one.late:
             continue
-        if (type(outcome) is Done and outcome.also is not None) or result in earlier:
+        if (type(outcome) is Done and outcome.also is not None) or one.result in earlier:
             told[delivery.event_id, delivery.lane_id] = one
         else:
             states.append(_settlement(one))
@@ -96,6 +89,16 @@ class _Try:
     verdict: Verdict
     reason: str | None
     late: bool = False
+
+
+def _judged(result: Result, now: int, terms: Terms, *, late: bool) -> _Try:
+    delivery, outcome = result.delivery, result.outcome
+    if type(outcome) is Done:
+        verdict = Verdict(State.DONE, now, outcome.reason)
+    else:
+        age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
+        verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
+    return _Try(result, verdict, verdict.reason and storable(verdict.reason), late)
 
 
 def _attempt(id_: int, one: _Try) -> tuple[Any, ...]:
