@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -79,4 +80,6 @@ class PostgresPlace(Place):
             finally:
                 await connection.close()
 
-        return asyncio.run(ask())
+        # A loop of its own: the caller's is running.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(ask())).result()

@@ -71,9 +71,11 @@ async def _postgres_one(pool: Any, day: int, number: int, deadline: float, count
     marks = [f"${place}" for place in range(1, 5)]
     append, finish = [text.format(*marks) for text in _APPEND], [text.format(*marks) for text in _FINISH]
     claim = _CLAIM.format("$1", "$2", "for update skip locked")
+    made = 0
     async with pool.acquire() as connection:
         while time.perf_counter() < deadline:
-            now, id_ = time.time_ns() // 1000, number << 40 | counts[number]
+            made += 1
+            now, id_ = time.time_ns() // 1000, number << 40 | made
             async with connection.transaction():
                 await connection.execute(append[0], day, id_, f"order/{id_}", now)
                 await connection.execute(append[1], day, id_, f"order/{id_}", now)

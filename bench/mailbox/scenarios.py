@@ -144,7 +144,7 @@ async def appending(place: Place, seconds: float) -> Figures:
     lanes = await mill.add_lanes(LANES)
     context = multiprocessing.get_context("spawn")
     answers: multiprocessing.Queue[list[float]] = context.Queue()
-    start = time.time() + 2
+    start = time.time() + 6  # when all of them have started
     share = APPENDS_PER_SECOND / APPENDERS
     processes = [
         context.Process(target=_append_on_schedule, args=(place.path, lanes, start, share, seconds, answers))

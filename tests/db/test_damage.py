@@ -144,7 +144,7 @@ def test_a_log_that_cannot_be_copied_leaves_every_commit_as_it_is(
     """SQLite copies it after a commit, and tells nobody what happens then."""
     disk.sync_file = error
     stored = 0
-    while database.failure is None and path.with_name("ombud.db-wal").stat().st_size < 8 << 20:
+    while database.failure is None and path.with_name("ombud.db-wal").stat().st_size < 32 << 20:
         database.write(one(INSERT, name=f"{stored} {'x' * 100_000}"))
         stored += 1
 

@@ -171,8 +171,11 @@ def test_no_statement_of_the_mailbox_scans_a_table(database: SqliteDatabase, sta
     finally:
         connection.close()
 
-    # `node` has a single row.
-    assert [line for line in plan if line.startswith("SCAN") and line != "SCAN node"] == []
+    # `node` and `clock` have a single row, `day` a few; a sweep takes one step of its index for each lane with work.
+    scanned = [line for line in plan if re.match(r"SCAN (event|delivery|attempt|lane|event_key|chore)\b", line)]
+    assert scanned == (
+        ["SCAN delivery USING COVERING INDEX delivery_due"] if statement.name == "lanes_with_work" else []
+    )
 
 
 class _AnyValue(dict[str, int]):

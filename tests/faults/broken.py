@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from ombud.mailbox.mailbox import sql
 from ombud.mailbox.model import Delivery, State
 from ombud.mailbox.stock import Stock
 from ombud.sender.outbox import Event, Outbox
+from ombud.sender.outbox import sql as publishing
 
 T = TypeVar("T")
 Build = Callable[[pytest.MonkeyPatch], None]
@@ -191,20 +192,15 @@ def silence_is_yes(patch: pytest.MonkeyPatch) -> None:
 
 def forget_keys(patch: pytest.MonkeyPatch) -> None:
     """Store an event whatever was stored under its key before."""
+    put = publishing["put_event_keys"]
+    always = put.sql.partition("\nwhere ")[0] + "\nreturning shop_id, key"
 
-    put = Statement(
-        "put_event_keys",
-        "insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id)"
-        " on conflict (shop_id, key) do update set event_id = excluded.event_id",
-        columns=(("shop_id", "bigint"), ("event_key", "text"), ("event_id", "bigint")),
-    )
-
-    def take(_: Outbox, events: Sequence[Event], ids: Mapping[Any, int]) -> Operation[dict[Any, Any]]:
-        keys = {(event.shop_id, event.event_key) for event in events if event.event_key}
-        yield put, [(*key, ids[key]) for key in keys]
+    def nothing(_: Outbox, __: Sequence[Event]) -> Operation[dict[Any, Any]]:
+        yield from ()
         return {}
 
-    patch.setattr(Outbox, "_take_keys", take)
+    patch.setattr(Outbox, "_stored_before", nothing)
+    patch.setitem(publishing._statements, "put_event_keys", replace(put, sql=always, postgres=always))
 
 
 def migrate_in_pieces(patch: pytest.MonkeyPatch) -> None:

@@ -170,9 +170,9 @@ class Office:
         self.run(lambda: leases.extend(self.mailbox, lanes))
 
     def release(self, lane: Lane, window: int = 1, failures: int = 0) -> int:
-        """Give a lane back; returns when it wakes."""
+        """Give a lane back, its crashes forgiven; returns when it wakes."""
         health = Health(window=window, failures=failures)
-        self.run(lambda: leases.release([(lane, health)]))
+        self.run(lambda: leases.release([(lane._replace(crashes=0), health)]))
         wake_at: int = self.lane(lane.id)["wake_at"]
         return wake_at
 

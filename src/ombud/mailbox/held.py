@@ -36,6 +36,7 @@ class Touch(NamedTuple):
     leaves: bool = False  # nothing is in flight or waits here, so it is given back if nothing is found
     asks_due: bool = False
     careful: bool = False
+    crashes: int = 0  # that still count when it is given back
 
 
 class HeldLane:
@@ -85,6 +86,11 @@ class HeldLane:
         """Its health has changed in more than the window, which a release stores."""
         return self.health is not self._stored_health and self.health[1:] != self._stored_health[1:]
 
+    @property
+    def _crashes(self) -> int:
+        # A try that its worker has outlived forgives the deaths before.
+        return self.lane.crashes if self._careful == CAREFUL_TRIES else 0
+
     def window(self, clock: int) -> int:
         """Return how many deliveries may be in flight; `clock` in UTC microseconds."""
         # Past the end of the lease another owner may have started the same.
@@ -103,8 +109,6 @@ class HeldLane:
         if self._careful or self.health.closed_at is not None:
             return not (self.in_flight or self.stock.ready) and clock >= self.health.hold_until
         return len(self.stock.ready) < self.health.window
-
-    # What comes in ----------------------------------------------------------------------------------------------------
 
     def fill(self, loaded: Loaded, now: float) -> None:
         """Take over what was loaded, oldest due first."""
@@ -202,8 +206,6 @@ class HeldLane:
             # Somebody resumed it: probe now.
             self.health = self._stored_health = stored._replace(hold_until=hold_until)
 
-    # What turns do ----------------------------------------------------------------------------------------------------
-
     def needs_a_look(self, now: float, clock: int, *, woken: bool, pause_seconds: float) -> bool:
         """Return whether the next turn should touch it. `woken`: another process has committed something, somewhere."""
         if now >= self._extend_at:
@@ -231,13 +233,14 @@ class HeldLane:
         if not (self.results or wanted or keeps or extend or leaves):
             return None
         asks_due, careful = self._asks_due and not leaves, self._careful > 0
-        results = list(self.results)
-        return Touch(self, self.health, results, self._again, wanted, keeps, extend, leaves, asks_due, careful)
+        work = (self._again, wanted, keeps, extend, leaves, asks_due, careful, self._crashes)
+        return Touch(self, self.health, list(self.results), *work)
 
     def last_touch(self) -> Touch:
         """Return what is left to write when its owner stops."""
         keeps = (self._stored_health, self.health) if self._keeps else None
-        return Touch(self, self.health, list(self.results), self._again, keeps=keeps, leaves=not self.in_flight)
+        results, leaves = list(self.results), not self.in_flight
+        return Touch(self, self.health, results, self._again, keeps=keeps, leaves=leaves, crashes=self._crashes)
 
     def begin(self, touch: Touch) -> None:
         """A turn begins: a ring that comes while it is committed makes the lane stale again."""

@@ -58,8 +58,11 @@ def note_start(lane: Lane, event_id: int | None) -> Operation[None]:
 
 
 def release(lanes: Sequence[tuple[Lane, Health]]) -> Operation[None]:
-    """Give lanes back; each wakes when its earliest pending delivery is due."""
-    yield sql["release_lanes"], [(lane.id, lane.token, health.window, health.failures) for lane, health in lanes]
+    """Give lanes back with the crashes that still count; each wakes when its earliest pending delivery is due."""
+    yield (
+        sql["release_lanes"],
+        [(lane.id, lane.token, health.window, health.failures, lane.crashes) for lane, health in lanes],
+    )
     yield Afterwards(sql["recheck_lanes"], [(lane.id,) for lane, _ in lanes])
 
 

@@ -147,18 +147,15 @@ class Mailbox:
         yield sql["insert_lane"], values
         return lane_id
 
-    def append(self, drafts: Sequence[Draft], ids: Sequence[int] = ()) -> Operation[list[int]]:
-        """Store events and one delivery for each of their lanes, and ring those lanes; returns the events' ids.
-
-        `ids`: of this mailbox's source, when they are needed before.
-        """
+    def append(self, drafts: Sequence[Draft]) -> Operation[list[int]]:
+        """Store events and one delivery for each of their lanes, and ring those lanes; returns the events' ids."""
         if not drafts:
             return []
         ((day, now),) = yield sql["newest_day"], {}, tuple
         if day is None:
             raise StorageUnavailable("No day has been opened for new events yet; nothing was stored. Try again.")
-        taken, box = list(ids) or self.ids.take(len(drafts)), int(self.box)
-        numbered = list(zip(taken, drafts, strict=True))
+        ids, box = self.ids.take(len(drafts)), int(self.box)
+        numbered = list(zip(ids, drafts, strict=True))
         yield (
             sql["insert_events"],
             [(day, d.shop_id, id_, box, d.type, d.subject, d.data, len(d.lane_ids)) for id_, d in numbered],
@@ -168,7 +165,7 @@ class Mailbox:
             [(day, d.shop_id, id_, lane_id, d.subject) for id_, d in numbered for lane_id in d.lane_ids],
         )
         yield from self._ring_for(day, now, numbered)
-        return taken
+        return ids
 
     def ring(self, *lane_ids: int) -> Operation[None]:
         """Have someone look at these lanes now, because their destination changed."""

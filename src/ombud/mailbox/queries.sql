@@ -270,17 +270,17 @@ from {rows} r where l.id = r.lane_id and l.lease_token = r.token;
 -- Release: give lanes back -----------------------------------------------------------------------------------------
 
 -- name: release_lanes
--- rows: lane_id bigint, token bigint, window_size bigint, failures bigint
+-- rows: lane_id bigint, token bigint, window_size bigint, failures bigint, crashes bigint
 -- Whoever looks next does so when the earliest pending delivery is due; a lane with more to do goes to the tail.
-update lane set lease_token = null, crashes = 0, started_event_id = null, window_size = :window_size, failures = :failures,
-  rested_at = :now,
+update lane set lease_token = null, crashes = :crashes, started_event_id = null, window_size = :window_size,
+  failures = :failures, rested_at = :now,
   wake_at = {greatest}(hold_until, coalesce({least}(
     coalesce((select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank = 0), 4611686018427387904),
     coalesce((select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank = 1), 4611686018427387904)),
     4611686018427387904), :now)
 where id = :lane_id and lease_token = :token;
 -- postgres:
-update lane l set lease_token = null, crashes = 0, started_event_id = null, window_size = r.window_size,
+update lane l set lease_token = null, crashes = r.crashes, started_event_id = null, window_size = r.window_size,
   failures = r.failures, rested_at = :now,
   wake_at = greatest(l.hold_until, :now, least(4611686018427387904,
     (select due_at from delivery where lane_id = r.lane_id and state = 0 and rank = 0 order by due_at limit 1),
@@ -475,7 +475,9 @@ select :day as day;
 select lock_day(:day);
 
 -- name: anything_kept
--- A replay may have re-opened something since we looked.
+-- A replay may have re-opened something since we looked. On SQLite a day goes empty, or not at all.
+select 1 as kept from event where day = :day and (:failed_since is not null) limit 1;
+-- postgres:
 select 1 as kept from delivery
 where day = :day and (state = 0 or (state = 2 and event_id >= :failed_since)) limit 1;
 

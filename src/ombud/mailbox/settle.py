@@ -8,7 +8,7 @@ from typing import Any
 from ombud.db.operation import Operation
 from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Dead, Delivery, Done, Interrupted, Lane, Outcome, Result, Retry, State
-from ombud.mailbox.retry import Terms, Verdict, judge
+from ombud.mailbox.retry import Verdict, judge
 
 # Characters of a reason that are kept: what went wrong is said at its beginning.
 LONGEST_REASON = 1_000
@@ -35,11 +35,10 @@ def settle(
     """
     if not results:
         return
-    now, terms = mailbox.clock(), mailbox.policy.terms
-    tries = [_judged(result, now, terms, late=result.delivery.lane_id not in owned) for result in results]
+    tries = _weighed(mailbox, results, owned)
     states, told = [], {}
     for one in tries:
-        delivery, outcome = one.result.delivery, one.result.outcome
+        outcome, delivery = one.result.outcome, one.result.delivery
         if one.late:
             continue
         if (type(outcome) is Done and outcome.also is not None) or one.result in earlier:
@@ -58,11 +57,29 @@ def settle(
             yield from outcome.also()
 
 
-def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
-    """Count a death of a worker against the delivery that was on record as started; after a few it is dead."""
-    if lane.started is None:
-        return
-    rows = yield sql["suspect"], {"event_id": lane.started, "lane_id": lane.id}, tuple
+def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> list["_Try"]:
+    """Return each try with what it means; most are simply done."""
+    now, terms = mailbox.clock(), mailbox.policy.terms
+    tries = []
+    for result in results:
+        delivery, outcome = result.delivery, result.outcome
+        if type(outcome) is Done:
+            verdict = Verdict(State.DONE, now, outcome.reason)
+        else:
+            age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
+            verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
+        reason = verdict.reason and storable(verdict.reason)
+        tries.append(_Try(result, verdict, reason, delivery.lane_id not in owned))
+    return tries
+
+
+def blame(mailbox: Mailbox, lane: Lane, event_id: int) -> Operation[bool]:
+    """Count a death of a worker against the delivery that was on record as started; returns whether it was its last.
+
+    After a few it is dead, and the lane is rid of it.
+    """
+    ended = False
+    rows = yield sql["suspect"], {"event_id": event_id, "lane_id": lane.id}, tuple
     for *columns, crashes in rows:
         delivery, now = Delivery._make(columns), mailbox.clock()
         outcome: Outcome = Retry(CRASHED) if crashes + 1 < CRASHES else Dead(f"{CRASHED}, {CRASHES} times")
@@ -71,6 +88,8 @@ def blame(mailbox: Mailbox, lane: Lane) -> Operation[None]:
         attempt = _attempt(mailbox.ids.next(), one)
         yield sql["insert_attempts"], [(*attempt[:9], CRASH, *attempt[10:])]
         yield sql["settle_deliveries"], [_settlement(one)]
+        ended = verdict.state is State.DEAD
+    return ended
 
 
 def storable(reason: str) -> str:
@@ -89,16 +108,6 @@ class _Try:
     verdict: Verdict
     reason: str | None
     late: bool = False
-
-
-def _judged(result: Result, now: int, terms: Terms, *, late: bool) -> _Try:
-    delivery, outcome = result.delivery, result.outcome
-    if type(outcome) is Done:
-        verdict = Verdict(State.DONE, now, outcome.reason)
-    else:
-        age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
-        verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
-    return _Try(result, verdict, verdict.reason and storable(verdict.reason), late)
 
 
 def _attempt(id_: int, one: _Try) -> tuple[Any, ...]:

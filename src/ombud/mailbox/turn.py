@@ -117,7 +117,7 @@ def _found(touch: Touch, loaded: Mapping[int, Loaded]) -> bool:
 
 
 def _release(touches: Sequence[Touch], done: TurnDone) -> Operation[None]:
-    yield from leases.release([(touch.held.lane, touch.health) for touch in touches])
+    yield from leases.release([(touch.held.lane._replace(crashes=touch.crashes), touch.health) for touch in touches])
     done.released += [touch.held for touch in touches]
 
 
@@ -129,9 +129,10 @@ def _lease(mailbox: Mailbox, lanes: int, done: TurnDone, held: Collection[int]) 
     for lane in due:
         # What is in flight in this process's hands goes on, and is no crash.
         mine = lane.id in held and lane.id not in released
-        if not mine or lane.id in lost:
-            yield from blame(mailbox, lane)
-        (done.renewed if mine else leased).append(lane)
+        rid = False
+        if lane.started is not None and (not mine or lane.id in lost):
+            rid = yield from blame(mailbox, lane, lane.started)
+        (done.renewed if mine else leased).append(lane._replace(crashes=0) if rid else lane)
     # A crash leaves lanes that nobody should look into yet.
     soon = mailbox.clock() + CLOCK_SLACK
     loaded = yield from load(mailbox, [_first(lane) for lane in leased if lane.health.hold_until <= soon])

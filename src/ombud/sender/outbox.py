@@ -1,12 +1,13 @@
 """Publishing: an event and one delivery for each endpoint that wants it, in the caller's transaction."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
-from ombud.errors import Conflict, InvalidInput
+from ombud.errors import Conflict, InvalidInput, OmbudError
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy
 from ombud.mailbox.model import Box, Draft
@@ -24,9 +25,8 @@ LONGEST_EVENT_KEY = 255
 # A surrogate of UTF-16 alone: JSON can write it, no database can store it.
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
-Key = tuple[int, str]
 # An event's place in its batch, or its shop and key.
-Identity = int | Key
+Identity = int | tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,10 @@ class Published:
     deliveries: int
 
 
+class EventKeyTaken(OmbudError):
+    """Another node has stored an event under this key at the same moment. Publish again, and it is found."""
+
+
 class Outbox:
     """The mailbox of a sender."""
 
@@ -86,17 +90,15 @@ class Outbox:
         Raises Conflict when an event key already stands for another event.
         """
         identities = [_identity(place, event) for place, event in enumerate(events)]
-        _check_meaning(_keyed(events), {})
-        first: dict[Identity, Event] = {}
-        for identity, event in zip(identities, events, strict=True):
-            first.setdefault(identity, event)
-        ids = dict(zip(first, self.mailbox.ids.take(len(first)), strict=True))
-        stored = yield from self._take_keys(events, ids)
-        fresh = {identity: event for identity, event in first.items() if identity not in stored}
+        stored = yield from self._stored_before(events)
+        fresh = {identity: event for identity, event in zip(identities, events, strict=True) if identity not in stored}
         drafts = yield from self._draft(list(fresh.values()))
-        yield from self.mailbox.append(drafts, [ids[identity] for identity in fresh])
-        for identity, draft in zip(fresh, drafts, strict=True):
-            stored[identity] = Published(ids[identity], len(draft.lane_ids))
+        ids = yield from self.mailbox.append(drafts)
+        published = [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
+        stored |= zip(fresh, published, strict=True)
+        keys = [_key_row(event, stored[identity]) for identity, event in _keyed(fresh)]
+        if len((yield sql["put_event_keys"], keys, tuple)) < len(keys):
+            raise EventKeyTaken
         return [stored[identity] for identity in identities]
 
     def _draft(self, events: Sequence[Event]) -> Operation[list[Draft]]:
@@ -108,40 +110,23 @@ class Outbox:
             for event in events
         ]
 
-    def _take_keys(self, events: Sequence[Event], ids: Mapping[Identity, int]) -> Operation[dict[Identity, Published]]:
-        """Have these events' keys stand for these ids; returns what those stand for that are taken already.
-
-        Taken before anything is looked at: who publishes under the same key at the same moment waits here for the
-        other's commit, and finds it then.
-        """
+    def _stored_before(self, events: Sequence[Event]) -> Operation[dict[Identity, Published]]:
+        """Return what these events' keys stand for already."""
         stored: dict[Identity, Published] = {}
-        meaning: dict[Key, tuple[str, str]] = {}
-        untaken = {key for key, _ in _keyed(events)}
-        while untaken:
-            untaken -= set((yield sql["take_event_keys"], sorted((*key, ids[key]) for key in untaken), tuple))
-            gone = []
-            for shop_id, name, event_id, type_, about, fan_out in (yield sql["find_event_keys"], list(untaken), tuple):
-                key = (shop_id, name)
-                if type_ is None:
-                    gone.append((*key, ids[key], event_id))
-                    continue
-                stored[key], meaning[key] = Published(event_id, fan_out), (type_, about)
-                untaken.discard(key)
-            # Their events went with their day. Somebody may be faster with the key, or delete it: then once more.
-            untaken -= set((yield sql["retake_event_keys"], sorted(gone), tuple))
-        _check_meaning(_keyed(events), meaning)
+        meaning: dict[Identity, tuple[str, str]] = {}
+        keyed = list(_keyed(dict(enumerate(events))))
+        keys = list({(event.shop_id, event.event_key) for _, event in keyed})
+        for shop_id, key, event_id, type_, about, fan_out in (yield sql["find_event_keys"], keys, tuple):
+            stored[shop_id, key] = Published(event_id, fan_out)
+            meaning[shop_id, key] = (type_, about)
+        for identity, event in keyed:
+            event_type, subject = meaning.setdefault(identity, (event.event_type, event.subject))
+            if (event.event_type, event.subject) != (event_type, subject):
+                raise Conflict(
+                    f"The event key {event.event_key!r} already stands for {event_type} of {subject}."
+                    " Use a new key for a new event."
+                )
         return stored
-
-
-def _check_meaning(keyed: Iterable[tuple[Key, Event]], meaning: dict[Key, tuple[str, str]]) -> None:
-    """Raise Conflict when a key is to stand for something else than it does."""
-    for key, event in keyed:
-        event_type, subject = meaning.setdefault(key, (event.event_type, event.subject))
-        if (event.event_type, event.subject) != (event_type, subject):
-            raise Conflict(
-                f"The event key {event.event_key!r} already stands for {event_type} of {subject}."
-                " Use a new key for a new event."
-            )
 
 
 def _identity(place: int, event: Event) -> Identity:
@@ -149,5 +134,9 @@ def _identity(place: int, event: Event) -> Identity:
     return place if event.event_key is None else (event.shop_id, event.event_key)
 
 
-def _keyed(events: Iterable[Event]) -> Iterator[tuple[Key, Event]]:
-    return (((event.shop_id, event.event_key), event) for event in events if event.event_key is not None)
+def _keyed(events: Mapping[Any, Event]) -> Iterator[tuple[Identity, Event]]:
+    return ((_identity(0, event), event) for event in events.values() if event.event_key is not None)
+
+
+def _key_row(event: Event, published: Published) -> tuple[int, str | None, int]:
+    return (event.shop_id, event.event_key, published.event_id)

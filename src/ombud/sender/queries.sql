@@ -25,35 +25,25 @@ select l.id as lane_id, e.id as endpoint_id, e.url,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from {rows} r join lane l on l.id = r.lane_id join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id;
 
--- name: take_event_keys
--- rows: shop_id bigint, event_key text, event_id bigint
--- These keys stand for these events; those that are not returned were taken before, or are being taken: that is waited for.
-insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id)
-on conflict (shop_id, key) do nothing returning shop_id, key;
--- postgres:
-insert into event_key(shop_id, key, event_id)
-select r.shop_id, r.event_key, r.event_id from {rows} r order by r.shop_id, r.event_key
-on conflict (shop_id, key) do nothing returning shop_id, key;
-
 -- name: find_event_keys
 -- rows: shop_id bigint, event_key text
--- What these keys stand for; an event that went with its day has no type.
-select k.shop_id, k.key, k.event_id, e.type, e.subject, e.fan_out
-from event_key k left join event e on e.day in (select day from day) and e.id = k.event_id
+-- The events that are stored under these keys.
+select k.shop_id, k.key, e.id, e.type, e.subject, e.fan_out
+from event_key k join event e on e.day in (select day from day) and e.id = k.event_id
 where k.shop_id = :shop_id and k.key = :event_key;
 -- postgres:
-select k.shop_id, k.key, k.event_id, e.type, e.subject, e.fan_out
+select k.shop_id, k.key, e.id, e.type, e.subject, e.fan_out
 from {rows} r join event_key k on k.shop_id = r.shop_id and k.key = r.event_key
-  left join event e on e.day in (select day from day) and e.id = k.event_id;
+  join event e on e.day in (select day from day) and e.id = k.event_id;
 
--- name: retake_event_keys
--- rows: shop_id bigint, event_key text, event_id bigint, gone_event_id bigint
--- A key whose event is not kept any more stands for another one.
-update event_key set event_id = :event_id
-where shop_id = :shop_id and key = :event_key and event_id = :gone_event_id returning shop_id, key;
--- postgres:
-update event_key k set event_id = r.event_id from {rows} r
-where k.shop_id = r.shop_id and k.key = r.event_key and k.event_id = r.gone_event_id returning k.shop_id, k.key;
+-- name: put_event_keys
+-- rows: shop_id bigint, event_key text, event_id bigint
+-- From now on this key stands for this event; the one that it stood for is not kept any more: its id is older than every
+-- day (ids.first_id_of). No row comes back when another node has stored this key since we looked.
+insert into event_key(shop_id, key, event_id) values (:shop_id, :event_key, :event_id)
+on conflict (shop_id, key) do update set event_id = excluded.event_id
+where event_key.event_id < ((select min(day) from day) * 86400000 - 1767225600000) * 4194304
+returning shop_id, key;
 
 -- name: insert_endpoint
 -- A new destination, with its lane.

@@ -8,7 +8,7 @@ from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
 from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoints import Endpoints
-from ombud.sender.outbox import Event, Outbox, Published
+from ombud.sender.outbox import Event, EventKeyTaken, Outbox, Published
 from ombud.settings import Settings
 
 
@@ -33,7 +33,10 @@ class Sender:
 
         Raises Conflict for a used event key, StorageUnavailable when nothing was stored.
         """
-        return await self.writer.add(self.outbox.publish_all, events)
+        try:
+            return await self.writer.add(self.outbox.publish_all, events)
+        except EventKeyTaken:
+            return await self.writer.add(self.outbox.publish_all, events)
 
     async def check_destination(self, url: str, field: str = "url") -> None:
         """Raise InvalidInput when nothing may be sent to this URL, as far as its name can be resolved now.
