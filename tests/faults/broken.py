@@ -24,8 +24,10 @@ from ombud.db.sqlite import SqliteDatabase
 from ombud.db.sqlite_steps import Steps
 from ombud.db.writer import ThreadWriter
 from ombud.mailbox.mailbox import sql
-from ombud.mailbox.model import State
+from ombud.mailbox.model import Delivery, State
+from ombud.mailbox.stock import Stock
 from ombud.sender.outbox import Event, Outbox
+from ombud.sender.outbox import sql as publishing
 
 T = TypeVar("T")
 Build = Callable[[pytest.MonkeyPatch], None]
@@ -190,12 +192,15 @@ def silence_is_yes(patch: pytest.MonkeyPatch) -> None:
 
 def forget_keys(patch: pytest.MonkeyPatch) -> None:
     """Store an event whatever was stored under its key before."""
+    put = publishing["put_event_keys"]
+    always = put.sql.partition("\nwhere ")[0] + "\nreturning shop_id, key"
 
     def nothing(_: Outbox, __: Sequence[Event]) -> Operation[dict[Any, Any]]:
         yield from ()
         return {}
 
     patch.setattr(Outbox, "_stored_before", nothing)
+    patch.setitem(publishing._statements, "put_event_keys", replace(put, sql=always, postgres=always))
 
 
 def migrate_in_pieces(patch: pytest.MonkeyPatch) -> None:
@@ -218,11 +223,34 @@ def migrate_in_pieces(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "rows_of", of_server)
 
 
+def subjects_at_once(patch: pytest.MonkeyPatch) -> None:
+    """Start deliveries without asking whether one of the same subject is in flight."""
+
+    def add(self: Stock, delivery: Delivery) -> None:
+        if delivery.event_id not in self._known:
+            self._known.add(delivery.event_id)
+            self.ready.add(delivery)
+
+    patch.setattr(Stock, "add", add)
+
+
+def forget_retries(patch: pytest.MonkeyPatch) -> None:
+    """Record only the tries that decide something."""
+    rows = Steps._rows
+
+    def without(self: Steps, statement: Statement, values: Any, factory: RowFactory | None = None) -> list[Any]:
+        if statement.name == "insert_attempts":
+            values = [value for value in values if "retry" not in value]
+        return rows(self, statement, values, factory)
+
+    patch.setattr(Steps, "_rows", without)
+
+
 BUILDS: dict[str, Build] = {
     build.__name__: build
     for build in (
         *(ack_before_commit, settle_without_commit, ring_inside, no_recheck, no_fence),
-        *(silence_is_yes, forget_keys, migrate_in_pieces),
+        *(silence_is_yes, forget_keys, migrate_in_pieces, subjects_at_once, forget_retries),
     )
 }
 

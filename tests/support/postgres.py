@@ -27,7 +27,7 @@ _SETTINGS = {
     "fsync": "on",  # the product refuses anything else
     "synchronous_commit": "off",  # the product must not rely on the server's default
     "shared_buffers": "16MB",
-    "max_connections": "60",
+    "max_connections": "250",  # eighteen processes of a campaign, with about eight each
     "max_wal_size": "256MB",
     "lc_messages": "C",
 }

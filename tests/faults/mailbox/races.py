@@ -24,19 +24,20 @@ SHOPS = 12
 LEASE_SECONDS = 0.6
 STALL_SECONDS = 1.0
 # Seconds that everybody appends in a round.
-ROUND_SECONDS = (0.2, 0.8)
+ROUND_SECONDS = (0.1, 0.4)
 # Seconds that a lane sleeps past its work in a quiet moment, after which nobody will ever wake it.
 ASLEEP_SECONDS = 1.5
 
 # The same for every build: what makes the rare orders frequent.
 APPENDER_RULES = (
     Rule(("insert_deliveries", "after"), "delay", chance=0.3, seconds=0.03),
-    Rule(("ring_lanes", "before"), "delay", chance=0.2, seconds=0.02),
+    Rule(("ring_lanes", "before"), "delay", chance=0.1, seconds=0.02),
+    Rule(("ring_lanes", "after"), "delay", chance=0.3, seconds=0.1),
 )
 WORKER_RULES = (
     *APPENDER_RULES,
     Rule(("release_lanes", "before"), "delay", chance=0.1, seconds=0.02),
-    Rule(("release_lanes", "after"), "delay", chance=0.5, seconds=0.05),
+    Rule(("release_lanes", "after"), "delay", chance=0.5, seconds=0.1),
     Rule(("recheck_lanes", "before"), "delay", chance=0.2, seconds=0.02),
     Rule(("lease_lanes", "after"), "delay", chance=0.2, seconds=0.02),
     Rule(("hand_over", "after"), "delay", chance=0.1, seconds=0.02),
@@ -81,7 +82,7 @@ class Race:
                     self.rounds += 1
                     _append(ringers, chance.uniform(*ROUND_SECONDS))
                     stuck = _stuck(database)
-                    if self.build and (stuck or judge(self.folder, database).wrong):
+                    if self.build and (stuck or judge(self.folder, database).contradictory):
                         break
                 for worker in workers:
                     worker.stop()

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ombud.db.operation import Afterwards, Make
+from ombud.db.database import Database
+from ombud.db.operation import Afterwards, Make, Statement
 from ombud.db.postgres import PostgresDatabase
 from ombud.db.postgres_session import Session
 from ombud.mailbox import lease as leases
@@ -20,10 +21,12 @@ from ombud.mailbox.load import Wanted, load
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Done, Draft, Health, Lane, Result, State
 from ombud.mailbox.settle import settle
+from ombud.sender.outbox import Event, Published
 from ombud.sender.sender import Sender
 from tests.faults.broken import BUILDS
+from tests.faults.mailbox.crew import wait_until
 from tests.faults.mailbox.judge import Attempt, Delivery, _tables
-from tests.faults.mailbox.post import asleep, found, lanes, open_sender
+from tests.faults.mailbox.post import asleep, found, lanes, numbers, open_sender
 from tests.support.databases import POSTGRES
 from tests.support.postgres import PostgresServers
 
@@ -245,6 +248,38 @@ async def test_a_settle_after_somebody_else_has_leased_is_late(stage: Stage) -> 
     [stored], attempts = await stage.tables()
     assert stored.state == State.PENDING
     assert [(one.outcome, one.late) for one in attempts] == [("done", 1)]
+
+
+# One key at two places at once ----------------------------------------------------------------------------------------
+
+
+async def publish_under_one_key_at_once(stage: Stage) -> list[Published]:
+    """Both store an event under the same key; the second begins before the first has committed."""
+    event = Event("order.new", "1", event_key="key")
+    async with stage.one.transaction():
+        published = await stage.one.do(lambda: stage.sender.outbox.publish([event]))
+        second = asyncio.create_task(stage.sender.publish([event]))
+        await asyncio.to_thread(wait_until, lambda: waiting(stage.sender.database), lambda: "nobody waits")
+    return published + await second
+
+
+def waiting(database: Database) -> list[int]:
+    """Return who waits for somebody's commit."""
+    return numbers(database, Statement("list_waiting", "select pid from pg_locks where not granted"))
+
+
+async def test_two_who_use_one_key_at_once_have_one_event(stage: Stage) -> None:
+    first, second = await publish_under_one_key_at_once(stage)
+
+    assert first == second
+
+
+async def test_a_forgotten_key_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    BUILDS["forget_keys"](monkeypatch)
+
+    first, second = await publish_under_one_key_at_once(stage)
+
+    assert first != second
 
 
 # Whatever the order of steps: of the same pieces, all orders ------------------------------------------------------

@@ -88,6 +88,7 @@ class Load:
             shops=SHOPS,
             lease_seconds=LEASE_SECONDS,
             build=build,
+            meddles=not build,  # a pause is ended by somebody who must not believe in it
             insists=True,
         )
 
