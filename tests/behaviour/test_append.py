@@ -2,6 +2,7 @@
 
 import pytest
 
+from ombud.errors import StorageUnavailable
 from ombud.mailbox.mailbox import DAY_MICROSECONDS
 from ombud.mailbox.model import NEVER, Draft, State
 from tests.mailbox.office import Office, StoppedClock
@@ -115,3 +116,13 @@ def test_the_next_wake_is_the_earliest_of_the_box(office: Office, clock: Stopped
     office.rows("update lane set wake_at = :at where id = :id", id=second, at=clock() + 3)
 
     assert office.next_wake() == 3
+
+
+def test_before_a_day_is_opened_nothing_can_be_stored(office: Office) -> None:
+    """A database that is being set up: whoever asks is told to come again."""
+    lane_id = office.add_lane()
+    office.rows("delete from day")
+
+    with pytest.raises(StorageUnavailable, match="No day has been opened"):
+        office.append(lane_id)
+    assert office.rows("select * from event") == []
