@@ -70,7 +70,7 @@ def test_a_database_that_is_well(home: Home, commands: Commands) -> None:
     [document] = json.loads(done.out)["databases"]
     assert document["sound"]
     assert len(document["notes"]) == 1
-    assert document["waiting"][0]["lanes"] == {"closed": 1, "given_up": 1, "careful": 1, "left": 0}
+    assert document["waiting"][0]["lanes"] == {"closed": 1, "given_up": 1, "careful": 3, "left": 0}
 
 
 def test_damage_is_reported(home: Home, commands: Commands) -> None:
