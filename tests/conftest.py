@@ -9,6 +9,14 @@ from tests.support.databases import KINDS, Home, lend_home
 from tests.support.endpoint import Endpoint
 from tests.support.postgres import PostgresServers
 from tests.support.processes import Commands, Ombuds
+from tests.support.turns import turn
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Give each test its turn, before its time limit begins to run."""
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from ombud.client import ShopClient
 from tests.support.endpoint import Endpoint
 from tests.support.processes import Ombud, Ombuds
 
+pytestmark = pytest.mark.alone
+
 ORDERS = 100
 # Seconds.
 MEDIAN_LIMIT = 0.1

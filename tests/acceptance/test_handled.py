@@ -13,6 +13,8 @@ import pytest
 from ombud.client import ShopClient
 from tests.support.processes import Ombud, Ombuds
 
+pytestmark = pytest.mark.alone
+
 ORDERS = 100
 # Seconds.
 MEDIAN_LIMIT = 0.1

@@ -13,6 +13,8 @@ import pytest
 from tests.support.endpoint import Endpoint
 from tests.support.processes import Commands, Ombud, Ombuds
 
+pytestmark = pytest.mark.alone
+
 LOOPBACK = {"OMBUD_ALLOW_NETWORKS": "127.0.0.0/8,::1/128", "OMBUD_RETRY_SECONDS": "0.1,0.1,0.1,0.1,0.1,60"}
 
 

@@ -14,6 +14,8 @@ from bench.report import document, text
 from bench.servers import Server
 from tests.support.processes import PATIENCE_SECONDS, ROOT, clean_environment
 
+pytestmark = pytest.mark.alone
+
 # Seconds for the smallest run of all on a busy machine.
 SMOKE_SECONDS = PATIENCE_SECONDS * 3
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.support.endpoint import Endpoint
 from tests.support.processes import Commands, clean_environment
 
@@ -41,6 +43,7 @@ def test_a_key_is_shown_once_and_is_not_in_the_database(commands: Commands) -> N
     assert key.encode() not in stored
 
 
+@pytest.mark.alone
 def test_help_is_quick() -> None:
     seconds = []
     for _ in range(STARTS):

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -102,34 +103,52 @@ def _delay() -> float:
     return FOREVER_SECONDS
 
 
-def settle_without_commit(patch: pytest.MonkeyPatch) -> None:
-    """Keep what has been done in memory, and never write it down."""
-    settled: set[tuple[int, int]] = set()
-    steps_rows, session_rows = Steps._rows, Session.rows_of
+class KeptInMemory:
+    """What has been done, kept in memory and never written down."""
 
-    def kept_back(statement: Statement, values: Any) -> Any:
+    def __init__(self) -> None:
+        self._settled: set[tuple[int, int]] = set()
+
+    def written(self, statement: Statement, values: Any) -> Any:
+        """Return what of a statement's values is written."""
+        if statement.name == "load_due":  # what is done is still found, and must not crowd out what is not
+            return [(*row[:-1], row[-1] + len(self._settled)) for row in values]
         names = [name for name, _ in statement.columns]
         rows = [dict(zip(names, row, strict=True)) for row in values] if names and isinstance(values, list) else []
         if statement.name in {"settle_deliveries", "settle_and_tell"}:
-            settled.update((row["event_id"], row["lane_id"]) for row in rows if row["state"] == State.DONE)
+            self._settled.update((row["event_id"], row["lane_id"]) for row in rows if row["state"] == State.DONE)
             return [value for value, row in zip(values, rows, strict=True) if row["state"] != State.DONE]
         if statement.name == "insert_attempts":
             return [value for value, row in zip(values, rows, strict=True) if row["outcome"] != "done"]
         return values
 
-    def not_again(statement: Statement, rows: Iterable[Any]) -> list[Any]:
+    def read(self, statement: Statement, values: Any, rows: Iterable[Any]) -> list[Any]:
+        """Return the rows as they would be had everything been written."""
         if statement.name != "load_due":
             return list(rows)
-        return [row for row in rows if (row.event_id, row.lane_id) not in settled]
+        left = Counter({row[0]: row[-1] for row in values})
+        kept = []
+        for row in rows:
+            if (row.event_id, row.lane_id) not in self._settled and left[row.lane_id] > 0:
+                left[row.lane_id] -= 1
+                kept.append(row)
+        return kept
+
+
+def settle_without_commit(patch: pytest.MonkeyPatch) -> None:
+    """Keep what has been done in memory, and never write it down."""
+    memory = KeptInMemory()
+    steps_rows, session_rows = Steps._rows, Session.rows_of
 
     def of_file(self: Steps, statement: Statement, values: Any, factory: RowFactory | None = None) -> list[Any]:
-        return not_again(statement, steps_rows(self, statement, kept_back(statement, values), factory))
+        return memory.read(statement, values, steps_rows(self, statement, memory.written(statement, values), factory))
 
     async def of_server(self: Session, step: Any) -> list[Any]:
         if not isinstance(step, tuple):
             return await session_rows(self, step)
         statement, values, *factory = step
-        return not_again(statement, await session_rows(self, (statement, kept_back(statement, values), *factory)))
+        rows = await session_rows(self, (statement, memory.written(statement, values), *factory))
+        return memory.read(statement, values, rows)
 
     patch.setattr(Steps, "_rows", of_file)
     patch.setattr(Session, "rows_of", of_server)

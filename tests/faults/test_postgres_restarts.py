@@ -18,6 +18,8 @@ from tests.faults.keyed_load import Findings, Load, opened
 from tests.support.databases import POSTGRES
 from tests.support.postgres import PostgresServer, PostgresServers
 
+pytestmark = pytest.mark.alone
+
 RESTARTS = int(os.environ.get("OMBUD_TEST_RESTARTS", "4"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # Enough for a broken build to be caught.

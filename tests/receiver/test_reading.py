@@ -223,6 +223,7 @@ def test_the_token_of_the_environment_may_be_replaced(tmp_path: Path) -> None:
         Desk(settings_for(tmp_path, token="short"))
 
 
+@pytest.mark.alone
 async def test_a_bucket_lets_through_a_burst_and_then_its_rate() -> None:
     budget, loop = Budget(100.0), asyncio.get_running_loop()
     began = loop.time()

@@ -13,6 +13,8 @@ from ombud.errors import NetworkError
 from ombud.sender.answer import BODY_BYTES, HEADER_BYTES
 from tests.support.name_server import Says
 
+pytestmark = pytest.mark.alone
+
 DEADLINE_SECONDS = 0.3
 # On a busy machine; what is bounded by nothing takes for ever.
 LATEST_SECONDS = 5.0

@@ -11,6 +11,8 @@ import pytest
 from tests.support.endpoint import Endpoint
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Commands, Ombud, Ombuds, clean_environment
 
+pytestmark = pytest.mark.alone
+
 # Seconds after which the other process performs: it looks at the lock twice a second.
 TAKE_OVER_SECONDS = 5.0
 
