@@ -223,3 +223,26 @@ def test_one_process_at_a_time_keeps_the_house(office: Office, clock: StoppedClo
     assert office.run(partial(retention.take_chore, "another"))
     clock.jump(retention.CHORE_SECONDS + 0.000001)
     assert office.run(take)
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.DONE])
+def test_a_try_that_comes_late_stands_beside_its_delivery_or_goes_with_it(
+    office: Office, lane_id: int, clock: StoppedClock, state: State
+) -> None:
+    """Its lease is lost, so nothing keeps its delivery where it was."""
+    first = today(office)
+    event_id = office.append(lane_id)
+    days_pass(clock, 4)
+    [lane] = office.lease()
+    [delivery] = office.load(lane).deliveries
+    office.rows("update lane set lease_token = null where id = :id", id=lane_id)
+    end(office, event_id, state)
+    end_days(office, AGES)
+
+    office.settle(lane, delivery, Done())
+
+    there = {event_id: {today(office)}} if state is State.PENDING else {}
+    assert first != today(office)
+    assert stored(office, "delivery") == there
+    assert stored(office, "attempt") == there
+    assert [row["late"] for row in office.rows("select late from attempt")] == [1] * len(there)

@@ -251,6 +251,16 @@ where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id
   and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation
 returning d.event_id, d.lane_id;
 
+-- name: find_deliveries
+-- rows: event_id bigint, lane_id bigint
+-- On which day they stand now, those that are still there; none moves or goes before the commit.
+select day, event_id, lane_id from delivery
+where day in (select day from day) and event_id = :event_id and lane_id = :lane_id;
+-- postgres:
+select d.day, d.event_id, d.lane_id
+from {rows} r join delivery d on d.day = any(array(select day from day)) and d.event_id = r.event_id and d.lane_id = r.lane_id
+for key share of d;
+
 -- name: keep_health
 -- rows: lane_id bigint, token bigint, window_size bigint, failures bigint, failed_subjects text, closed_at bigint, closed_time bigint, probes bigint, warned bigint, given_up_at bigint, hold_until bigint, crashes bigint
 -- How the lane is, while it stays owned. A pause (hold for ever) is for people to end.

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ombud.db.operation import Operation
@@ -48,6 +48,7 @@ def settle(
     moved = yield sql["settle_and_tell"], [_settlement(one) for one in told.values()], tuple
     for key in told.keys() - set(moved):
         told[key].late = told[key].result in earlier
+    tries = yield from _with_a_place(tries)
     attempts = [_attempt(id_, one) for id_, one in zip(mailbox.ids.take(len(tries)), tries, strict=True)]
     yield sql["insert_attempts_again" if again else "insert_attempts"], attempts
     yield sql["settle_deliveries"], states
@@ -71,6 +72,27 @@ def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]
         reason = verdict.reason and storable(verdict.reason)
         tries.append(_Try(result, verdict, reason, delivery.lane_id not in owned))
     return tries
+
+
+def _with_a_place(tries: list["_Try"]) -> Operation[list["_Try"]]:
+    """Return the tries whose delivery is still stored, each beside it.
+
+    Only what a lane's owner has loaded stays where it is: when a try comes late, its delivery may have been copied to a
+    newer day, or have gone with its own.
+    """
+    late = [one for one in tries if one.late]
+    if not late:
+        return tries
+    keys = {(one.result.delivery.event_id, one.result.delivery.lane_id) for one in late}
+    rows = yield sql["find_deliveries"], sorted(keys), tuple
+    days = {(event_id, lane_id): day for day, event_id, lane_id in rows}
+    placed = [one for one in tries if not one.late]
+    for one in late:
+        delivery = one.result.delivery
+        day = days.get((delivery.event_id, delivery.lane_id))
+        if day is not None:
+            placed.append(replace(one, result=one.result._replace(delivery=delivery._replace(day=day))))
+    return placed
 
 
 def blame(mailbox: Mailbox, lane: Lane, event_id: int) -> Operation[bool]:
