@@ -373,6 +373,12 @@ update delivery set state = 0, rank = :rank, due_at = :now, attempts = 0, genera
   open_since = null
 where day in (select day from day) and event_id = :event_id and lane_id = :lane_id and state > 0
 returning event_id, lane_id;
+-- postgres:
+update delivery d set state = 0, rank = r.rank, due_at = :now, attempts = 0, generation = d.generation + 1, reason = null,
+  open_since = null
+from {rows} r
+where d.day = any(array(select day from day)) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state > 0
+returning d.event_id, d.lane_id;
 
 -- Chores -----------------------------------------------------------------------------------------------------------
 

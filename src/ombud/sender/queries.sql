@@ -34,7 +34,7 @@ where k.shop_id = :shop_id and k.key = :event_key;
 -- postgres:
 select k.shop_id, k.key, e.id, e.type, e.subject, e.fan_out
 from {rows} r join event_key k on k.shop_id = r.shop_id and k.key = r.event_key
-  join event e on e.day in (select day from day) and e.id = k.event_id;
+  join event e on e.day = any(array(select day from day)) and e.id = k.event_id;
 
 -- name: put_event_keys
 -- rows: shop_id bigint, event_key text, event_id bigint
