@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
@@ -102,7 +102,7 @@ class Holder:
                 if self._turning:
                     self._rung.add(appended.lane_id)
                 self._look()
-            elif appended.deliveries and (appended.lane_id in fresh or (self._sees_all and held.takes_over)):
+            elif appended.deliveries and (_took(appended, fresh) or (self._sees_all and held.takes_over)):
                 held.stock.expect(appended.deliveries)
                 brought.append((held, appended))
             else:
@@ -246,3 +246,13 @@ class Holder:
 
     def _extend_at(self, now: float) -> float:
         return now + min(EXTEND_SECONDS, self._mailbox.policy.lease_seconds * EXTEND_SHARE)
+
+
+def _took(appended: Appended, fresh: Mapping[int, HeldLane]) -> bool:
+    """Return whether the ring of this append itself has leased the lane.
+
+    If that of another did, a former owner may have performed this one in between: of two commits that end together,
+    the one that rings last may be heard with what the other has taken.
+    """
+    held = fresh.get(appended.lane_id)
+    return held is not None and held.lane.token == appended.token

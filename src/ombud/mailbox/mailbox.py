@@ -82,11 +82,12 @@ class Policy:
 
 
 class Appended(NamedTuple):
-    """What was committed for one lane. `changed`: its destination may lead elsewhere now."""
+    """What was committed for one lane. `changed`: its destination may lead elsewhere now. `token`: its own ring's."""
 
     lane_id: int
     deliveries: Sequence[Delivery] = ()
     changed: bool = False
+    token: int | None = None
 
 
 class Bell(Protocol):
@@ -204,7 +205,7 @@ class Mailbox:
                 )
         idle = [(lane_id, token, self.policy.lease, now) for lane_id in by_lane if not bell.holds(lane_id)]
         yield Afterwards(sql["hand_over"], idle, bell.taken)
-        yield from self._announce(bell, [Appended(lane_id, found) for lane_id, found in by_lane.items()])
+        yield from self._announce(bell, [Appended(lane_id, found, token=token) for lane_id, found in by_lane.items()])
 
     def _announce(self, bell: Bell, appended: Sequence[Appended]) -> Operation[None]:
         yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended)
