@@ -206,8 +206,10 @@ class Holder:
         self._rung.clear()
 
     def _let_go(self, done: TurnDone) -> None:
-        # Where the clock jumped past the end of our own lease, we may have leased it anew and given it back.
-        for held in [*done.lost, *(self.lanes[lane_id] for lane_id in done.emptied if lane_id in self.lanes)]:
+        # Where the clock jumped past the end of our own lease, we may have leased it anew and given it back. What was
+        # heard while the turn was under way has been taken after that.
+        emptied = [self.lanes[lane_id] for lane_id in done.emptied if lane_id in self.lanes]
+        for held in [*done.lost, *(held for held in emptied if held.leased_at < self._turn_at)]:
             held.lose()
             if held.idle and not held.results:
                 self._forget(held)

@@ -45,8 +45,9 @@ class Starter:
         self._able[held.lane.id] = held
 
     def leave(self, held: HeldLane) -> None:
-        """Take a lane that is not ours any more out of the line."""
-        self._able.pop(held.lane.id, None)
+        """Take a lane that is not ours any more out of the line, where it may stand as it was leased since."""
+        if self._able.get(held.lane.id) is held:
+            del self._able[held.lane.id]
 
     def start(self) -> None:
         """Start a delivery of each lane in turn, so that no lane takes every slot."""
