@@ -100,12 +100,18 @@ async def test_the_ports_of_the_web(names: NameServer, new_guard: Any, port: int
         assert await guard.vet(parse_url(f"http://{host}:{port}/"))
 
 
-def test_no_other_port(names: NameServer) -> None:
+def port_is_refused(guard: Guard, host: str, port: int) -> bool:
+    try:
+        guard.check(f"https://{host}:{port}/")
+    except InvalidInput as error:
+        return f"Port {port} is not one for webhooks" in str(error)
+    return False
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[2a00::1]", "shop.example"])
+def test_no_other_port(names: NameServer, host: str) -> None:
     guard = Guard()
-    for host in ("8.8.8.8", "[2a00::1]", "shop.example"):
-        for port in set(range(1, 65_536)) - PORTS:
-            with pytest.raises(InvalidInput, match=f"Port {port} is not one for webhooks"):
-                guard.check(f"https://{host}:{port}/")
+    assert {port for port in range(1, 65_536) if not port_is_refused(guard, host, port)} == PORTS
 
 
 async def test_a_port_of_a_name_is_judged_at_every_attempt(names: NameServer, new_guard: Any) -> None:
