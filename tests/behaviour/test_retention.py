@@ -246,23 +246,3 @@ def test_a_try_that_comes_late_stands_beside_its_delivery_or_goes_with_it(
     assert stored(office, "delivery") == there
     assert stored(office, "attempt") == there
     assert [row["late"] for row in office.rows("select late from attempt")] == [1] * len(there)
-
-
-def test_what_came_while_nobody_opened_days_stays_for_its_full_time(
-    office: Office, lane_id: int, clock: StoppedClock
-) -> None:
-    """It was placed on the day that was the newest then."""
-    first = today(office)
-    days_pass(clock, 10)
-    event_id = office.append(lane_id)
-    end(office, event_id, State.DONE)
-    end_days(office, AGES)
-    assert stored(office, "event") == {event_id: {first}}
-
-    days_pass(clock, AGES.done_days - 0.5)
-    end_days(office, AGES)
-    assert stored(office, "event") == {event_id: {first}}
-
-    days_pass(clock, 1)
-    end_days(office, AGES)
-    assert stored(office, "event") == {}

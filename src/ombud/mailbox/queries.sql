@@ -410,10 +410,6 @@ select open_day(:day);
 -- The days there are, oldest first.
 select day from day order by day;
 
--- name: youngest_of_day
--- A day takes in all that comes until the next one is opened: much later, if nobody performed.
-select max(id) as id from event where day = :day;
-
 -- name: kept_of_day
 -- rows: day bigint, failed_since bigint, after bigint, most bigint
 -- What outlives its day: events with pending work, or with a failure that is young enough.

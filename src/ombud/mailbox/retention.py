@@ -29,15 +29,10 @@ def open_days(now: int) -> Operation[None]:
 
 
 def old_days(now: int, ages: Ages) -> Operation[list[int]]:
-    """Return the days that are to go with all their events old enough, oldest first; the newest always stays."""
+    """Return the days that are to go, oldest first; the newest always stays."""
     rows = yield sql["list_days"], {}, tuple
-    candidates = [day for (day,) in rows[:-1] if day < now // DAY_MICROSECONDS - ages.done_days]
-    days = []
-    for day in candidates:
-        ((youngest,),) = yield sql["youngest_of_day"], {"day": day}, tuple
-        if youngest is None or youngest < first_id_of(now - ages.done_days * DAY_MICROSECONDS):
-            days.append(day)
-    return days
+    days = [day for (day,) in rows]
+    return [day for day in days[:-1] if day < now // DAY_MICROSECONDS - ages.done_days]
 
 
 def kept_of(day: int, ages: Ages, now: int, after: int = 0) -> Operation[list[int]]:
