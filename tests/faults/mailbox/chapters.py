@@ -32,12 +32,15 @@ APART_SECONDS = 120
 # Seconds of the lease, shorter than the slow try, which therefore needs a sign of life.
 LEASE_SECONDS = 0.3
 SLOW_SECONDS = 0.15
+# Seconds that somebody else has a lane, longer than what ends meanwhile takes to be settled.
+STOLEN_SECONDS = 1.0
 # Days: retention is for what is older than three.
 OLD_DAYS = 5
 
 _LEAVE_LEASED = Statement(
     "leave_leased", "update lane set lease_token = 1, wake_at = 1, started_event_id = :event_id where id = :lane_id"
 )
+_STEAL = Statement("steal", "update lane set lease_token = 1, wake_at = :until where id = :lane_id")
 _END = Statement("end_by_hand", "update delivery set state = 2, reason = 'by hand' where event_id = :event_id")
 _AGE = tuple(
     Statement(f"age_{table}", f"update {table} set day = :day where {column} in (:one, :two)")
@@ -72,7 +75,7 @@ class Story:
         self._shops = itertools.count(self.number * 10 + 1)
         self._keys = (f"chapter{self.number}-{n}" for n in itertools.count())
         self._tries = (f"{self.process}.{n}" for n in itertools.count())
-        self._told: set[int] = set()
+        self._stolen: set[int] = set()
 
     def open_shop(self) -> "Shop":
         shop_id = next(self._shops)
@@ -105,6 +108,9 @@ class Story:
         self.diary.write("begin", subject=delivery.subject, **about)
         name = delivery.subject.partition("/")[2]
         await asyncio.sleep(SLOW_SECONDS if name == "slow" else 0)
+        if name == "stolen" and delivery.event_id not in self._stolen:
+            self._stolen.add(delivery.event_id)
+            await self._steal(delivery.lane_id)
         self.diary.write("end", **about)
         await reach(PERFORM, "after")
         if delivery.attempts == 0 and name == "retried":
@@ -113,6 +119,11 @@ class Story:
             return Retry("by chance", after=0.01, fault=Fault.LANE)
         ends: dict[str, Outcome] = {"dead": Dead("by chance"), "telling": Done(also=_say_more)}
         return ends.get(name, Done())
+
+    async def _steal(self, lane_id: int) -> None:
+        """Have the lease of a lane be somebody else's, who does nothing with it."""
+        until = self.sender.database.clock() + round(STOLEN_SECONDS * 1_000_000)
+        await self.write(lambda: _run(_STEAL, lane_id=lane_id, until=until))
 
     @contextlib.asynccontextmanager
     async def performing(self) -> AsyncIterator[None]:
@@ -190,6 +201,13 @@ async def meddle(story: Story) -> None:
         assert await story.write(lambda: mailbox.replay([(event_id, shop.lane_id)])) == 1
 
 
+async def come_late(story: Story) -> None:
+    """A try that ends when its lane is somebody else's."""
+    shop = story.open_shop()
+    async with story.performing():
+        await shop.publish("stolen")
+
+
 async def end_a_day(story: Story) -> None:
     """An old day with something that goes with it, something that has failed, and something that is pending."""
     shop = story.open_shop()
@@ -212,7 +230,7 @@ async def end_a_day(story: Story) -> None:
 
 
 CHAPTERS: Mapping[str, Callable[[Story], Awaitable[None]]] = {
-    chapter.__name__: chapter for chapter in (deliver, meddle, end_a_day)
+    chapter.__name__: chapter for chapter in (deliver, meddle, come_late, end_a_day)
 }
 
 
