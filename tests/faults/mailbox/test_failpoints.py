@@ -25,6 +25,8 @@ HITS = int(os.environ.get("OMBUD_TEST_HITS", "1"))
 # Databases at once: a process that starts mostly waits.
 DATABASES = 4
 # Frees the lanes of dead performers, where there can be no other; empties a day, where none can be dropped whole.
+# What other chapters pass too, but only when a busy machine lets a lease run out.
+ONLY_IN = {"find_deliveries": "come_late"}
 ONLY_ON_SQLITE = {"free_leases", "delete_attempts", "delete_deliveries", "delete_events"}
 # After a commit of which nobody knows whether it was stored, what has been tried is written once more.
 UNKNOWN = {"deliver": [Rule(("commit of results", "after"), "fail", nth=1)]}
@@ -111,7 +113,8 @@ def _kills(kind: str, folder: Path, servers: PostgresServers) -> list[tuple[str,
         book.tell("end_a_day")  # and with it the first day of all, which happens once
         for chapter in chapters.CHAPTERS:
             for point, times in book.tell(chapter).items():
-                kills.setdefault(point, [(chapter, point, nth + 1) for nth in range(min(times, HITS))])
+                if ONLY_IN.get(point[0], chapter) == chapter:
+                    kills.setdefault(point, [(chapter, point, nth + 1) for nth in range(min(times, HITS))])
     mailbox = {statement.name for statement in sql}
     here = mailbox - (set() if kind == "sqlite" else ONLY_ON_SQLITE)
     assert {*here, PERFORM} - {name for name, _ in kills} == set()
