@@ -127,10 +127,15 @@ class Story:
 
     @contextlib.asynccontextmanager
     async def performing(self) -> AsyncIterator[None]:
-        """Perform until the block ends and nothing is pending."""
-        performer = Performer(self.sender.outbox.mailbox, self.sender.writer, self.perform)
+        """Perform until the block ends and nothing is pending; what the block appends may start from memory."""
+        mailbox = self.sender.outbox.mailbox
+        performer = Performer(mailbox, self.sender.writer, self.perform)
         task = asyncio.create_task(performer.run())
         try:
+            async with asyncio.timeout(30):
+                while mailbox.bell.take() is None:
+                    assert not task.done(), task
+                    await asyncio.sleep(0.002)
             yield
             async with asyncio.timeout(30):
                 while await asyncio.to_thread(pending, self.sender.database):

@@ -24,9 +24,9 @@ KINDS = ["sqlite", "postgres-newest"]
 HITS = int(os.environ.get("OMBUD_TEST_HITS", "1"))
 # Databases at once: a process that starts mostly waits.
 DATABASES = 4
-# Frees the lanes of dead performers, where there can be no other; empties a day, where none can be dropped whole.
 # What other chapters pass too, but only when a busy machine lets a lease run out.
 ONLY_IN = {"find_deliveries": "come_late"}
+# Frees the lanes of dead performers, where there can be no other; empties a day, where none can be dropped whole.
 ONLY_ON_SQLITE = {"free_leases", "delete_attempts", "delete_deliveries", "delete_events"}
 # After a commit of which nobody knows whether it was stored, what has been tried is written once more.
 UNKNOWN = {"deliver": [Rule(("commit of results", "after"), "fail", nth=1)]}
