@@ -136,3 +136,20 @@ join delivery d on d.day = e.day and d.event_id = e.id
 join lane l on l.id = d.lane_id join handler h on h.id = l.destination_id
 where e.box = :box and e.shop_id = :shop_id
 order by e.id;
+
+-- Shops of an inbox ------------------------------------------------------------------------------------------------
+
+-- name: shops_of_inbox
+-- Every shop, with what waits in its lanes.
+with waiting as (
+  select l.shop_id, sum(case when l.box = :changes then 0 else 1 end) as reads,
+    sum(case when l.box = :changes then 1 else 0 end) as runs
+  from lane l join delivery d on d.lane_id = l.id and d.state = 0
+  where l.box in (:arrivals, :changes)
+  group by l.shop_id
+)
+select s.name, s.api_key_file, s.reads_per_second, s.paused_at, s.created_at, s.token_used_at, s.previous_token_used_at,
+  case when s.previous_token_hash is null then 0 else 1 end as has_previous,
+  coalesce(w.reads, 0) as reads, coalesce(w.runs, 0) as runs
+from inbox_shop s left join waiting w on w.shop_id = s.id
+order by s.id;

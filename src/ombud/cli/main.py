@@ -8,6 +8,8 @@ import typer
 
 import ombud
 from ombud.cli.failures import exit_code_of, say_error
+from ombud.cli.options import Data, Database, Host, Json, Port
+from ombud.cli.shops_verbs import shops
 from ombud.errors import OmbudError
 
 app = typer.Typer(
@@ -19,19 +21,10 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Bearer keys of the REST API.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
-shops = typer.Typer(help="The shops of an inbox.", no_args_is_help=True)
 app.add_typer(shops, name="shops")
 
 HOST = "127.0.0.1"
 PORT = 8700
-
-Database = Annotated[
-    str, typer.Option(help="sqlite:///FILE. Default: OMBUD_DATABASE_URL, else sqlite:///ombud.db.", show_default=False)
-]
-Data = Annotated[Path | None, typer.Option(help="The folder of a demo, instead of --database.", show_default=False)]
-Host = Annotated[str, typer.Option(help="The address to listen on.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
 @app.command()
@@ -149,22 +142,6 @@ def keys_add(
     from ombud.cli.keys import run_keys_add
 
     run_keys_add(name, database, data, as_json=json)
-
-
-@shops.command("add")
-def shops_add(
-    name: Annotated[str, typer.Argument(help="What to call it.")],
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(help="A file with the shop's API key. Default: the environment's key.", show_default=False),
-    ] = None,
-    database: Database = "",
-    json: Json = False,
-) -> None:
-    """Add a shop and show its hook's token, once."""
-    from ombud.cli.shops import run_shops_add
-
-    run_shops_add(name, api_key_file, database, as_json=json)
 
 
 def _version(wanted: bool) -> None:

@@ -1,12 +1,13 @@
 """The ack path under ASGI: the event loop never waits for the disk."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ombud.errors import OmbudError
-from ombud.receiver.hook import NOT_STORED, OK, Reply, token_of
+from ombud.receiver.hook import NOT_STORED, OK, Known, Reply, note_use, token_of
 
 if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
@@ -31,17 +32,19 @@ class AsgiHook:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            reply = await self._answer(scope)
+            reply, known = await self._answer(scope)
             headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             body = b"" if scope["method"] == "HEAD" else reply.text.encode()
             await send({"type": "http.response.body", "body": body})
-            if reply is OK:
+            if known is not None:
+                await self._note_use(known)
                 await self._start_lazily()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
 
-    async def _answer(self, scope: Scope) -> Reply:
+    async def _answer(self, scope: Scope) -> tuple[Reply, Known | None]:
+        """Return the answer, and whose webhook was stored."""
         try:
             hook = self._inbox.hook if self._inbox.is_open else await asyncio.to_thread(lambda: self._inbox.hook)
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -50,12 +53,18 @@ class AsgiHook:
             shop = hook.recall(token) or await receiver.database.fetch(lambda: hook.learn(token))
             judged = hook.judge(shop, scope["method"], scope["query_string"], headers)
             if isinstance(judged, Reply):
-                return judged
+                return judged, None
             await receiver.writer.add(receiver.arrivals.append, judged)
         except OmbudError as error:
             log.warning("an arrival was not stored: %s", error)
-            return NOT_STORED
-        return OK
+            return NOT_STORED, None
+        return OK, shop
+
+    async def _note_use(self, known: Known) -> None:
+        """Once in a while, and after the answer: what was stored is stored."""
+        if known.take_note():
+            with contextlib.suppress(OmbudError):
+                await self._inbox.receiver.writer.write(lambda: note_use(known))
 
     async def _start_lazily(self) -> None:
         """A mounted app gets no lifespan from its host: work would wait for nobody, so begin now, and say so.

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Draft
 from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
-from ombud.receiver.shops import find_shop_of_token
+from ombud.receiver.shops import find_shop_of_token, sql, token_hash
 
 # Arrivals of one shop in a minute that are about nothing we know: more are not stored, or the disk is the target.
 JUNK_PER_MINUTE = 600
@@ -20,6 +20,8 @@ RETRY_AFTER_SECONDS = 1
 # Seconds that a good token is remembered: one that was replaced twice stops working within this.
 REMEMBER_SECONDS = 1.0
 REMEMBER_TOKENS = 10_000
+# Seconds between two notes that a token is used: precise enough for who waits until nobody uses the old one.
+NOTE_USE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,19 @@ class Reply:
         ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Known:
     """The shop that a token names."""
 
     shop_id: int
     reader_lane_id: int
+    digest: bytes
+    use_is_noted: bool = True
+
+    def take_note(self) -> bool:
+        """Return whether whoever asks is to note that the token is used: the first one, once in a while."""
+        noted, self.use_is_noted = self.use_is_noted, True
+        return not noted
 
 
 OK = Reply(200, "OK")
@@ -67,24 +76,31 @@ class Hook:
     """Judges one request, and says what to store for it. Whoever asks it does the reading and the writing."""
 
     def __init__(self) -> None:
-        self._tokens: dict[str, tuple[Known, float]] = {}
+        # By hash, as everywhere: no look-up compares the token itself.
+        self._tokens: dict[bytes, tuple[Known, float]] = {}
         self._junk: dict[int, tuple[int, int]] = {}
 
     def recall(self, token: str) -> Known | None:
         """Return the shop of a token that was looked up a moment ago, and was good."""
-        known, until = self._tokens.get(token, (None, 0.0))
+        known, until = self._tokens.get(token_hash(token), (None, 0.0))
         return known if until > time.monotonic() else None
 
     def learn(self, token: str) -> Operation[Known | None]:
         """Look up the shop of a token."""
-        found = yield from find_shop_of_token(token)
+        digest = token_hash(token)
+        found = yield from find_shop_of_token(digest)
         if found is None:
             return None
         if len(self._tokens) >= REMEMBER_TOKENS:
             self._tokens.clear()
-        known = Known(*found)
-        self._tokens[token] = (known, time.monotonic() + REMEMBER_SECONDS)
+        noted = found.now < (found.used_at or 0) + round(NOTE_USE_SECONDS * 1_000_000)
+        known = Known(found.shop_id, found.reader_lane_id, digest, noted)
+        self._tokens[digest] = (known, time.monotonic() + REMEMBER_SECONDS)
         return known
+
+    def knows(self, text: str) -> bool:
+        """Return whether a text is a token that was good a moment ago, or longer ago."""
+        return token_hash(text) in self._tokens
 
     def judge(self, shop: Known | None, method: str, query: bytes, headers: Mapping[str, str]) -> Reply | Draft:
         """Return the answer when nothing is to be stored, else what is. Header names in lower case."""
@@ -103,6 +119,11 @@ class Hook:
         count = count + 1 if since == minute else 1
         self._junk[shop_id] = (minute, count)
         return count > JUNK_PER_MINUTE
+
+
+def note_use(known: Known) -> Operation[None]:
+    """Note that a token is used."""
+    yield sql["note_token_use"], {"id": known.shop_id, "token_hash": known.digest}
 
 
 def token_of(path: str) -> str:

@@ -20,6 +20,7 @@ from ombud.receiver.asgi import AsgiHook
 from ombud.receiver.embedded import Embedded
 from ombud.receiver.hook import Hook
 from ombud.receiver.receiver import Receiver
+from ombud.receiver.redaction import redact_access_logs
 from ombud.receiver.router import Router
 from ombud.receiver.wsgi import StartResponse, answer_wsgi
 from ombud.settings import Settings, read_settings
@@ -118,6 +119,7 @@ class Inbox(Router):
                 receiver = Receiver(open_database(self.settings.database_url), self.settings)
                 mine = (receiver, Hook())
                 self._opened = (os.getpid(), *mine)
+                redact_access_logs(mine[1])
             return mine
 
 

@@ -7,17 +7,50 @@ values (:id, :name, :token_hash, :api_key_file, :reader_lane_id, :now);
 
 -- name: shop_named
 -- For the one shop of the environment, and against two of a name.
-select id, name, token_hash, api_key_file, reader_lane_id, baseline_at from inbox_shop where name = :name;
+select id, name, token_hash, previous_token_hash, api_key_file, reader_lane_id, baseline_at, reads_per_second, paused_at
+from inbox_shop where name = :name;
 
 -- name: set_token
 -- A new token; the one before stays valid beside it.
-update inbox_shop set previous_token_hash = token_hash, token_hash = :token_hash where id = :id;
+update inbox_shop set previous_token_hash = token_hash, previous_token_used_at = token_used_at,
+  token_hash = :token_hash, token_used_at = null
+where id = :id;
+
+-- name: end_previous_token
+-- Only the present token is good from now on.
+update inbox_shop set previous_token_hash = null, previous_token_used_at = null where id = :id;
 
 -- name: shop_of_token
--- Which shop a hook's token names.
-select id, reader_lane_id from inbox_shop where token_hash = :token_hash
+-- Which shop a hook's token names, and when it was last noted that this one is used.
+select id, reader_lane_id, token_hash, token_used_at as used_at, :now as now
+from inbox_shop where token_hash = :token_hash
 union all
-select id, reader_lane_id from inbox_shop where previous_token_hash = :token_hash;
+select id, reader_lane_id, previous_token_hash as token_hash, previous_token_used_at as used_at, :now as now
+from inbox_shop where previous_token_hash = :token_hash;
+
+-- name: note_token_use
+-- A token was used; it may have become the previous one meanwhile.
+update inbox_shop set
+  token_used_at = case when token_hash = :token_hash then :now else token_used_at end,
+  previous_token_used_at = case when previous_token_hash = :token_hash then :now else previous_token_used_at end
+where id = :id;
+
+-- name: set_reads_per_second
+-- How often its API may be read; null is the setting of the inbox.
+update inbox_shop set reads_per_second = :reads_per_second where id = :id;
+
+-- name: set_api_key_file
+-- Where its API key is; null is the environment's key.
+update inbox_shop set api_key_file = :api_key_file where id = :id;
+
+-- name: set_paused
+-- Since when nothing is read or called for it; null is never.
+update inbox_shop set paused_at = :paused_at where id = :id;
+
+-- name: handler_lanes_of_shop
+-- The lanes in which handlers that the app has work for a shop.
+select l.id from lane l join handler h on h.id = l.destination_id
+where l.box = :box and l.shop_id = :shop_id and h.active = 1 order by l.id;
 
 -- name: shop_by_id
 -- A shop's name.
@@ -25,7 +58,7 @@ select name from inbox_shop where id = :id;
 
 -- name: list_shops
 -- Every shop.
-select id, name, api_key_file, reader_lane_id, baseline_at from inbox_shop order by id;
+select id, name, api_key_file, reader_lane_id, baseline_at, reads_per_second, paused_at from inbox_shop order by id;
 
 -- name: set_baseline
 -- What existed before is known from here on.
@@ -34,10 +67,12 @@ update inbox_shop set baseline_at = :now where id = :id;
 -- name: reader_facts
 -- rows: lane_id bigint
 -- Behind a reader's lane: its shop.
-select s.reader_lane_id as lane_id, s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, null as closed
+select s.reader_lane_id as lane_id, s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, s.reads_per_second,
+  s.paused_at, null as closed
 from inbox_shop s where s.reader_lane_id = :lane_id;
 -- postgres:
-select s.reader_lane_id as lane_id, s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, null as closed
+select s.reader_lane_id as lane_id, s.id, s.name, s.api_key_file, s.reader_lane_id, s.baseline_at, s.reads_per_second,
+  s.paused_at, null as closed
 from {rows} r join inbox_shop s on s.reader_lane_id = r.lane_id;
 
 -- Handlers --------------------------------------------------------------------------------------------------------
@@ -70,10 +105,11 @@ update lane set hold_until = 4611686018427387904,
 where box = :box and destination_id in (select id from handler where active = 0);
 
 -- name: free_lanes
--- Handlers that are back are worked again.
+-- Handlers that are back are worked again, except for shops that a person has paused.
 update lane set hold_until = 0, wake_at = case when lease_token is null then :now else wake_at end
 where box = :box and hold_until = 4611686018427387904
-  and destination_id in (select id from handler where active = 1);
+  and destination_id in (select id from handler where active = 1)
+  and shop_id not in (select id from inbox_shop where paused_at is not null);
 
 -- name: handler_lane
 -- The lane of a handler for one shop.

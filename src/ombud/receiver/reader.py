@@ -53,6 +53,7 @@ class Reader:
             kind, _, object_id = delivery.subject.partition("/")
             if kind == "product":
                 await self._baselines.take(shop)
+            self._budget.give(shop.id, shop.reads_per_second)
             await self._budget.take(shop.id)
             async with asyncio.timeout(READ_SECONDS):
                 read = self._order if kind == "order" else self._product

@@ -1,9 +1,11 @@
 """The shops of an inbox: each has a token in its hook's URL, a lane for its reader, and its API key elsewhere."""
 
 import hashlib
+import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
@@ -22,13 +24,27 @@ _TOKEN = re.compile(r"[0-9A-Za-z_.~-]{8,200}")
 
 @dataclass(frozen=True)
 class Shop:
-    """A shop whose webhooks arrive here. `api_key_file` is null when the environment has the key."""
+    """A shop whose webhooks arrive here. `api_key_file` is null when the environment has the key.
+
+    `reads_per_second` is null when the inbox's setting counts. While it is paused, webhooks are stored and wait.
+    """
 
     id: int
     name: str
     api_key_file: str | None
     reader_lane_id: int
     baseline_at: int | None
+    reads_per_second: float | None = None
+    paused_at: int | None = None  # UTC microseconds
+
+
+class TokenOfShop(NamedTuple):
+    """The shop that a token names. In UTC microseconds: when the last use of the token was noted, and the time now."""
+
+    shop_id: int
+    reader_lane_id: int
+    used_at: int | None
+    now: int
 
 
 def new_token() -> str:
@@ -49,7 +65,7 @@ def add_shop(arrivals: Mailbox, name: str, token: str, api_key_file: str | None)
     rows = yield sql["shop_named"], {"name": name}
     if rows:
         raise Conflict(f"There is a shop named {name!r} already. Choose another name.")
-    yield from _require_own(token, None)
+    yield from require_own(token, None)
     shop_id = arrivals.ids.next()
     lane_id = yield from arrivals.add_lane(shop_id, shop_id)
     yield (
@@ -76,7 +92,7 @@ def keep_default_shop(arrivals: Mailbox, token: str) -> Operation[Shop]:
         rows = yield sql["shop_named"], {"name": DEFAULT_NAME}
         if not rows:
             return (yield from add_shop(arrivals, DEFAULT_NAME, token, None))
-        yield from _require_own(token, rows[0]["id"])
+        yield from require_own(token, rows[0]["id"])
     except (Conflict, InvalidInput) as error:
         raise ConfigurationError(f"OMBUD_TOKEN: {error}") from error
     if rows[0]["token_hash"] != token_hash(token):
@@ -98,16 +114,32 @@ def check_token(token: str) -> None:
 
 def read_shop(row: Row) -> Shop:
     """Return the shop of a row, or of the facts of a reader's lane."""
-    return Shop(row["id"], row["name"], row["api_key_file"], row["reader_lane_id"], row["baseline_at"])
+    return Shop(
+        row["id"],
+        row["name"],
+        row["api_key_file"],
+        row["reader_lane_id"],
+        row["baseline_at"],
+        row["reads_per_second"],
+        row["paused_at"],
+    )
 
 
-def _require_own(token: str, shop_id: int | None) -> Operation[None]:
-    found = yield from find_shop_of_token(token)
-    if found is not None and found[0] != shop_id:
+def require_own(token: str, shop_id: int | None) -> Operation[None]:
+    """Raise Conflict when another shop has this token."""
+    found = yield from find_shop_of_token(token_hash(token))
+    if found is not None and found.shop_id != shop_id:
         raise Conflict("Another shop has this token. Choose another one.")
 
 
-def find_shop_of_token(token: str) -> Operation[tuple[int, int] | None]:
-    """Return the shop of a token and its reader's lane. Looked up by hash, so that the time it takes tells nothing."""
-    rows = yield sql["shop_of_token"], {"token_hash": token_hash(token)}
-    return (rows[0]["id"], rows[0]["reader_lane_id"]) if rows else None
+def find_shop_of_token(digest: bytes) -> Operation[TokenOfShop | None]:
+    """Return the shop of a token by its hash.
+
+    Nobody can choose the hash of a guess, so the time of the look-up tells nothing; what was found is compared once
+    more, in a time that does not depend on it.
+    """
+    rows = yield sql["shop_of_token"], {"token_hash": digest}
+    for row in rows:
+        if hmac.compare_digest(bytes(row["token_hash"]), digest):
+            return TokenOfShop(row["id"], row["reader_lane_id"], row["used_at"], row["now"])
+    return None

@@ -1,11 +1,14 @@
 """The ack path under WSGI: right with no event loop and no thread of ours."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ombud.db.operation import Operation
 from ombud.errors import OmbudError
-from ombud.receiver.hook import NOT_STORED, OK, Reply, token_of
+from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.model import Draft
+from ombud.receiver.hook import NOT_STORED, OK, Known, Reply, note_use, token_of
 
 if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
@@ -36,8 +39,15 @@ def _answer(inbox: "Inbox", environ: dict[str, Any]) -> Reply:
         judged = hook.judge(shop, environ["REQUEST_METHOD"], query, headers)
         if isinstance(judged, Reply):
             return judged
-        receiver.database.write(lambda: receiver.arrivals.append([judged]))
+        uses = [shop] if shop is not None and shop.take_note() else []
+        receiver.database.write(lambda: _store(receiver.arrivals, judged, uses))
     except OmbudError as error:
         log.warning("an arrival was not stored: %s", error)
         return NOT_STORED
     return OK
+
+
+def _store(arrivals: Mailbox, draft: Draft, uses: Sequence[Known]) -> Operation[None]:
+    yield from arrivals.append([draft])
+    for known in uses:
+        yield from note_use(known)

@@ -1,0 +1,35 @@
+"""The shops of an inbox, as documents for a person. No token is in them: only its hash is stored."""
+
+from ombud.admin.events import Document, rfc3339
+from ombud.db.operation import Operation, Row
+from ombud.db.queries import read_queries
+from ombud.mailbox.model import Box
+
+sql = read_queries("ombud.admin")
+
+
+def shop_documents() -> Operation[list[Document]]:
+    """Return every shop, oldest first: its tokens, its key, its budget, whether it is paused, and what waits."""
+    rows = yield sql["shops_of_inbox"], {"arrivals": Box.INBOX, "changes": Box.CHANGES}
+    return [_document(row) for row in rows]
+
+
+def _document(row: Row) -> Document:
+    return {
+        "name": row["name"],
+        "tokens": [_token(row["token_used_at"])]
+        + ([_token(row["previous_token_used_at"])] if row["has_previous"] else []),
+        "api_key_file": row["api_key_file"],
+        "reads_per_second": row["reads_per_second"],
+        "paused_at": _time(row["paused_at"]),
+        "created_at": rfc3339(row["created_at"]),
+        "waiting": {"reads": row["reads"], "runs": row["runs"]},
+    }
+
+
+def _token(used_at: int | None) -> Document:
+    return {"used_at": _time(used_at)}
+
+
+def _time(moment: int | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
