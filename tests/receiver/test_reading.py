@@ -9,20 +9,17 @@ import pytest
 
 from ombud.errors import ConfigurationError, Conflict
 from ombud.receiver import reader
-from ombud.receiver.budget import BURST, Budget
 from ombud.receiver.model import Context, Event
 from ombud.receiver.shops import add_shop
 from tests.receiver.fronts import Request, ask_asgi
-from tests.receiver.store import Answer, Store
+from tests.receiver.store import KEY, Answer, Store
 from tests.receiver.world import Desk, settings_for
 from tests.support.processes import PATIENCE_SECONDS
 
 TROUBLE = {
     "no key": Answer(401, b'{"code": 401, "error": "no"}'),
-    "too often": Answer(429),
-    "too often, at once": Answer(429, headers=(("Retry-After", "0"),)),
     "broken": Answer(500, b"oops"),
-    "down": Answer(503, headers=(("Retry-After", "0"),)),
+    "down": Answer(503),
     "a page": Answer(200, b"<html>welcome</html>"),
     "nothing": Answer(200),
     "something else": Answer(200, b'{"error": "no"}'),
@@ -70,6 +67,7 @@ async def test_an_api_that_hangs_is_given_up_and_tried_again(
     desk: Desk, store: Store, calls: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "READ_SECONDS", 0.1)
+    desk.receiver.patience_seconds = 0.0
     order_id = store.pay()
     store.dials.gate.clear()
     async with desk.at_work():
@@ -85,6 +83,7 @@ async def test_an_api_that_hangs_is_given_up_and_tried_again(
 
 async def test_a_short_pause_that_the_api_asks_for_does_not_use_up_every_try(tmp_path: Path, store: Store) -> None:
     desk = Desk(settings_for(tmp_path, store, perform="elsewhere", retry_seconds=(60.0, 60.0)))
+    desk.receiver.patience_seconds = 0.0
     store.dials.always = Answer(429, headers=(("Retry-After", "0"),))
     async with desk.at_work():
         await desk.hear("order.new", "90001")
@@ -95,7 +94,23 @@ async def test_a_short_pause_that_the_api_asks_for_does_not_use_up_every_try(tmp
     desk.inbox.close()
 
 
+@pytest.mark.parametrize("busy", [Answer(429), Answer(503, headers=(("Retry-After", "0"),))])
+async def test_a_busy_api_is_left_alone_for_a_while_and_no_try_is_used_up(
+    desk: Desk, store: Store, calls: list[str], busy: Answer
+) -> None:
+    order_id = store.pay()
+    store.dials.next_answers.append(busy)
+    async with desk.at_work():
+        await desk.hear("order.new", order_id)
+        await desk.settled()
+    assert calls == [order_id]
+    budget = desk.receiver.budgets.of(KEY)
+    assert budget.state().per_second == pytest.approx(settings_for(Path()).reads_per_second / 2, rel=0.01)
+    assert [row["outcome"] for row in desk.rows("select outcome from attempt order by id")] == ["done"] * 2
+
+
 async def test_a_long_pause_that_the_api_asks_for_is_kept(desk: Desk, store: Store) -> None:
+    desk.receiver.patience_seconds = 0.0
     store.dials.always = Answer(429, headers=(("Retry-After", "60"),))
     async with desk.at_work():
         await desk.hear("order.new", "90001")
@@ -221,16 +236,3 @@ def test_the_token_of_the_environment_may_be_replaced(tmp_path: Path) -> None:
         Desk(settings_for(tmp_path, token="token-of-another"))
     with pytest.raises(ConfigurationError, match="OMBUD_TOKEN: A token has 8 to 200"):
         Desk(settings_for(tmp_path, token="short"))
-
-
-@pytest.mark.alone
-async def test_a_bucket_lets_through_a_burst_and_then_its_rate() -> None:
-    budget, loop = Budget(100.0), asyncio.get_running_loop()
-    began = loop.time()
-    await asyncio.gather(*(budget.take(1) for _ in range(BURST)))
-    burst = loop.time() - began
-    await asyncio.gather(*(budget.take(1) for _ in range(10)))
-    assert burst < 0.1 <= loop.time() - began
-    began = loop.time()
-    await budget.take(2)
-    assert loop.time() - began < 0.1

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from typer.testing import CliRunner
 from ombud.admin.shops import shop_documents
 from ombud.cli.main import app
 from ombud.client import Order
+from ombud.client.budget import Budgets
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.model import Draft
-from ombud.receiver.budget import BURST, Budget
+from ombud.receiver.clients import Clients
 from ombud.receiver.hook import Hook, note_use
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.redaction import REDACTED
@@ -28,10 +30,10 @@ from ombud.receiver.shop_changes import (
     set_api_key_file,
     set_reads_per_second,
 )
-from ombud.receiver.shops import DEFAULT_NAME, list_shops
+from ombud.receiver.shops import DEFAULT_NAME, Shop, list_shops
 from ombud.settings import Settings
 from tests.receiver.fronts import Front, Request
-from tests.receiver.store import Store
+from tests.receiver.store import KEY, Store
 from tests.receiver.world import TOKEN, Desk, settings_for
 from tests.support.databases import Home
 
@@ -142,16 +144,16 @@ async def test_runs_of_a_paused_shop_wait_too_also_after_a_start(desk: Desk, sto
 
 
 async def test_a_shop_may_have_a_budget_of_its_own() -> None:
-    budget, waits = Budget(0.001), []
-    budget.give(2, 1_000.0)
-    for shop_id in (1, 2):
-        for _ in range(BURST):
-            await budget.take(shop_id)
-    await budget.take(2)
-    waits.append(asyncio.ensure_future(budget.take(1)))
-    done, _ = await asyncio.wait(waits, timeout=0.01)
-    assert not done
-    waits[0].cancel()
+    """It may be set while all is running, and the shop may lose it again."""
+    budgets = Budgets()
+    clients = Clients(settings_for(Path(), reads_per_second=3.0), budgets, 0.0)
+    shop = Shop(1, "north", None, 11, None)
+    rates = []
+    for rate in (None, 0.5, None):
+        clients(replace(shop, reads_per_second=rate))
+        rates.append(budgets.of(KEY).state().per_second)
+    assert rates == [3.0, 0.5, 3.0]
+    await clients.close()
 
 
 def test_shops_on_every_database(home: Home) -> None:

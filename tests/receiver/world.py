@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ombud.client.budget import Budgets
 from ombud.clock import now_microseconds
 from ombud.db.connect import database_path
 from ombud.db.operation import Make, Operation, Row, Statement
@@ -83,6 +84,8 @@ class Desk:
         receiver = Receiver(SqliteDatabase(database_path(settings.database_url), self.clock), settings)
         receiver.writer.close()
         receiver.writer = self.writer = ObservedWriter(receiver.database)
+        # Its own: what one test's API has asked for is no business of the next test.
+        receiver.budgets = Budgets()
         self.receiver = receiver
         self.inbox._opened = (os.getpid(), receiver, Hook())
 

@@ -94,12 +94,10 @@ class Budget:
         burst: int = BURST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        most = max(per_second, MOST_PER_SECOND) if most_per_second is None else most_per_second
-        if not 0 < per_second <= most or burst < 1:
-            raise ValueError("a budget starts above 0 and at most at its own bound, with a burst of at least 1")
+        if burst < 1:
+            raise ValueError("a budget has a burst of at least 1")
         self._clock = clock
-        self._per_second = per_second
-        self._least, self._most = min(per_second, LEAST_PER_SECOND), most
+        self._per_second, self._least, self._most = _bounds(per_second, most_per_second)
         self._bucket = _Bucket(burst, burst, clock())
         self._trouble = _Trouble()
         self._waiting: list[Ticket] = []
@@ -114,6 +112,12 @@ class Budget:
         with self._lock:
             paused = max(0.0, self._trouble.until - self._clock())
             return BudgetState(self._per_second, len(self._waiting), paused)
+
+    def start_at(self, per_second: float) -> None:
+        """Go on from another rate, as a person has decided; what was learned of the API's limit is forgotten."""
+        with self._lock:
+            self._bucket.refill(self._clock(), self._per_second)
+            self._per_second, self._least, self._most = _bounds(per_second)
 
     def join(self, priority: Priority = Priority.CALL) -> Ticket:
         """Take a place in the queue. Whoever does not ask until its turn must `leave`."""
@@ -182,6 +186,14 @@ class Budget:
             queue.remove(oldest)
             queue.insert(0, oldest)
         return queue
+
+
+def _bounds(per_second: float, most_per_second: float | None = None) -> tuple[float, float, float]:
+    """Return the rate to start at, the least and the most."""
+    most = max(per_second, MOST_PER_SECOND) if most_per_second is None else most_per_second
+    if not 0 < per_second <= most:
+        raise ValueError("a budget starts above 0 and at most at its own bound")
+    return per_second, min(per_second, LEAST_PER_SECOND), most
 
 
 def _pause(in_a_row: int, asked: float) -> float:

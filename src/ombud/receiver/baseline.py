@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ombud.client import AsyncShopClient, Product
+from ombud.client.budget import Priority
 from ombud.db.database import Writer
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
@@ -50,7 +51,7 @@ class Baselines:
         """Read every product of a shop, unless that was done; raises what its client raises."""
         async with self._looking.setdefault(shop.id, asyncio.Lock()):
             if shop.baseline_at is None and shop.id not in self._taken:
-                await self._read_products(self._clients(shop), shop.id)
+                await self._read_products(self._clients(shop).at(Priority.BASELINE), shop.id)
                 self._taken.add(shop.id)
 
     async def _read_products(self, client: AsyncShopClient, shop_id: int) -> None:

@@ -1,8 +1,12 @@
-"""The API client of each shop. Its key is in a file of the shop's own, or in the environment; never in the database."""
+"""The API client of each shop, asking within the budget of its key, which all that use the key share.
+
+The key is in a file of the shop's own, or in the environment; never in the database.
+"""
 
 from pathlib import Path
 
 from ombud.client import AsyncShopClient
+from ombud.client.budget import Budget, Budgets
 from ombud.errors import ConfigurationError
 from ombud.receiver.shops import Shop
 from ombud.settings import Settings
@@ -11,17 +15,28 @@ from ombud.settings import Settings
 class Clients:
     """Makes a client when it is first needed, and another one when the shop's key has been replaced."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, budgets: Budgets, patience_seconds: float) -> None:
+        """`patience_seconds`: how long a read may wait for its turn, and for an API that asks to wait."""
         self._settings = settings
+        self._budgets = budgets
+        self._patience_seconds = patience_seconds
         self._current: dict[int, tuple[str, AsyncShopClient]] = {}
+        self._rates: dict[int, float] = {}
         self._made: list[AsyncShopClient] = []
 
     def __call__(self, shop: Shop) -> AsyncShopClient:
         """Return the client of a shop; raises ConfigurationError when there is no key."""
         key = read_key(shop, self._settings)
+        rate = shop.reads_per_second or self._settings.reads_per_second
+        budget = self._budgets.of(key, lambda: Budget(rate))
+        if self._rates.setdefault(shop.id, rate) != rate:
+            budget.start_at(rate)
+            self._rates[shop.id] = rate
         known, client = self._current.get(shop.id, (None, None))
         if client is None or known != key:
-            client = AsyncShopClient(key, base_url=self._settings.api_url)
+            client = AsyncShopClient(
+                key, self._settings.api_url, budget=budget, patience_seconds=self._patience_seconds
+            )
             self._current[shop.id] = (key, client)
             # One that was replaced may be reading still: it is closed with all the others.
             self._made.append(client)

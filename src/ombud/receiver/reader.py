@@ -5,45 +5,44 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ombud.client import ApiError, AsyncShopClient, Order, OrderStatus, Product, UnexpectedAnswer
-from ombud.db.database import Writer
+from ombud.client.budget import Priority
 from ombud.db.operation import Operation
 from ombud.errors import ConfigurationError, NetworkError
-from ombud.mailbox.mailbox import Clock
 from ombud.mailbox.model import Dead, Delivery, Done, Fault, Outcome, Retry, Skip
 from ombud.receiver.baseline import Baselines
-from ombud.receiver.budget import Budget
 from ombud.receiver.clients import Clients
 from ombud.receiver.documents import read_document
 from ombud.receiver.ledger import ORDER_EVENTS
 from ombud.receiver.shops import read_shop
 from ombud.receiver.telling import Known, Look, Teller, known_of, sql
-from ombud.settings import Settings
+
+if TYPE_CHECKING:
+    from ombud.receiver.receiver import Receiver
 
 T = TypeVar("T", Order, Product)
 
 # Seconds to wait when the shop does not say (yet) what a webhook says: its API lags behind, or the webhook is forged.
 UNCONFIRMED_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3_600.0)
-# Seconds for one look, queueing for the budget left out; the client bounds each single wait as well.
+# Seconds for one look beyond the wait for a turn; the client bounds each single wait as well.
 READ_SECONDS = 30.0
 
 
 class Reader:
     """Performs arrivals."""
 
-    def __init__(
-        self, writer: Writer, teller: Teller, clients: Clients, baselines: Baselines, settings: Settings, clock: Clock
-    ) -> None:
-        self._writer = writer
+    def __init__(self, receiver: "Receiver", teller: Teller, clients: Clients, baselines: Baselines) -> None:
+        settings = receiver.settings
+        self._writer = receiver.writer
         self._teller = teller
         self._clients = clients
         self._baselines = baselines
-        self._clock = clock
-        self._budget = Budget(settings.reads_per_second)
+        self._clock = receiver.arrivals.clock
         self._gap_seconds = settings.absence_gap_seconds
         self._retry_seconds = settings.retry_seconds
+        self._patience_seconds = receiver.patience_seconds
 
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Read, and return what to write with the settle; failures of the API speak against the shop's lane."""
@@ -53,11 +52,10 @@ class Reader:
             kind, _, object_id = delivery.subject.partition("/")
             if kind == "product":
                 await self._baselines.take(shop)
-            self._budget.give(shop.id, shop.reads_per_second)
-            await self._budget.take(shop.id)
-            async with asyncio.timeout(READ_SECONDS):
-                read = self._order if kind == "order" else self._product
-                return await read(delivery, client, object_id)
+            async with asyncio.timeout(self._patience_seconds + READ_SECONDS):
+                if kind == "order":
+                    return await self._order(delivery, client.at(Priority.CONFIRM_ORDER), object_id)
+                return await self._product(delivery, client.at(Priority.CONFIRM_PRODUCT), object_id)
         except ApiError as error:
             return Retry(str(error), after=self._pause(delivery, error), fault=Fault.LANE, status=error.status)
         except (ConfigurationError, NetworkError, UnexpectedAnswer) as error:
@@ -96,7 +94,6 @@ class Reader:
         if known.absent_at is None or look.started_at - known.absent_at < self._gap_seconds * 1_000_000:
             await self._writer.write(lambda: _suspect(look))
             return Retry("Not found; a second look will prove it.", after=self._gap_seconds, status=404)
-        await self._budget.take(look.delivery.shop_id)
         await client.product_count()
         return Done(status=404, reason="The product is gone.", also=lambda: self._teller.record(look))
 

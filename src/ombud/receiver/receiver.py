@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from ombud.client.exchange import PATIENCE_SECONDS
+from ombud.client.key import BUDGETS
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
 from ombud.errors import ConfigurationError
@@ -38,6 +40,9 @@ class Receiver:
             token = settings.token
             database.write(lambda: keep_default_shop(self.arrivals, token))
         self.writer = database.open_writer()
+        # Handlers that run in this process read and write within the same budgets.
+        self.budgets = BUDGETS
+        self.patience_seconds = PATIENCE_SECONDS
         self._work: Work | None = None
         self._stopped = False
 

@@ -28,10 +28,10 @@ class Work:
         self._changes = changes
         self._handlers = handlers
         self._retired = retired
-        self._clients = Clients(settings)
+        self._clients = Clients(settings, receiver.budgets, receiver.patience_seconds)
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
         teller = Teller(changes, {handler.name: handler for handler in handlers})
-        reader = Reader(writer, teller, self._clients, self._baselines, settings, arrivals.clock)
+        reader = Reader(receiver, teller, self._clients, self._baselines)
         caller = Caller(changes, receiver.database, runner, handlers, settings.retry_seconds)
         self._calling = Performer(changes, writer, caller.perform, self._register)
         self._reading = Performer(arrivals, writer, reader.perform, self._look_first)

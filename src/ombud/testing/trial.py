@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ombud.client.budget import Budgets
 from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import ConfigurationError
 from ombud.mailbox.model import State
@@ -193,6 +194,7 @@ def open_trial(inbox: Inbox, folder: Path) -> Iterator[Trial]:
         receiver = Receiver(SqliteDatabase(path, clock), inbox.settings)
         receiver.writer.close()
         receiver.writer = writer = Heard(receiver.database)
+        receiver.budgets = Budgets()
         inbox.open_on(receiver)
         work = Work(receiver, writer, inbox, clock)
         try:
