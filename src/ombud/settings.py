@@ -12,6 +12,9 @@ from ombud.errors import ConfigurationError
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network
+# A range of addresses, or the word for whoever comes through a socket in the file system.
+TrustedProxy = Network | str
+SOCKET = "unix"
 
 # 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, then every 12 h until 72 h have passed: 12 tries in 65.6 hours, which
 # outlasts a merchant's weekend.
@@ -39,6 +42,9 @@ class Settings:
     timeout_seconds: float = 10.0  # the vendor's page: acknowledge within 10 seconds
     perform: str = "here"
     confirm: str = "api"
+    sources: str = "learn"  # a wrong list would lose every webhook, and the vendor publishes none
+    source_learn_days: int = 30  # long enough for a platform to have used all its addresses
+    trusted_proxies: tuple[TrustedProxy, ...] = ()
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
@@ -96,6 +102,11 @@ def _networks(value: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
 
 
+def _proxies(value: str) -> tuple[TrustedProxy, ...]:
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    return tuple(part if part == SOCKET else ip_network(part) for part in parts)
+
+
 # How each name in the environment is read, and the field it fills. A secret may come from a file: NAME_FILE.
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_DATABASE_URL": ("database_url", _text),
@@ -109,6 +120,9 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_TIMEOUT_SECONDS": ("timeout_seconds", _positive),
     "OMBUD_PERFORM": ("perform", _one_of("here", "elsewhere")),
     "OMBUD_CONFIRM": ("confirm", _one_of("api", "none")),
+    "OMBUD_SOURCES": ("sources", _one_of("learn", "warn", "enforce")),
+    "OMBUD_SOURCE_LEARN_DAYS": ("source_learn_days", _whole(0, MOST_DAYS)),
+    "OMBUD_TRUSTED_PROXIES": ("trusted_proxies", _proxies),
     "OMBUD_READS_PER_SECOND": ("reads_per_second", _positive),
     "OMBUD_API_URL": ("api_url", _text),
     "OMBUD_TOKEN": ("token", _text),

@@ -18,6 +18,7 @@ class Request:
     method: str = "GET"
     path: str = PATH
     headers: Mapping[str, str] = field(default_factory=dict)
+    peer: str = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ async def ask_asgi(inbox: Inbox, request: Request) -> Answered:
         "method": request.method,
         "path": request.path,
         "query_string": request.query,
+        "client": (request.peer, 1) if request.peer else None,
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()],
     }
     await inbox.asgi(scope, receive, send)
@@ -58,6 +60,7 @@ async def ask_wsgi(inbox: Inbox, request: Request) -> Answered:
     environ = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
+        "REMOTE_ADDR": request.peer,
         "PATH_INFO": request.path.encode("utf-8", "surrogatepass").decode("latin-1"),
         "QUERY_STRING": request.query.decode("latin-1"),
         **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()},

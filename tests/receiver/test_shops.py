@@ -12,14 +12,14 @@ import pytest
 from gunicorn.glogging import SafeAtoms  # type: ignore[import-untyped]
 from typer.testing import CliRunner
 
-from ombud.admin.shops import shop_documents
+from ombud.admin.shops import shop_documents, source_documents
 from ombud.cli.main import app
 from ombud.client import Order
 from ombud.client.budget import Budgets
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.model import Draft
 from ombud.receiver.clients import Clients
-from ombud.receiver.hook import Hook, note_use
+from ombud.receiver.hook import Asked, Hook, write_notes
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.redaction import REDACTED
 from ombud.receiver.shop_changes import (
@@ -31,6 +31,7 @@ from ombud.receiver.shop_changes import (
     set_reads_per_second,
 )
 from ombud.receiver.shops import DEFAULT_NAME, Shop, list_shops
+from ombud.receiver.sources import change_sources
 from ombud.settings import Settings
 from tests.receiver.fronts import Front, Request
 from tests.receiver.store import KEY, Store
@@ -162,11 +163,11 @@ def test_shops_on_every_database(home: Home) -> None:
     write(lambda: rotate_token(DEFAULT_NAME, TOKENS[1]))
     write(lambda: set_reads_per_second(DEFAULT_NAME, 0.5))
     write(lambda: set_api_key_file(DEFAULT_NAME, "/run/secrets/key"))
-    hook = Hook()
+    hook = Hook(receiver.settings)
     known = receiver.database.read(lambda: hook.learn(TOKEN))
-    assert known is not None
-    assert known.take_note()
-    write(lambda: note_use(known))
+    hook.judge(known, Asked("GET", NEW, {}, "192.0.2.7"))
+    notes = hook.take_notes()
+    write(lambda: write_notes(notes))
     shop = receiver.database.read(list_shops)[0]
     write(lambda: arrivals.append([Draft(shop.id, "order.new", "order/1", [shop.reader_lane_id])]))
     write(lambda: pause_shop(arrivals, changes, DEFAULT_NAME))
@@ -175,6 +176,10 @@ def test_shops_on_every_database(home: Home) -> None:
     assert document["waiting"] == {"reads": 1, "runs": 0}
     assert (document["reads_per_second"], document["api_key_file"]) == (0.5, "/run/secrets/key")
     assert document["paused_at"] is not None
+    write(lambda: change_sources(DEFAULT_NAME, ["198.51.100.0/24"], []))
+    addresses = receiver.database.read(lambda: source_documents(DEFAULT_NAME))
+    assert {one["address"]: one["known"] for one in addresses} == {"192.0.2.7": True, "198.51.100.0/24": True}
+    write(lambda: change_sources(DEFAULT_NAME, [], ["192.0.2.7"]))
     write(lambda: end_previous_token(DEFAULT_NAME))
     assert receiver.database.read(lambda: hook.learn(TOKEN)) is None
     write(lambda: resume_shop(arrivals, changes, DEFAULT_NAME))

@@ -87,7 +87,7 @@ class Desk:
         # Its own: what one test's API has asked for is no business of the next test.
         receiver.budgets = Budgets()
         self.receiver = receiver
-        self.inbox._opened = (os.getpid(), receiver, Hook())
+        self.inbox._opened = (os.getpid(), receiver, Hook(settings))
 
     async def hear(self, event_type: str, object_id: str) -> None:
         """Take a webhook in."""

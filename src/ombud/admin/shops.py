@@ -4,6 +4,7 @@ from ombud.admin.events import Document, rfc3339
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.model import Box
+from ombud.receiver.sources import list_sources
 
 sql = read_queries("ombud.admin")
 
@@ -12,6 +13,20 @@ def shop_documents() -> Operation[list[Document]]:
     """Return every shop, oldest first: its tokens, its key, its budget, whether it is paused, and what waits."""
     rows = yield sql["shops_of_inbox"], {"arrivals": Box.INBOX, "changes": Box.CHANGES}
     return [_document(row) for row in rows]
+
+
+def source_documents(name: str) -> Operation[list[Document]]:
+    """Return the addresses that a shop's webhooks came from, the latest first. Raises NotFound."""
+    rows = yield from list_sources(name)
+    return [
+        {
+            "address": row["address"],
+            "known": bool(row["known"]),
+            "first_at": rfc3339(row["first_at"]),
+            "last_at": _time(row["last_at"]),
+        }
+        for row in rows
+    ]
 
 
 def _document(row: Row) -> Document:

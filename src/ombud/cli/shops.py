@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ombud.admin.events import Document
-from ombud.admin.shops import shop_documents
+from ombud.admin.shops import shop_documents, source_documents
 from ombud.cli.wiring import database_url, settings_of_environment
 from ombud.db.connect import open_database
 from ombud.db.operation import Operation
@@ -23,6 +23,7 @@ from ombud.receiver.shop_changes import (
     set_reads_per_second,
 )
 from ombud.receiver.shops import DEFAULT_NAME, add_shop, new_token
+from ombud.receiver.sources import change_sources
 
 # How the file of a key is named that stands for the environment's key, and a budget that stands for the inbox's own.
 ENVIRONMENT = "environment"
@@ -86,6 +87,25 @@ def run_shops_list(database: str, *, as_json: bool) -> None:
     with _receiver(database) as receiver:
         shops = receiver.database.read(shop_documents)
     print(json.dumps({"data": shops}, indent=2) if as_json else _table(shops))
+
+
+def run_shops_sources(name: str, allow: list[str], forget: list[str], database: str, *, as_json: bool) -> None:
+    """Print the addresses of a shop, after changing them if that was asked for."""
+    with _receiver(database) as receiver:
+        if allow or forget:
+            receiver.database.write(lambda: change_sources(name, allow, forget))
+        sources = receiver.database.read(lambda: source_documents(name))
+    print(json.dumps({"data": sources}, indent=2) if as_json else _source_table(sources))
+
+
+def _source_table(sources: list[Document]) -> str:
+    return (
+        "\n".join(
+            f"{one['address']:<40}  {'known' if one['known'] else 'NOT KNOWN':<9}  last: {one['last_at'] or 'never'}"
+            for one in sources
+        )
+        or "Nothing has come yet."
+    )
 
 
 def _change(

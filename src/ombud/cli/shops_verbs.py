@@ -90,3 +90,17 @@ def resume(name: Name, database: Database = "", json: Json = False) -> None:
     from ombud.cli.shops import run_shops_pause
 
     run_shops_pause(name, database, resume=True, as_json=json)
+
+
+@shops.command("sources")
+def sources(
+    name: Name,
+    allow: Annotated[list[str] | None, typer.Option(help="An address or a range that is the shop's.")] = None,
+    forget: Annotated[list[str] | None, typer.Option(help="One that is on record.")] = None,
+    database: Database = "",
+    json: Json = False,
+) -> None:
+    """Show where a shop's webhooks come from, and say what is right. OMBUD_SOURCES says what follows."""
+    from ombud.cli.shops import run_shops_sources
+
+    run_shops_sources(name, allow or [], forget or [], database, as_json=json)

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ombud.errors import OmbudError
-from ombud.receiver.hook import NOT_STORED, OK, Known, Reply, note_use, token_of
+from ombud.receiver.hook import NOT_STORED, OK, Asked, Reply, token_of, write_notes
+from ombud.receiver.source import source_of
+from ombud.settings import TrustedProxy
 
 if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
@@ -32,39 +34,38 @@ class AsgiHook:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            reply, known = await self._answer(scope)
+            reply = await self._answer(scope)
             headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             body = b"" if scope["method"] == "HEAD" else reply.text.encode()
             await send({"type": "http.response.body", "body": body})
-            if known is not None:
-                await self._note_use(known)
+            if self._inbox.is_open:
+                await self._write_notes()
+            if reply is OK:
                 await self._start_lazily()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
 
-    async def _answer(self, scope: Scope) -> tuple[Reply, Known | None]:
-        """Return the answer, and whose webhook was stored."""
+    async def _answer(self, scope: Scope) -> Reply:
         try:
             hook = self._inbox.hook if self._inbox.is_open else await asyncio.to_thread(lambda: self._inbox.hook)
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             token = token_of(scope["path"])
             receiver = self._inbox.receiver
             shop = hook.recall(token) or await receiver.database.fetch(lambda: hook.learn(token))
-            judged = hook.judge(shop, scope["method"], scope["query_string"], headers)
+            judged = hook.judge(shop, _asked(scope, receiver.settings.trusted_proxies))
             if isinstance(judged, Reply):
-                return judged, None
+                return judged
             await receiver.writer.add(receiver.arrivals.append, judged)
         except OmbudError as error:
             log.warning("an arrival was not stored: %s", error)
-            return NOT_STORED, None
-        return OK, shop
+            return NOT_STORED
+        return OK
 
-    async def _note_use(self, known: Known) -> None:
+    async def _write_notes(self) -> None:
         """Once in a while, and after the answer: what was stored is stored."""
-        if known.take_note():
+        if notes := self._inbox.hook.take_notes():
             with contextlib.suppress(OmbudError):
-                await self._inbox.receiver.writer.write(lambda: note_use(known))
+                await self._inbox.receiver.writer.write(lambda: write_notes(notes))
 
     async def _start_lazily(self) -> None:
         """A mounted app gets no lifespan from its host: work would wait for nobody, so begin now, and say so.
@@ -98,3 +99,14 @@ class AsgiHook:
                 self._inbox.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _asked(scope: Scope, trusted: tuple[TrustedProxy, ...]) -> Asked:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        # One that stands there twice is one list (RFC 9110, 5.3).
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    peer = (scope.get("client") or ("",))[0]
+    source = source_of(peer, headers.get("x-forwarded-for", ""), trusted)
+    return Asked(scope["method"], scope["query_string"], headers, source)

@@ -102,7 +102,7 @@ class Inbox(Router):
 
     def open_on(self, receiver: Receiver) -> None:
         """Use this receiver until `close`, in place of one on the database of the settings: for tests."""
-        self._opened = (os.getpid(), receiver, Hook())
+        self._opened = (os.getpid(), receiver, Hook(self.settings))
 
     def _mine(self) -> tuple[Receiver, Hook] | None:
         """Return what this process has opened: a forked child can use nothing of its parent's."""
@@ -117,7 +117,7 @@ class Inbox(Router):
             mine = self._mine()
             if mine is None:
                 receiver = Receiver(open_database(self.settings.database_url), self.settings)
-                mine = (receiver, Hook())
+                mine = (receiver, Hook(self.settings))
                 self._opened = (os.getpid(), *mine)
                 redact_access_logs(mine[1])
             return mine

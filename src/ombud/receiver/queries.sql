@@ -22,10 +22,11 @@ update inbox_shop set previous_token_hash = null, previous_token_used_at = null 
 
 -- name: shop_of_token
 -- Which shop a hook's token names, and when it was last noted that this one is used.
-select id, reader_lane_id, token_hash, token_used_at as used_at, :now as now
+select id, name, created_at, reader_lane_id, token_hash, token_used_at as used_at, :now as now
 from inbox_shop where token_hash = :token_hash
 union all
-select id, reader_lane_id, previous_token_hash as token_hash, previous_token_used_at as used_at, :now as now
+select id, name, created_at, reader_lane_id, previous_token_hash as token_hash, previous_token_used_at as used_at,
+  :now as now
 from inbox_shop where previous_token_hash = :token_hash;
 
 -- name: note_token_use
@@ -51,6 +52,27 @@ update inbox_shop set paused_at = :paused_at where id = :id;
 -- The lanes in which handlers that the app has work for a shop.
 select l.id from lane l join handler h on h.id = l.destination_id
 where l.box = :box and l.shop_id = :shop_id and h.active = 1 order by l.id;
+
+-- name: sources_of_shop
+-- The addresses on record, those that came last first.
+select address, known, first_at, last_at from inbox_source where shop_id = :shop_id order by last_at desc, address;
+
+-- name: note_source
+-- A request came from there. Of a shop no more than so many are kept.
+insert into inbox_source(shop_id, address, known, first_at, last_at)
+select :shop_id, :address, :known, :now, :now
+where (select count(*) from inbox_source where shop_id = :shop_id) < :most
+  or exists (select 1 from inbox_source where shop_id = :shop_id and address = :address)
+on conflict (shop_id, address) do update set last_at = excluded.last_at;
+
+-- name: allow_source
+-- A person says that it is the shop's own; nothing need have come from there.
+insert into inbox_source(shop_id, address, known, first_at) values (:shop_id, :address, 1, :now)
+on conflict (shop_id, address) do update set known = 1;
+
+-- name: forget_source
+-- As if nothing had come from there.
+delete from inbox_source where shop_id = :shop_id and address = :address returning address;
 
 -- name: shop_by_id
 -- A shop's name.

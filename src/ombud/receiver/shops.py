@@ -39,9 +39,13 @@ class Shop:
 
 
 class TokenOfShop(NamedTuple):
-    """The shop that a token names. In UTC microseconds: when the last use of the token was noted, and the time now."""
+    """The shop that a token names. In UTC microseconds: since when it is here, when the last use
+    of the token was noted, and the time now.
+    """
 
     shop_id: int
+    name: str
+    created_at: int
     reader_lane_id: int
     used_at: int | None
     now: int
@@ -141,5 +145,7 @@ def find_shop_of_token(digest: bytes) -> Operation[TokenOfShop | None]:
     rows = yield sql["shop_of_token"], {"token_hash": digest}
     for row in rows:
         if hmac.compare_digest(bytes(row["token_hash"]), digest):
-            return TokenOfShop(row["id"], row["reader_lane_id"], row["used_at"], row["now"])
+            return TokenOfShop(
+                row["id"], row["name"], row["created_at"], row["reader_lane_id"], row["used_at"], row["now"]
+            )
     return None

@@ -8,7 +8,9 @@ from ombud.db.operation import Operation
 from ombud.errors import OmbudError
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Draft
-from ombud.receiver.hook import NOT_STORED, OK, Known, Reply, note_use, token_of
+from ombud.receiver.hook import NOT_STORED, OK, Asked, Note, Reply, token_of, write_notes
+from ombud.receiver.source import source_of
+from ombud.settings import TrustedProxy
 
 if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
@@ -26,28 +28,33 @@ def answer_wsgi(inbox: "Inbox", environ: dict[str, Any], start_response: StartRe
 
 
 def _answer(inbox: "Inbox", environ: dict[str, Any]) -> Reply:
+    try:
+        hook, receiver = inbox.hook, inbox.receiver
+        token = token_of(environ.get("PATH_INFO", ""))
+        shop = hook.recall(token) or receiver.database.read(lambda: hook.learn(token))
+        judged = hook.judge(shop, _asked(environ, receiver.settings.trusted_proxies))
+        notes = hook.take_notes()
+        if isinstance(judged, Draft):
+            receiver.database.write(lambda: _store(receiver.arrivals, [judged], notes))
+        elif notes:
+            receiver.database.write(lambda: _store(receiver.arrivals, [], notes))
+    except OmbudError as error:
+        log.warning("an arrival was not stored: %s", error)
+        return NOT_STORED
+    return OK if isinstance(judged, Draft) else judged
+
+
+def _store(arrivals: Mailbox, drafts: Sequence[Draft], notes: Sequence[Note]) -> Operation[None]:
+    yield from arrivals.append(drafts)
+    yield from write_notes(notes)
+
+
+def _asked(environ: dict[str, Any], trusted: tuple[TrustedProxy, ...]) -> Asked:
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
+    source = source_of(environ.get("REMOTE_ADDR", ""), headers.get("x-forwarded-for", ""), trusted)
     query = environ.get("QUERY_STRING", "").encode("latin-1", "backslashreplace")
-    try:
-        hook, receiver = inbox.hook, inbox.receiver
-        token = token_of(environ.get("PATH_INFO", ""))
-        shop = hook.recall(token) or receiver.database.read(lambda: hook.learn(token))
-        judged = hook.judge(shop, environ["REQUEST_METHOD"], query, headers)
-        if isinstance(judged, Reply):
-            return judged
-        uses = [shop] if shop is not None and shop.take_note() else []
-        receiver.database.write(lambda: _store(receiver.arrivals, judged, uses))
-    except OmbudError as error:
-        log.warning("an arrival was not stored: %s", error)
-        return NOT_STORED
-    return OK
-
-
-def _store(arrivals: Mailbox, draft: Draft, uses: Sequence[Known]) -> Operation[None]:
-    yield from arrivals.append([draft])
-    for known in uses:
-        yield from note_use(known)
+    return Asked(environ["REQUEST_METHOD"], query, headers, source)
