@@ -163,9 +163,12 @@ class Mailbox:
         )
         yield (
             sql["insert_deliveries"],
-            [(day, d.shop_id, id_, lane_id, d.subject) for id_, d in numbered for lane_id in d.lane_ids],
+            [(day, d.shop_id, id_, lane_id, d.subject, d.delay) for id_, d in numbered for lane_id in d.lane_ids],
         )
-        yield from self._ring_for(day, now, numbered)
+        later = [(lane_id, d.delay) for _, d in numbered if d.delay for lane_id in d.lane_ids]
+        if later:
+            yield Afterwards(sql["ring_lanes_later"], later)
+        yield from self._ring_for(day, now, [(id_, d) for id_, d in numbered if not d.delay])
         return ids
 
     def ring(self, *lane_ids: int) -> Operation[None]:

@@ -44,13 +44,14 @@ class Fault(StrEnum):
 
 
 class Draft(NamedTuple):
-    """An event about to be stored, and the lanes that must hear of it."""
+    """An event about to be stored, and the lanes that must hear of it, `delay` microseconds from now."""
 
     shop_id: int
     type: str
     subject: str
     lane_ids: Sequence[int]
     data: str | None = None
+    delay: int = 0
 
 
 class Delivery(NamedTuple):

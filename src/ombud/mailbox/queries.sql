@@ -26,13 +26,13 @@ insert into event(day, shop_id, id, box, type, subject, data, created_at, fan_ou
 select r.day, r.shop_id, r.id, r.box, r.type, r.subject, r.data, :now, r.fan_out from {rows} r;
 
 -- name: insert_deliveries
--- rows: day bigint, shop_id bigint, event_id bigint, lane_id bigint, subject text
--- The work: due at once.
+-- rows: day bigint, shop_id bigint, event_id bigint, lane_id bigint, subject text, delay bigint
+-- The work: due at once, or after a while.
 insert into delivery(day, shop_id, event_id, lane_id, subject, due_at)
-values (:day, :shop_id, :event_id, :lane_id, :subject, :now);
+values (:day, :shop_id, :event_id, :lane_id, :subject, :now + :delay);
 -- postgres:
 insert into delivery(day, shop_id, event_id, lane_id, subject, due_at)
-select r.day, r.shop_id, r.event_id, r.lane_id, r.subject, :now from {rows} r;
+select r.day, r.shop_id, r.event_id, r.lane_id, r.subject, :now + r.delay from {rows} r;
 
 -- Ring: after the commit of the append, in a snapshot that sees it -------------------------------------------------
 
@@ -72,6 +72,21 @@ with rung as (
   order by l.id for no key update of l
 )
 update lane l set wake_at = greatest(:now, l.hold_until) from rung where l.id = rung.id;
+
+-- name: ring_lanes_later
+-- rows: lane_id bigint, delay bigint
+-- Somebody must look at these lanes then. Only ever lowers wake_at; a leased lane is looked at by its owner anyway.
+update lane set wake_at = {greatest}(:now + :delay, hold_until)
+where id = :lane_id and lease_token is null and wake_at > {greatest}(:now + :delay, hold_until);
+-- postgres:
+with due as (
+  select lane_id, min(delay) as delay from {rows} r group by lane_id
+), rung as (
+  select l.id, greatest(:now + due.delay, l.hold_until) as due_at from due join lane l on l.id = due.lane_id
+  where l.lease_token is null and l.wake_at > greatest(:now + due.delay, l.hold_until)
+  order by l.id for no key update of l
+)
+update lane l set wake_at = rung.due_at from rung where l.id = rung.id;
 
 -- Lease: become the owner of lanes ---------------------------------------------------------------------------------
 

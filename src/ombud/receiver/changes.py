@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ombud.db.operation import Afterwards, Operation, Row
+from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Draft, State
@@ -30,19 +30,16 @@ def append_change(changes: Mailbox, handler_id: int, handler: HandlerFacts, news
     lane_id = yield from _lane(changes, news.shop_id, handler_id)
     last, waits = yield from _last(changes, lane_id, news)
     data = {**news.data, "after": (yield from _after(news, last if waits else None))}
-    if not handler.quiet_seconds:
-        yield from changes.append([Draft(news.shop_id, news.event_type, news.subject, [lane_id], json.dumps(data))])
-        return
-    now = changes.clock()
-    # One that was tried is no burst any more: it waits for its retry.
-    data["since"] = since = last.get("since", now) if waits and not last["attempts"] else now
-    quiet, at_most = (round(seconds * 1_000_000) for seconds in (handler.quiet_seconds, handler.at_most_seconds))
-    due_at = max(now, min(now + quiet, since + at_most))
-    # For no lane: what is appended for one starts at once. The one that it replaces is superseded when it is due.
-    [event_id] = yield from changes.append([Draft(news.shop_id, news.event_type, news.subject, [], json.dumps(data))])
-    yield sql["defer"], {"event_id": event_id, "lane_id": lane_id, "due_at": due_at}
-    yield sql["defer_fan_out"], {"event_id": event_id}
-    yield Afterwards(sql["ring_later"], [(lane_id, due_at)])
+    delay = 0
+    if handler.quiet_seconds:
+        now = changes.clock()
+        # One that was tried is no burst any more: it waits for its retry.
+        data["since"] = since = last.get("since", now) if waits and not last["attempts"] else now
+        quiet, at_most = (round(seconds * 1_000_000) for seconds in (handler.quiet_seconds, handler.at_most_seconds))
+        # The one that it replaces is superseded when it is due.
+        delay = max(0, min(quiet, since + at_most - now))
+    text = json.dumps(data)
+    yield from changes.append([Draft(news.shop_id, news.event_type, news.subject, [lane_id], text, delay)])
 
 
 def _last(changes: Mailbox, lane_id: int, news: News) -> Operation[tuple[Mapping[str, Any], bool]]:

@@ -241,31 +241,6 @@ join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
 where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and e.type = :event_type
 order by e.id desc limit 1;
 
--- name: defer
--- The one delivery of a change that was appended for no lane: due when it is quiet.
-insert into delivery(day, shop_id, event_id, lane_id, subject, due_at)
-select e.day, e.shop_id, e.id, cast(:lane_id as bigint), e.subject, cast(:due_at as bigint) from event e
-where e.day in (select day from day) and e.id = :event_id;
-
--- name: defer_fan_out
--- It counts as written with its change.
-update event set fan_out = 1 where day in (select day from day) and id = :event_id;
-
--- name: ring_later
--- rows: lane_id bigint, due_at bigint
--- Somebody must look at these lanes then. Only ever lowers wake_at; a leased lane is looked at by its owner anyway.
-update lane set wake_at = {greatest}(:due_at, hold_until)
-where id = :lane_id and lease_token is null and wake_at > {greatest}(:due_at, hold_until);
--- postgres:
-with due as (
-  select lane_id, min(due_at) as due_at from {rows} r group by lane_id
-), rung as (
-  select l.id, greatest(due.due_at, l.hold_until) as due_at from due join lane l on l.id = due.lane_id
-  where l.lease_token is null and l.wake_at > greatest(due.due_at, l.hold_until)
-  order by l.id for no key update of l
-)
-update lane l set wake_at = rung.due_at from rung where l.id = rung.id;
-
 -- name: active_handlers
 -- Who may be told.
 select id, name from handler where active = 1 order by id;
