@@ -62,7 +62,7 @@ def test_every_statement_can_be_prepared(tmp_path: Path) -> None:
     prepared = 0
     for part in parts:
         for statement in read_queries(part):
-            connection.execute(f"explain {statement.sql}", dict.fromkeys(re.findall(r":([a-z_]+)", statement.sql)))
+            connection.execute(f"explain {statement.sql}", dict.fromkeys(re.findall(r":([a-z0-9_]+)", statement.sql)))
             prepared += 1
     connection.close()
     assert prepared > len(parts)

@@ -24,7 +24,7 @@ from ombud.receiver.receiver import Receiver
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.shops import list_shops
 from ombud.receiver.telling import Look, Teller
-from ombud.sender.endpoints import EndpointEdit
+from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

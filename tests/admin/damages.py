@@ -70,7 +70,10 @@ SENDER = (
         "a delivery too many, on the lane of another shop",
         (
             "insert into lane(id, box, shop_id, destination_id) values (77, 1, 9, 77)",
-            "insert into endpoint select 9, 77, 77, url, '', 1, 1, 1, null from endpoint limit 1",
+            """
+            insert into endpoint(shop_id, id, lane_id, url, description, enabled, created_at, updated_at)
+            select 9, 77, 77, url, '', 1, 1, 1 from endpoint limit 1
+            """,
             _delivery_on_77(EVENT),
         ),
         {"wrong_fan_out", "delivery_on_foreign_lane"},

@@ -10,7 +10,7 @@ from ombud.admin.audit import Report, Waiting, audit
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
 from ombud.mailbox.model import NEVER
-from ombud.sender.endpoints import EndpointEdit
+from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

@@ -15,7 +15,7 @@ from ombud.db.postgres import PostgresDatabase
 from ombud.db.postgres_session import Session
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Ages
-from ombud.sender.endpoints import EndpointEdit
+from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

@@ -20,7 +20,7 @@ from hypothesis.strategies import booleans, integers, lists, sampled_from
 from ombud.admin.audit import audit
 from ombud.mailbox import lease as leases
 from ombud.mailbox.model import Ages, Dead, Delivery, Done, Fault, Interrupted, Lane, Outcome, Retry, Skip
-from ombud.sender.endpoints import Endpoint, EndpointEdit
+from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

@@ -11,7 +11,7 @@ from ombud.admin.endpoints import endpoint_document
 from ombud.admin.events import delivery_id, get_event, list_events, rfc3339
 from ombud.errors import NotFound
 from ombud.mailbox.ids import ID_LIMIT
-from ombud.sender.endpoints import EndpointEdit
+from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
 
 # Year 1 to 9999, less a day at the end.

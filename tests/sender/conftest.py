@@ -18,7 +18,7 @@ from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
 from ombud.sender.address import Network
 from ombud.sender.deliver import Deliverer
-from ombud.sender.endpoints import Endpoint, EndpointEdit
+from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ombud.errors import Conflict, InvalidInput, NotFound
-from ombud.sender.endpoints import ENDPOINTS_PER_SHOP, LONGEST_DESCRIPTION, EndpointEdit
+from ombud.sender.endpoint import LONGEST_DESCRIPTION, EndpointEdit
 from ombud.sender.outbox import Event
+from ombud.settings import ENDPOINTS_PER_SHOP
 from ombud.wire import EVENT_TYPES
 
 URL = "https://example.com/hooks"

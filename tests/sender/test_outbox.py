@@ -63,13 +63,15 @@ async def test_a_shop_hears_of_its_own_events_and_a_platform_of_all(running: Any
 
     await running.sender.publish([Event("order.new", "1", shop_id=shop) for shop in (1, 2, LARGEST_SHOP_ID)])
 
-    lanes = running.rows("select shop_id, lane_id from delivery order by shop_id, lane_id")
-    assert [(row["shop_id"], row["lane_id"]) for row in lanes] == [
-        (1, one.lane_id),
-        (1, platform.lane_id),
-        (2, two.lane_id),
-        (2, platform.lane_id),
-        (LARGEST_SHOP_ID, platform.lane_id),
+    lanes = running.rows(
+        "select d.shop_id, l.destination_id from delivery d join lane l on l.id = d.lane_id order by 1, 2"
+    )
+    assert [(row["shop_id"], row["destination_id"]) for row in lanes] == [
+        (1, one.id),
+        (1, platform.id),
+        (2, two.id),
+        (2, platform.id),
+        (LARGEST_SHOP_ID, platform.id),
     ]
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ombud.db.operation import Operation
-from ombud.sender.endpoints import EndpointEdit, Endpoints
+from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.endpoints import Endpoints
 from ombud.sender.guard import Guard
 from ombud.shop.order_document import Order
 from ombud.shop.order_input import OrderChange

@@ -7,18 +7,31 @@ from typing import Any
 import httpx2
 import pytest
 
-from ombud.sender.endpoints import ENDPOINTS_PER_SHOP
+from ombud.settings import ENDPOINTS_PER_SHOP
+from ombud.signing import new_secret, read_secret
 from ombud.wire import EVENT_TYPES
 
 URL = "https://8.8.8.8/hooks?token=tok_4711"
-NEW = {"url": URL, "event_types": ["product.add", "order.new"], "description": "ERP å", "enabled": False, "shop_id": 7}
-FIELDS = {"id", "shop_id", "url", "event_types", "description", "enabled", "created_at", "updated_at"}
+CHOICES: dict[str, Any] = {
+    "headers": {"X-Key": "k 1", "X-Tenant": "7"}, "strict": True, "only_200": True, "authority": None,
+}  # fmt: skip
+NEW = {
+    "url": URL,
+    "event_types": ["product.add", "order.new"],
+    "description": "ERP å",
+    "enabled": False,
+    "shop_id": 7,
+} | CHOICES
+KNOWN = {"id", "created_at", "updated_at", "signed", "previous_secret_until", "state", "closed_since", "next_try_at"}
+FIELDS = NEW.keys() | KNOWN
 
 
 async def add(client: httpx2.AsyncClient, **choices: Any) -> Any:
     answer = await client.post("/v1/endpoints", json={"url": URL} | choices)
     assert answer.status_code == 201, answer.text
-    return answer.json()
+    made = answer.json()
+    read_secret(made.pop("secret"))
+    return made
 
 
 async def test_an_endpoint_is_made_and_read(client: httpx2.AsyncClient) -> None:
@@ -55,6 +68,10 @@ async def test_only_the_url_is_needed(client: httpx2.AsyncClient) -> None:
         {"description": "x"},
         {"enabled": True},
         {"enabled": False},
+        {"headers": {}},
+        {"headers": {"X-Other": "1"}},
+        {"strict": False},
+        {"only_200": False},
         {"url": "https://1.1.1.1/", "event_types": ["order.done"], "description": "x", "enabled": True},
     ],
 )
@@ -64,7 +81,8 @@ async def test_a_change_leaves_out_what_it_leaves_out(client: httpx2.AsyncClient
     answer = await client.patch(f"/v1/endpoints/{made['id']}", json=changes)
 
     assert answer.status_code == 200
-    assert answer.json() == made | changes | {"updated_at": answer.json()["updated_at"]}
+    follows = {name: answer.json()[name] for name in ("updated_at", "state", "signed")}
+    assert answer.json() == made | changes | follows
     assert answer.json()["updated_at"] >= made["updated_at"]
     assert (await client.get(f"/v1/endpoints/{made['id']}")).json() == answer.json()
 
@@ -81,7 +99,19 @@ WRONG: list[tuple[str, Any]] = [
     ("event_types[0]", [1]), ("event_types[0]", [None]), ("event_types[1]", ["order.new", "order.paid"]),
     ("description", None), ("description", 1), ("description", "a" * 501), ("description", "\ud800"),
     ("enabled", None), ("enabled", 1), ("enabled", "true"), ("enabled", []),
-    ("id", "ep_0000000000000"), ("created_at", "2026-01-01T00:00:00Z"), ("Url", "https://8.8.8.8/"),
+    ("headers", None), ("headers", []), ("headers.X-Key", {"X-Key": 1}), ("headers.X-Key", {"X-Key": None}),
+    ("headers", {"": "1"}), ("headers", {"X-Key": ""}), ("headers", {"X-Key": "a\r\nX-Evil: 1"}),
+    ("headers", {"X-Key": "a\n b"}), ("headers", {"X-Key": "a\0"}), ("headers", {"X-Key": " a"}),
+    ("headers", {"X-Key": "å"}),
+    ("headers", {"X Key": "1"}), ("headers", {"X-Key:": "1"}), ("headers", {"X-Key\r\n": "1"}),
+    ("headers", {"Host": "a"}),
+    ("headers", {"content-length": "1"}), ("headers", {"Transfer-Encoding": "chunked"}),
+    ("headers", {"webhook-id": "a"}),
+    ("headers", {"X-Forwarded-For": "a"}), ("headers", {"Cookie": "a"}), ("headers", {"X-a": "1", "x-A": "1"}),
+    ("headers", {"X-Key": "a" * 1025}), ("headers", {f"X-{n}": "1" for n in range(21)}),
+    ("headers", {f"X-{n}": "a" * 1000 for n in range(5)}), ("strict", None), ("strict", 1), ("only_200", "yes"),
+    ("authority", ""), ("authority", "PEM"), ("authority", 1), ("authority", "a" * 16_385),
+    ("signed", True), ("state", "open"), ("id", "ep_0000000000000"), ("created_at", "2026-01-01T00:00:00Z"), ("Url", "https://8.8.8.8/"),
 ]  # fmt: skip
 
 
@@ -184,6 +214,8 @@ async def test_unknown_ids(client: httpx2.AsyncClient, is_problem: Any) -> None:
         ("/v1/events/evt_0000000000000", {"GET"}),
         ("/v1/endpoints", {"GET", "POST"}),
         ("/v1/endpoints/ep_0000000000000", {"GET", "PATCH", "DELETE"}),
+        ("/v1/endpoints/ep_0000000000000/pause", {"POST"}),
+        ("/v1/endpoints/ep_0000000000000/secret", {"POST"}),
     ],
 )
 async def test_other_methods_are_not_allowed(
@@ -199,3 +231,74 @@ async def test_other_methods_are_not_allowed(
 async def test_a_slash_too_many_is_not_there(client: httpx2.AsyncClient, is_problem: Any, path: str) -> None:
     is_problem(await client.get(path), 404)
     is_problem(await client.post(path, json={"event_type": "order.new", "order_id": 1}), 404)
+
+
+async def test_a_secret_is_shown_once(client: httpx2.AsyncClient, rows: Any) -> None:
+    made = (await client.post("/v1/endpoints", json={"url": URL})).json()
+    path = f"/v1/endpoints/{made['id']}"
+
+    assert made["signed"] is True
+    secrets = [made["secret"]]
+    for body in ({}, {"overlap_seconds": 0}, {"secret": new_secret(), "overlap_seconds": 60}):
+        answer = await client.post(f"{path}/secret", json=body)
+        assert answer.status_code == 200, answer.text
+        secrets.append(answer.json()["secret"])
+        assert (answer.json()["previous_secret_until"] is None) == (body.get("overlap_seconds") == 0)
+
+    assert len(set(secrets)) == 4
+    shown = [
+        await client.get(path),
+        await client.get("/v1/endpoints"),
+        await client.patch(path, json={"description": "x"}),
+    ]
+    for answer in shown:
+        assert "whsec_" not in answer.text
+    assert rows("select secret, previous_secret from endpoint") == [
+        {"secret": secrets[3], "previous_secret": secrets[2]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        ("secret", {"secret": "whsec_short"}),
+        ("secret", {"secret": ""}),
+        ("secret", {"secret": 1}),
+        ("overlap_seconds", {"overlap_seconds": -1}),
+        ("overlap_seconds", {"overlap_seconds": 604_801}),
+        ("overlap", {"overlap": 1}),
+    ],
+)
+async def test_a_secret_that_cannot_be(client: httpx2.AsyncClient, is_problem: Any, field: str, body: Any) -> None:
+    made = await add(client)
+
+    is_problem(await client.post(f"/v1/endpoints/{made['id']}/secret", json=body), 422, field)
+    if "secret" in body:
+        is_problem(await client.post("/v1/endpoints", json={"url": URL} | body), 422, field)
+
+
+async def test_an_endpoint_is_paused_resumed_deleted_and_restored(client: httpx2.AsyncClient, is_problem: Any) -> None:
+    made = await add(client)
+    path = f"/v1/endpoints/{made['id']}"
+
+    assert made["state"] == "open"
+    assert (await client.post(f"{path}/pause")).json() == made | {"state": "paused"}
+    assert (await client.get(path)).json()["state"] == "paused"
+    assert (await client.post(f"{path}/resume")).json() == made
+    assert (await client.patch(path, json={"enabled": False})).json()["state"] == "disabled"
+    is_problem(await client.post(f"{path}/restore"), 404, words="There is no deleted endpoint")
+    await client.delete(path)
+    for verb in ("pause", "resume"):
+        is_problem(await client.post(f"{path}/{verb}"), 404)
+    is_problem(await client.post(f"{path}/secret", json={}), 404)
+    restored = (await client.post(f"{path}/restore")).json()
+    assert restored == made | {"state": "disabled", "enabled": False, "updated_at": restored["updated_at"]}
+
+
+async def test_a_full_shop_cannot_restore(client: httpx2.AsyncClient, is_problem: Any) -> None:
+    made = await add(client)
+    await client.delete(f"/v1/endpoints/{made['id']}")
+    for _ in range(ENDPOINTS_PER_SHOP):
+        await add(client)
+
+    is_problem(await client.post(f"/v1/endpoints/{made['id']}/restore"), 409, words="Delete one first")

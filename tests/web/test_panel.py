@@ -19,7 +19,7 @@ from ombud.db.locks import FileLock
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import Box
 from ombud.receiver.inbox import Inbox
-from ombud.sender.endpoints import EndpointEdit
+from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

@@ -1,19 +1,57 @@
-"""Endpoints as documents."""
+"""Endpoints as documents: what was chosen, and how they do."""
+
+from collections.abc import Sequence
 
 from ombud.admin.events import Document, rfc3339
+from ombud.db.operation import Operation, Row
+from ombud.db.queries import read_queries
 from ombud.mailbox.ids import format_id
-from ombud.sender.endpoints import Endpoint
+from ombud.mailbox.model import NEVER, Box
+from ombud.sender.endpoint import Endpoint
+
+sql = read_queries("ombud.admin")
+
+
+def endpoint_documents(endpoints: Sequence[Endpoint]) -> Operation[list[Document]]:
+    """Return endpoints in the shape of the REST API, with how they do.
+
+    Their URLs and headers are whole: who may read them may also change them. A secret is never among it.
+    """
+    asked = [(endpoint.shop_id, endpoint.id, int(Box.OUTBOX)) for endpoint in endpoints]
+    lanes: dict[int, list[Row]] = {endpoint.id: [] for endpoint in endpoints}
+    for row in (yield sql["lanes_of_endpoints"], asked):
+        lanes[row["endpoint_id"]].append(row)
+    return [endpoint_document(endpoint) | _health(endpoint, lanes[endpoint.id]) for endpoint in endpoints]
 
 
 def endpoint_document(endpoint: Endpoint) -> Document:
-    """Return an endpoint in the shape of the REST API. Its URL is whole: who may read it may also change it."""
+    """Return what was chosen for an endpoint."""
+    edit = endpoint.edit
     return {
         "id": format_id("ep", endpoint.id),
         "shop_id": endpoint.shop_id,
-        "url": endpoint.edit.url,
-        "event_types": list(endpoint.edit.event_types),
-        "description": endpoint.edit.description,
-        "enabled": endpoint.edit.enabled,
+        "url": edit.url,
+        "event_types": list(edit.event_types),
+        "description": edit.description,
+        "enabled": edit.enabled,
+        "headers": dict(edit.headers),
+        "strict": edit.strict,
+        "only_200": edit.only_200,
+        "authority": edit.authority,
+        "signed": endpoint.signed and not edit.strict,
+        "previous_secret_until": rfc3339(endpoint.previous_until) if endpoint.previous_until else None,
         "created_at": rfc3339(endpoint.created_at),
         "updated_at": rfc3339(endpoint.updated_at),
+    }
+
+
+def _health(endpoint: Endpoint, lanes: Sequence[Row]) -> Document:
+    """Return `state` (open, closed, paused or disabled), since when it is closed, and when it is tried again."""
+    paused = any(lane["hold_until"] == NEVER for lane in lanes)
+    closed = [lane for lane in lanes if lane["closed_at"] is not None]
+    state = "disabled" if not endpoint.edit.enabled else "paused" if paused else "closed" if closed else "open"
+    return {
+        "state": state,
+        "closed_since": rfc3339(min(lane["closed_at"] for lane in closed)) if closed else None,
+        "next_try_at": rfc3339(min(lane["hold_until"] for lane in closed)) if state == "closed" else None,
     }

@@ -15,7 +15,8 @@ from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.ids import COUNTER_BITS, ID_LIMIT, NODE_BITS, format_id, parse_id
 from ombud.mailbox.model import Box, State
-from ombud.sender.endpoints import Endpoint, Endpoints
+from ombud.sender.endpoint import Endpoint
+from ombud.sender.endpoints import Endpoints
 from ombud.sender.url import redacted
 
 sql = read_queries("ombud.admin")
@@ -115,6 +116,7 @@ def _seems_performed(box: Box, now: int) -> Operation[bool]:
 def _endpoint(endpoint: Endpoint, newest: Row | None) -> Operation[Document]:
     document = endpoint_document(endpoint)
     document |= {"url": redacted(endpoint.edit.url), "description": without_secrets(endpoint.edit.description)}
+    document |= {"headers": [name for name, _ in endpoint.edit.headers]}
     if newest is None:
         return document | {"last_delivery": None}
     delivery = yield from _work(newest)

@@ -78,6 +78,15 @@ where box = :box and wake_at > :now and wake_at < :now + 60000000 and wake_at < 
   and lease_token is not null
 limit 1;
 
+-- name: lanes_of_endpoints
+-- rows: shop_id bigint, endpoint_id bigint, box bigint
+-- How the lanes of endpoints do.
+select destination_id as endpoint_id, hold_until, closed_at
+from lane where box = :box and shop_id = :shop_id and destination_id = :endpoint_id;
+-- postgres:
+select l.destination_id as endpoint_id, l.hold_until, l.closed_at
+from {rows} r join lane l on l.box = r.box and l.shop_id = r.shop_id and l.destination_id = r.endpoint_id;
+
 -- Arrivals ---------------------------------------------------------------------------------------------------------
 
 -- name: list_arrivals

@@ -22,7 +22,7 @@ from ombud.db.migrate import migrate
 from ombud.mailbox.ids import ID_LIMIT
 from ombud.receiver.embedded import LocalRunner
 from ombud.receiver.inbox import Inbox
-from ombud.sender.endpoints import EndpointEdit
+from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.shop import create_app

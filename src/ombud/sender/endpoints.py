@@ -1,91 +1,54 @@
 """Endpoints: where a shop's events go, and which of them."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from ombud.db.operation import Operation, Row
+from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox
+from ombud.sender.endpoint import Endpoint, EndpointEdit, endpoint_of, values_of
 from ombud.sender.guard import Guard
-from ombud.sender.outbox import DEFAULT_SHOP_ID, HALF_CHARACTER
-from ombud.sender.url import check_endpoint_url
-from ombud.wire import EVENT_TYPES
+from ombud.sender.outbox import DEFAULT_SHOP_ID, EVERY_SHOP_ID
+from ombud.settings import ENDPOINTS_PER_SHOP
+from ombud.signing import read_secret
 
 sql = read_queries("ombud.sender")
 
-# Every event is written once for each endpoint that wants it; more than this and one shop slows the commits of all.
-ENDPOINTS_PER_SHOP = 20
-# Characters.
-LONGEST_DESCRIPTION = 500
-
-
-@dataclass(frozen=True)
-class EndpointEdit:
-    """What a merchant can choose."""
-
-    url: str
-    event_types: Sequence[str] = tuple(EVENT_TYPES)
-    description: str = ""
-    enabled: bool = True
-
-    def check(self) -> None:
-        """Raise InvalidInput naming the first field that cannot be accepted."""
-        check_endpoint_url(self.url)
-        if not self.event_types:
-            raise InvalidInput("event_types", f"Choose at least one of: {', '.join(EVENT_TYPES)}.")
-        for index, event_type in enumerate(self.event_types):
-            if event_type not in EVENT_TYPES:
-                name = f"event_types[{index}]"
-                raise InvalidInput(name, f"{event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
-        if len(self.description) > LONGEST_DESCRIPTION:
-            raise InvalidInput("description", f"It has at most {LONGEST_DESCRIPTION} characters.")
-        if HALF_CHARACTER.search(self.description):
-            raise InvalidInput("description", "It has half a character: a surrogate of UTF-16 alone.")
-
-    def accepted(self) -> "EndpointEdit":
-        """Return it as it is stored, every event type once and in order; raises InvalidInput."""
-        self.check()
-        return replace(self, event_types=_in_order(self.event_types))
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An endpoint as stored. Times are UTC microseconds."""
-
-    id: int
-    shop_id: int
-    lane_id: int
-    edit: EndpointEdit
-    created_at: int
-    updated_at: int
+# Lanes of an endpoint that listens to every shop: with one, all shops would share its window and its backlog.
+PLATFORM_LANES = 8
+# Seconds that the secret before a new one is good as well: a day, to change it at the receiver; at most a week.
+OVERLAP_SECONDS = 86_400
+LONGEST_OVERLAP_SECONDS = 7 * 86_400
 
 
 class Endpoints:
     """The endpoints of a sender's mailbox."""
 
-    def __init__(self, mailbox: Mailbox, guard: Guard | None = None) -> None:
-        """Without a `guard` no range is allowed."""
+    def __init__(self, mailbox: Mailbox, guard: Guard | None = None, per_shop: int = ENDPOINTS_PER_SHOP) -> None:
+        """Without a `guard` no range is allowed. `per_shop`: how many endpoints a shop has at most."""
         self._mailbox = mailbox
         self._guard = guard or Guard()
+        self._per_shop = per_shop
 
-    def add(self, edit: EndpointEdit, shop_id: int = DEFAULT_SHOP_ID) -> Operation[Endpoint]:
-        """Store a new endpoint; it hears of events from now on.
+    def add(self, edit: EndpointEdit, shop_id: int = DEFAULT_SHOP_ID, secret: str | None = None) -> Operation[Endpoint]:
+        """Store a new endpoint; it hears of events from now on. Without a `secret` nothing is signed.
 
         Raises InvalidInput, or Conflict when the shop has its fill.
         """
         edit = edit.accepted()
         self._guard.check(edit.url)
-        rows = yield sql["count_endpoints"], {"shop_id": shop_id}
-        if rows[0]["endpoints"] >= ENDPOINTS_PER_SHOP:
-            raise Conflict(f"This shop has {ENDPOINTS_PER_SHOP} endpoints, which is the most. Delete one first.")
-        endpoint_id = self._mailbox.ids.next()
+        if secret is not None:
+            read_secret(secret)
+        yield from self._find_room(shop_id)
+        endpoint_id, lanes = self._mailbox.ids.next(), PLATFORM_LANES if shop_id == EVERY_SHOP_ID else 1
         lane_id = yield from self._mailbox.add_lane(shop_id, endpoint_id)
+        for slot in range(1, lanes):
+            yield from self._mailbox.add_lane(shop_id, endpoint_id, slot)
         now = self._mailbox.clock()
-        endpoint = Endpoint(endpoint_id, shop_id, lane_id, edit, now, now)
-        yield sql["insert_endpoint"], _values(endpoint) | {"lane_id": lane_id}
+        endpoint = Endpoint(endpoint_id, shop_id, lane_id, edit, now, now, signed=secret is not None, lanes=lanes)
+        yield sql["insert_endpoint"], values_of(endpoint) | {"lane_id": lane_id, "lanes": lanes, "secret": secret}
         yield from _subscribe(endpoint)
         return endpoint
 
@@ -94,25 +57,54 @@ class Endpoints:
         rows = yield sql["get_endpoint"], {"id": endpoint_id}
         if not rows:
             raise NotFound(f"There is no endpoint {format_id('ep', endpoint_id)}.")
-        return _endpoint(rows[0])
+        return endpoint_of(rows[0])
 
     def list(self, before: int, rows: int) -> Operation[list[Endpoint]]:
         """Return endpoints older than an id, newest first."""
         found = yield sql["list_endpoints"], {"before": before, "rows": rows}
-        return [_endpoint(row) for row in found]
+        return [endpoint_of(row) for row in found]
 
     def change(self, endpoint_id: int, **changes: Any) -> Operation[Endpoint]:
-        """Change some of the fields of EndpointEdit; the next load of its lane uses them. Raises InvalidInput."""
+        """Change some of the fields of EndpointEdit; the next load of its lanes uses them. Raises InvalidInput."""
         old = yield from self.get(endpoint_id)
         edit = replace(old.edit, **changes).accepted()
         if edit.url != old.edit.url:
             # What was accepted under other rules can still be described, or switched off.
             self._guard.check(edit.url)
         endpoint = replace(old, edit=edit, updated_at=self._mailbox.clock())
-        yield sql["update_endpoint"], _values(endpoint)
+        yield sql["update_endpoint"], values_of(endpoint)
         yield sql["delete_subscriptions"], {"endpoint_id": endpoint_id}
         yield from _subscribe(endpoint)
-        yield from self._mailbox.ring(endpoint.lane_id)
+        yield from self._mailbox.ring(*(yield from self.lanes_of(endpoint)))
+        return endpoint
+
+    def rotate_secret(
+        self, endpoint_id: int, secret: str, overlap_seconds: int = OVERLAP_SECONDS
+    ) -> Operation[Endpoint]:
+        """Sign with this secret from now on, and for `overlap_seconds` with the one before it as well.
+
+        0 ends the one before at once. Raises InvalidInput, which never shows a secret.
+        """
+        read_secret(secret)
+        if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
+            raise InvalidInput("overlap_seconds", f"It is a whole number from 0 to {LONGEST_OVERLAP_SECONDS}.")
+        endpoint = yield from self.get(endpoint_id)
+        now = self._mailbox.clock()
+        until = now + overlap_seconds * 1_000_000 if endpoint.signed and overlap_seconds else None
+        yield sql["rotate_secret"], {"id": endpoint_id, "secret": secret, "until": until, "now": now}
+        yield from self._mailbox.ring(*(yield from self.lanes_of(endpoint)))
+        return replace(endpoint, signed=True, previous_until=until, updated_at=now)
+
+    def pause(self, endpoint_id: int) -> Operation[Endpoint]:
+        """Send it nothing until somebody resumes it; what waits stays, and waits longer."""
+        endpoint = yield from self.get(endpoint_id)
+        yield from self._mailbox.pause(*(yield from self.lanes_of(endpoint)))
+        return endpoint
+
+    def resume(self, endpoint_id: int) -> Operation[Endpoint]:
+        """Send again, or look at once whether a failing endpoint is back."""
+        endpoint = yield from self.get(endpoint_id)
+        yield from self._mailbox.resume(*(yield from self.lanes_of(endpoint)))
         return endpoint
 
     def delete(self, endpoint_id: int) -> Operation[None]:
@@ -120,7 +112,35 @@ class Endpoints:
         endpoint = yield from self.get(endpoint_id)
         now = self._mailbox.clock()
         yield sql["delete_endpoint"], {"shop_id": endpoint.shop_id, "id": endpoint_id, "now": now}
-        yield from self._mailbox.ring(endpoint.lane_id)
+        yield from self._mailbox.ring(*(yield from self.lanes_of(endpoint)))
+
+    def restore(self, endpoint_id: int) -> Operation[Endpoint]:
+        """Undo the deletion: it hears of events from now on. What was skipped meanwhile can be replayed.
+
+        Raises NotFound unless it was deleted, Conflict when the shop has its fill.
+        """
+        rows = yield sql["shop_of_deleted"], {"id": endpoint_id}
+        if not rows:
+            raise NotFound(f"There is no deleted endpoint {format_id('ep', endpoint_id)}.")
+        shop_id = rows[0]["shop_id"]
+        yield from self._find_room(shop_id)
+        yield sql["restore_endpoint"], {"shop_id": shop_id, "id": endpoint_id, "now": self._mailbox.clock()}
+        endpoint = yield from self.get(endpoint_id)
+        yield from self._mailbox.ring(*(yield from self.lanes_of(endpoint)))
+        return endpoint
+
+    def lanes_of(self, endpoint: Endpoint) -> Operation[tuple[int, ...]]:
+        """Return the ids of an endpoint's lanes."""
+        if endpoint.lanes == 1:
+            return (endpoint.lane_id,)
+        values = {"box": self._mailbox.box, "shop_id": endpoint.shop_id, "id": endpoint.id}
+        return tuple(row["id"] for row in (yield sql["lanes_of_endpoint"], values))
+
+    def _find_room(self, shop_id: int) -> Operation[None]:
+        yield sql["lock_shop"], {"shop_id": shop_id}
+        rows = yield sql["count_endpoints"], {"shop_id": shop_id}
+        if rows[0]["endpoints"] >= self._per_shop:
+            raise Conflict(f"This shop has {self._per_shop} endpoints, which is the most. Delete one first.")
 
 
 def _subscribe(endpoint: Endpoint) -> Operation[None]:
@@ -131,28 +151,3 @@ def _subscribe(endpoint: Endpoint) -> Operation[None]:
             for event_type in endpoint.edit.event_types
         ],
     )
-
-
-def _in_order(chosen: Collection[str]) -> tuple[str, ...]:
-    return tuple(event_type for event_type in EVENT_TYPES if event_type in chosen)
-
-
-def _values(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "shop_id": endpoint.shop_id,
-        "id": endpoint.id,
-        "url": endpoint.edit.url,
-        "description": endpoint.edit.description,
-        "enabled": int(endpoint.edit.enabled),
-        "now": endpoint.updated_at,
-    }
-
-
-def _endpoint(row: Row) -> Endpoint:
-    edit = EndpointEdit(
-        url=row["url"],
-        event_types=_in_order((row["event_types"] or "").split(",")),
-        description=row["description"],
-        enabled=bool(row["enabled"]),
-    )
-    return Endpoint(row["id"], row["shop_id"], row["lane_id"], edit, row["created_at"], row["updated_at"])

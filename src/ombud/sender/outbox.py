@@ -1,6 +1,7 @@
 """Publishing: an event and one delivery for each endpoint that wants it, in the caller's transaction."""
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ sql = read_queries("ombud.sender")
 
 # An installation with one shop need not name it.
 DEFAULT_SHOP_ID = 1
+# Endpoints of this shop hear of every shop's events.
+EVERY_SHOP_ID = 0
 # Shop ids are stored as 63-bit integers; 0 means "every shop" and has no events of its own.
 LARGEST_SHOP_ID = (1 << 63) - 1
 # Characters: room for a UUID, a URL-safe hash or "order-90017-paid-3".
@@ -103,12 +106,36 @@ class Outbox:
 
     def _draft(self, events: Sequence[Event]) -> Operation[list[Draft]]:
         lanes: dict[tuple[int, str], list[int]] = {(event.shop_id, event.event_type): [] for event in events}
-        for shop_id, event_type, lane_id in (yield sql["lanes_for"], list(lanes), tuple):
-            lanes[shop_id, event_type].append(lane_id)
+        # Of endpoints with several lanes, which belongs to a subject is asked for each event.
+        spread: dict[tuple[int, str], list[int]] = {}
+        for shop_id, event_type, lane_id, number, endpoint_id in (yield sql["lanes_for"], list(lanes), tuple):
+            if number == 1:
+                lanes[shop_id, event_type].append(lane_id)
+            else:
+                spread.setdefault((shop_id, event_type), []).append(endpoint_id)
+        platform = yield from self._lanes_of(spread)
         return [
-            Draft(event.shop_id, event.event_type, event.subject, lanes[event.shop_id, event.event_type])
+            Draft(
+                event.shop_id,
+                event.event_type,
+                event.subject,
+                [
+                    *lanes[event.shop_id, event.event_type],
+                    *(
+                        lane_of_subject(platform[endpoint_id], event)
+                        for endpoint_id in spread.get((event.shop_id, event.event_type), ())
+                    ),
+                ],
+            )
             for event in events
         ]
+
+    def _lanes_of(self, spread: Mapping[Any, Sequence[int]]) -> Operation[dict[int, list[int]]]:
+        found: dict[int, list[int]] = {endpoint_id: [] for ids in spread.values() for endpoint_id in ids}
+        asked = [(endpoint_id, int(self.mailbox.box)) for endpoint_id in found]
+        for endpoint_id, lane_id in (yield sql["lanes_of_platform"], asked, tuple):
+            found[endpoint_id].append(lane_id)
+        return found
 
     def _stored_before(self, events: Sequence[Event]) -> Operation[dict[Identity, Published]]:
         """Return what these events' keys stand for already."""
@@ -127,6 +154,11 @@ class Outbox:
                     " Use a new key for a new event."
                 )
         return stored
+
+
+def lane_of_subject(lanes: Sequence[int], event: Event) -> int:
+    """Return which of an endpoint's lanes an event belongs to: the same for everything about one subject of a shop."""
+    return lanes[zlib.crc32(f"{event.shop_id}/{event.subject}".encode()) % len(lanes)]
 
 
 def _identity(place: int, event: Event) -> Identity:

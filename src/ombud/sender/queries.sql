@@ -2,26 +2,37 @@
 -- rows: shop_id bigint, event_type text
 -- Who must hear of an event: the shop's own endpoints and those that listen to every shop (0). A disabled endpoint is
 -- among them: its deliveries end as skipped, and can be replayed.
-select :shop_id as shop_id, s.event_type, e.lane_id
+select :shop_id as shop_id, s.event_type, e.lane_id, e.lanes, e.id
 from subscription s join endpoint e on e.shop_id = s.shop_id and e.id = s.endpoint_id
 where s.shop_id in (:shop_id, 0) and s.event_type = :event_type and e.deleted_at is null
 order by e.id;
 -- postgres:
-select r.shop_id, r.event_type, e.lane_id
+select r.shop_id, r.event_type, e.lane_id, e.lanes, e.id
 from {rows} r join subscription s on s.shop_id in (r.shop_id, 0) and s.event_type = r.event_type
   join endpoint e on e.shop_id = s.shop_id and e.id = s.endpoint_id
 where e.deleted_at is null
 order by r.shop_id, r.event_type, e.id;
 
+-- name: lanes_of_platform
+-- rows: endpoint_id bigint, box bigint
+-- The lanes among which an endpoint of every shop is spread.
+select destination_id, id from lane where box = :box and shop_id = 0 and destination_id = :endpoint_id order by slot;
+-- postgres:
+select l.destination_id, l.id from {rows} r
+  join lane l on l.box = r.box and l.shop_id = 0 and l.destination_id = r.endpoint_id
+order by l.destination_id, l.slot;
+
 -- name: destination_facts
 -- rows: lane_id bigint
 -- The endpoint behind a lane, read anew with every load.
-select l.id as lane_id, e.id as endpoint_id, e.url,
+select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_200, e.authority,
+  case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
 where l.id = :lane_id;
 -- postgres:
-select l.id as lane_id, e.id as endpoint_id, e.url,
+select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_200, e.authority,
+  case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from {rows} r join lane l on l.id = r.lane_id join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id;
 
@@ -47,17 +58,29 @@ returning shop_id, key;
 
 -- name: insert_endpoint
 -- A new destination, with its lane.
-insert into endpoint(shop_id, id, lane_id, url, description, enabled, created_at, updated_at)
-values (:shop_id, :id, :lane_id, :url, :description, :enabled, :now, :now);
+insert into endpoint(shop_id, id, lane_id, lanes, url, description, enabled, headers, strict, only_200, authority, secret,
+  created_at, updated_at)
+values (:shop_id, :id, :lane_id, :lanes, :url, :description, :enabled, :headers, :strict, :only_200, :authority, :secret,
+  :now, :now);
 
 -- name: update_endpoint
 -- An edit; takes effect with the next load of its lane.
-update endpoint set url = :url, description = :description, enabled = :enabled, updated_at = :now
+update endpoint set url = :url, description = :description, enabled = :enabled, headers = :headers, strict = :strict,
+  only_200 = :only_200, authority = :authority, updated_at = :now
 where shop_id = :shop_id and id = :id;
 
 -- name: delete_endpoint
 -- Soft: what waits for it is skipped by its lane's next owner.
 update endpoint set deleted_at = :now, updated_at = :now where shop_id = :shop_id and id = :id;
+
+-- name: restore_endpoint
+-- It hears of events again from now on.
+update endpoint set deleted_at = null, updated_at = :now where shop_id = :shop_id and id = :id;
+
+-- name: rotate_secret
+-- A new secret; the one before it is good as well until then.
+update endpoint set previous_until = :until,
+  previous_secret = case when cast(:until as bigint) is null then null else secret end, secret = :secret, updated_at = :now where id = :id;
 
 -- name: insert_subscription
 -- The endpoint wants this event type.
@@ -67,26 +90,44 @@ insert into subscription(shop_id, event_type, endpoint_id) values (:shop_id, :ev
 -- Before the new choice of event types is written.
 delete from subscription where endpoint_id = :endpoint_id;
 
+-- name: lock_shop
+-- Two that add an endpoint to one shop at the same moment must count each other's.
+select :shop_id as shop_id;
+-- postgres:
+select pg_advisory_xact_lock(hashtextextended('endpoints of ' || cast(:shop_id as bigint), 0));
+
 -- name: count_endpoints
 -- For the limit.
 select count(*) as endpoints from endpoint where shop_id = :shop_id and deleted_at is null;
 
+-- name: shop_of_deleted
+-- An endpoint that was deleted, and may be restored.
+select shop_id from endpoint where id = :id and deleted_at is not null;
+
 -- name: get_endpoint
 -- One endpoint that has not been deleted.
-select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
+  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id = :id and e.deleted_at is null;
 -- postgres:
-select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
+  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id = :id and e.deleted_at is null;
 
 -- name: list_endpoints
 -- A page of the endpoints that have not been deleted, newest first.
-select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
+  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 -- postgres:
-select e.shop_id, e.id, e.lane_id, e.url, e.description, e.enabled, e.created_at, e.updated_at,
+select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
+  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
+
+-- name: lanes_of_endpoint
+-- Its lanes.
+select id from lane where box = :box and shop_id = :shop_id and destination_id = :id order by slot;

@@ -1,14 +1,20 @@
 """A sender on one database: what publishes, and what delivers when this process is asked to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
+from ombud.errors import InvalidInput
+from ombud.mailbox.model import Delivery, Outcome
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
 from ombud.sender.deliver import Deliverer
+from ombud.sender.destination import destination_of
 from ombud.sender.endpoints import Endpoints
 from ombud.sender.outbox import Event, EventKeyTaken, Outbox, Published
+from ombud.sender.outcome import outcome_of_failure
+from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import Settings
 
 
@@ -24,7 +30,7 @@ class Sender:
         self.outbox = Outbox(open_ids(database), database.clock, settings)
         wake_others(database, self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
-        self.endpoints = Endpoints(self.outbox.mailbox, self.deliverer.guard)
+        self.endpoints = Endpoints(self.outbox.mailbox, self.deliverer.guard, settings.endpoints_per_shop)
         self._performer: Performer | None = None
         self._stopped = False
 
@@ -49,12 +55,20 @@ class Sender:
         """Deliver, when this process is the elected one, until `stop`."""
         if self._stopped:
             return
-        self._performer = Performer(self.outbox.mailbox, self.writer, self.deliverer.perform)
+        self._performer = Performer(self.outbox.mailbox, self.writer, self._perform)
         try:
             await self._performer.run()
         finally:
             self._performer = None
             self.deliverer.close()
+
+    async def _perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
+        try:
+            destination = destination_of(facts)
+        except InvalidInput as error:
+            unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
+            return outcome_of_failure(unusable, unusable.failure)
+        return await self.deliverer.perform(delivery, destination)
 
     def stop(self) -> None:
         """End `run`, also one that has not begun. Call it on its event loop."""

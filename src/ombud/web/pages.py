@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Path, Query
 
 from ombud.mailbox.ids import ID_LIMIT, parse_id
 
@@ -12,6 +12,7 @@ PAGE_ROWS = 50
 MOST_PAGE_ROWS = 500
 
 Limit = Annotated[int, Query(ge=1, le=MOST_PAGE_ROWS, description="Rows of a page.")]
+Id = Annotated[str, Path(description="The id as the API gave it.")]
 Cursor = Annotated[str, Query(description="`next_cursor` of the page before.")]
 
 

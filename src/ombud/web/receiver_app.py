@@ -11,10 +11,9 @@ from ombud.admin.events import Document
 from ombud.db.database import Database
 from ombud.mailbox.ids import parse_id
 from ombud.receiver.inbox import Inbox
-from ombud.web.api import Id
 from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.limits import LimitBody
-from ombud.web.pages import PAGE_ROWS, Cursor, Limit, before_cursor, page
+from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
 from ombud.web.panel import Sides, create_panel, is_panel_path
 from ombud.web.problems import answer_with_problems
 

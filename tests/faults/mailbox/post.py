@@ -14,7 +14,7 @@ from ombud.db.postgres import PostgresDatabase
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox import holder, performer, worker
 from ombud.mailbox.mailbox import DAY_MICROSECONDS
-from ombud.sender.endpoints import EndpointEdit
+from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

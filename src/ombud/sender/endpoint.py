@@ -1,0 +1,133 @@
+"""An endpoint as a value: what a merchant can choose, what of it can be accepted, and how it is stored."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ombud.db.operation import Row
+from ombud.errors import InvalidInput
+from ombud.sender.headers import Headers
+from ombud.sender.outbox import HALF_CHARACTER
+from ombud.sender.request import prepare
+from ombud.sender.transport_tls import check_authority
+from ombud.wire import EVENT_TYPES
+
+# Characters.
+LONGEST_DESCRIPTION = 500
+# Characters of PEM: a few certificates. Each is read by every process that delivers.
+LONGEST_AUTHORITY = 16_384
+
+
+@dataclass(frozen=True)
+class EndpointEdit:
+    """What a merchant can choose.
+
+    `headers` are added to each request. `strict`: the vendor's headers and no others. `only_200`: no other 2xx
+    acknowledges. `authority`: PEM, the only one whose certificates hold.
+    """
+
+    url: str
+    event_types: Sequence[str] = tuple(EVENT_TYPES)
+    description: str = ""
+    enabled: bool = True
+    headers: Headers = ()
+    strict: bool = False
+    only_200: bool = False
+    authority: str | None = None
+
+    def check(self) -> None:
+        """Raise InvalidInput naming the first field that cannot be accepted: what a try would refuse, and more."""
+        prepare(self.url, self.headers)
+        if not self.event_types:
+            raise InvalidInput("event_types", f"Choose at least one of: {', '.join(EVENT_TYPES)}.")
+        for index, event_type in enumerate(self.event_types):
+            if event_type not in EVENT_TYPES:
+                name = f"event_types[{index}]"
+                raise InvalidInput(name, f"{event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
+        if len(self.description) > LONGEST_DESCRIPTION:
+            raise InvalidInput("description", f"It has at most {LONGEST_DESCRIPTION} characters.")
+        if HALF_CHARACTER.search(self.description):
+            raise InvalidInput("description", "It has half a character: a surrogate of UTF-16 alone.")
+        if self.authority is not None:
+            if len(self.authority) > LONGEST_AUTHORITY:
+                raise InvalidInput("authority", f"It has at most {LONGEST_AUTHORITY} characters.")
+            check_authority(self.authority)
+
+    def accepted(self) -> "EndpointEdit":
+        """Return it as it is stored, every event type once and in order; raises InvalidInput."""
+        self.check()
+        return replace(self, event_types=in_order(self.event_types))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint as stored. Times are UTC microseconds.
+
+    `signed`: it has a secret. `previous_until`: the secret before that one is good until then as well.
+    """
+
+    id: int
+    shop_id: int
+    lane_id: int
+    edit: EndpointEdit
+    created_at: int
+    updated_at: int
+    signed: bool = False
+    previous_until: int | None = None
+    lanes: int = 1
+
+
+def in_order(chosen: Collection[str]) -> tuple[str, ...]:
+    """Return event types as the vendor's page has them, each once."""
+    return tuple(event_type for event_type in EVENT_TYPES if event_type in chosen)
+
+
+def values_of(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the columns that an edit writes."""
+    edit = endpoint.edit
+    return {
+        "shop_id": endpoint.shop_id,
+        "id": endpoint.id,
+        "url": edit.url,
+        "description": edit.description,
+        "enabled": int(edit.enabled),
+        "headers": json.dumps(edit.headers),
+        "strict": int(edit.strict),
+        "only_200": int(edit.only_200),
+        "authority": edit.authority,
+        "now": endpoint.updated_at,
+    }
+
+
+def endpoint_of(row: Row) -> Endpoint:
+    """Return an endpoint from its row."""
+    edit = EndpointEdit(
+        url=row["url"],
+        event_types=in_order((row["event_types"] or "").split(",")),
+        description=row["description"],
+        enabled=bool(row["enabled"]),
+        headers=headers_of(row["headers"]),
+        strict=bool(row["strict"]),
+        only_200=bool(row["only_200"]),
+        authority=row["authority"],
+    )
+    return Endpoint(
+        id=row["id"],
+        shop_id=row["shop_id"],
+        lane_id=row["lane_id"],
+        edit=edit,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        signed=bool(row["signed"]),
+        previous_until=row["previous_until"],
+        lanes=row["lanes"],
+    )
+
+
+def headers_of(text: str) -> Headers:
+    """Return headers from how they are stored; raises InvalidInput for a row that somebody wrote by hand."""
+    try:
+        return tuple((str(name), str(value)) for name, value in json.loads(text))
+    except (ValueError, TypeError):
+        raise InvalidInput("headers", "The headers as they are stored cannot be read. Enter them again.") from None

@@ -1,0 +1,71 @@
+"""What a client sends about endpoints, as it comes: types only. What can be accepted is for EndpointEdit to say."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.endpoints import LONGEST_OVERLAP_SECONDS, OVERLAP_SECONDS
+from ombud.sender.outbox import DEFAULT_SHOP_ID, LARGEST_SHOP_ID
+from ombud.wire import EVENT_TYPES
+
+EventTypes = Annotated[list[str], Field(description=f"Which of: {', '.join(EVENT_TYPES)}.")]
+HeaderMap = Annotated[dict[str, str], Field(description="Your own, in each request.", examples=[{"X-Key": "…"}])]
+Strict = Annotated[bool, Field(description="Send the vendor's headers alone: not yours, no signature.")]
+Only200 = Annotated[bool, Field(description="Nothing but 200 acknowledges, no other 2xx.")]
+Authority = Annotated[str | None, Field(description="PEM: the only authority whose certificates hold.")]
+GivenSecret = Annotated[str | None, Field(description="`whsec_` and base 64; without it a new one is made.")]
+
+
+class NewEndpoint(BaseModel):
+    """An endpoint to be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: Annotated[str, Field(examples=["https://example.com/webhooks"])]
+    event_types: EventTypes = list(EVENT_TYPES)
+    description: str = ""
+    enabled: bool = True
+    headers: HeaderMap = {}
+    strict: Strict = False
+    only_200: Only200 = False
+    authority: Authority = None
+    shop_id: Annotated[int, Field(ge=0, le=LARGEST_SHOP_ID, description="0 listens to every shop.")] = DEFAULT_SHOP_ID
+    secret: GivenSecret = None
+
+    def edit(self) -> EndpointEdit:
+        """Return what is asked for."""
+        return EndpointEdit(**choices(self.model_dump(exclude={"shop_id", "secret"})))
+
+
+class EndpointChanges(BaseModel):
+    """What to change of an endpoint; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str = ""
+    event_types: EventTypes = []
+    description: str = ""
+    enabled: bool = True
+    headers: HeaderMap = {}
+    strict: Strict = False
+    only_200: Only200 = False
+    authority: Authority = None
+
+
+class NewSecret(BaseModel):
+    """How to go over to a new secret."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    secret: GivenSecret = None
+    overlap_seconds: Annotated[
+        int, Field(ge=0, le=LONGEST_OVERLAP_SECONDS, description="How long the one before is good as well.")
+    ] = OVERLAP_SECONDS
+
+
+def choices(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of a body as EndpointEdit has them."""
+    if "headers" in fields:
+        fields["headers"] = tuple(fields["headers"].items())
+    return fields
