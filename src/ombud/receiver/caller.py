@@ -20,6 +20,7 @@ from ombud.receiver.model import Call, effect_key
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.retries import rescheduled
 from ombud.receiver.telling import told_of
+from ombud.receiver.unconfirmed import is_unconfirmed
 
 sql = read_queries("ombud.receiver")
 
@@ -30,6 +31,7 @@ MOST_ARRIVALS = 100
 SETTLE_SECONDS = 1.0
 
 SUPERSEDED = "superseded: this is not so any more, or has happened again since"
+NOT_READ = "never confirmed: it came while OMBUD_CONFIRM was none, and the handler asks for the object"
 COVERED = "covered: an earlier run has finished with this very version"
 
 
@@ -77,7 +79,7 @@ class Caller:
             "event_type": delivery.type,
         }
         await self._after_the_last(handler_id, delivery)
-        found = await self._database.fetch(lambda: _call(delivery, handler.name, key))
+        found = await self._database.fetch(lambda: _call(delivery, handler, key))
         if isinstance(found, str):
             return Skip(found)
         call, version = found
@@ -110,13 +112,17 @@ def _apply(applied: Mapping[str, Any]) -> Operation[None]:
     yield sql["put_applied"], applied
 
 
-def _call(delivery: Delivery, name: str, key: Mapping[str, Any]) -> Operation[tuple[Call, str | None] | str]:
+def _call(
+    delivery: Delivery, handler: HandlerFacts, key: Mapping[str, Any]
+) -> Operation[tuple[Call, str | None] | str]:
     """Return the call with the object as it is known now, and its version; or why there is no more reason to call.
 
     A run that waited, for its retry or behind others, must neither act on what is over nor write an old state over a
     newer one.
     """
     data = json.loads(delivery.data or "{}")
+    if is_unconfirmed(data):
+        return (yield from _unread(delivery, handler, key, data))
     latest = (yield sql["latest_document"], key)[0]
     after = None if latest["body"] is None else unpack(latest["body"])
     if (yield from told_of(key)).epoch != data["epoch"] or not holds(delivery.type, after):
@@ -130,7 +136,7 @@ def _call(delivery: Delivery, name: str, key: Mapping[str, Any]) -> Operation[tu
         before = data["known"]
     shops = yield sql["shop_by_id"], {"id": delivery.shop_id}
     call = Call(
-        handler=name,
+        handler=handler.name,
         event_type=delivery.type,
         subject=delivery.subject,
         shop=shops[0]["name"],
@@ -143,6 +149,29 @@ def _call(delivery: Delivery, name: str, key: Mapping[str, Any]) -> Operation[tu
         arrivals=(yield from _arrivals(key, data)),
     )
     return call, latest["version"]
+
+
+def _unread(
+    delivery: Delivery, handler: HandlerFacts, key: Mapping[str, Any], data: Mapping[str, Any]
+) -> Operation[tuple[Call, None] | str]:
+    """Return the call for what was passed on without a read."""
+    if handler.needs_object:
+        return NOT_READ
+    shops = yield sql["shop_by_id"], {"id": delivery.shop_id}
+    call = Call(
+        handler=handler.name,
+        event_type=delivery.type,
+        subject=delivery.subject,
+        shop=shops[0]["name"],
+        key=effect_key(delivery.shop_id, key["handler_id"], delivery.type, delivery.subject, data["epoch"]),
+        attempt=delivery.attempts + 1,
+        source=data["source"],
+        received_at=data["received_at"],
+        before=None,
+        after=None,
+        arrivals=[format_id("evt", data["arrival"])],
+    )
+    return call, None
 
 
 def _arrivals(key: Mapping[str, Any], data: Mapping[str, Any]) -> Operation[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from ombud.errors import ConfigurationError
 from ombud.receiver.model import Call, Proceed
 from ombud.receiver.options import HandlerFacts, Options, read_options
-from ombud.receiver.supply import OF_MIDDLEWARE, OF_THE_DEAD, Asking, Function, Wish
+from ombud.receiver.supply import OBJECTS, OF_MIDDLEWARE, OF_THE_DEAD, Asking, Function, Wish
 from ombud.wire import EVENT_TYPES
 
 Chain = Callable[[], Any]
@@ -95,6 +95,7 @@ def make_handler(function: Function, patterns: Sequence[str], options: Options, 
     said = read_options(name, patterns, options)
     kinds = frozenset(EVENT_TYPES[event_type] for event_type in said.event_types)
     wishes = Asking(f"Handler {name}", kinds, {}).wishes(function)
+    said = replace(said, needs_object=any(wish.type in OBJECTS for wish in wishes))
     return Handler(said, function, wishes, () if scope is None else (scope,))
 
 

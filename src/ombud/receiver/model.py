@@ -54,7 +54,8 @@ class Change:
 class Context:
     """About this run. `key` is the same at every repetition of it: hand it to other systems, so that they can tell.
 
-    `attempt` is 1 for the first. `source`: `webhook`, or `inferred` from another event's read. `arrivals`: the ids of
+    `attempt` is 1 for the first. `source`: `webhook`, `inferred` from another event's read,
+    or `unconfirmed`. `arrivals`: the ids of
     the webhooks that this run answers for, oldest first, at most 100 of them.
     """
 

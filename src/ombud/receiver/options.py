@@ -42,7 +42,7 @@ class HandlerFacts:
     """What is known of a handler without its function.
 
     `retry_seconds` None: those of the settings. `concurrency` None: as many as its lane lets in. `mourned`: somebody
-    wants to hear when one of its runs is given up.
+    wants to hear when one of its runs is given up. `needs_object`: it asks for what was read, not for ids alone.
     """
 
     name: str
@@ -57,6 +57,7 @@ class HandlerFacts:
     renamed_from: Sequence[str] = ()
     new: bool = False
     mourned: bool = False
+    needs_object: bool = False
 
 
 def read_options(own_name: str, patterns: Sequence[str], options: Options) -> HandlerFacts:

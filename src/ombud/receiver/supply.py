@@ -58,6 +58,8 @@ SUPPLIES: Mapping[Any, tuple[str | None, Supply]] = {
     Event: (None, _event),
     Context: (None, _context),
 }
+# What is made of an object that was read; without a confirmation there is none.
+OBJECTS = frozenset({Order, Product, Change})
 # What there is besides for who hears that a run was given up, and for middleware.
 OF_THE_DEAD: Mapping[Any, tuple[str | None, Supply]] = {Failure: (None, lambda call: Failure(call.failure or ""))}
 # The supply of `Proceed` is filled in when the chain is made: it is another one for each run.

@@ -12,6 +12,7 @@ from ombud.receiver.options import HandlerFacts
 from ombud.receiver.reader import Reader
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.telling import Teller
+from ombud.receiver.unconfirmed import Passer
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
@@ -31,10 +32,12 @@ class Work:
         self._clients = Clients(settings, receiver.budgets, receiver.patience_seconds)
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
         teller = Teller(changes, {handler.name: handler for handler in handlers})
-        reader = Reader(receiver, teller, self._clients, self._baselines)
+        self._confirms = settings.confirm == "api"
+        reading = Reader(receiver, teller, self._clients, self._baselines).perform
+        perform = reading if self._confirms else Passer(changes, handlers).perform
         caller = Caller(changes, receiver.database, runner, handlers, settings.retry_seconds)
         self._calling = Performer(changes, writer, caller.perform, self._register)
-        self._reading = Performer(arrivals, writer, reader.perform, self._look_first)
+        self._reading = Performer(arrivals, writer, perform, self._look_first)
         # The handlers are registered, or there is nothing more to do.
         self._ready = asyncio.Event()
         self._first_looks: asyncio.Task[None] | None = None
@@ -68,4 +71,5 @@ class Work:
         self._ready.set()
 
     async def _look_first(self) -> None:
-        self._first_looks = asyncio.create_task(self._baselines.take_all())
+        if self._confirms:
+            self._first_looks = asyncio.create_task(self._baselines.take_all())

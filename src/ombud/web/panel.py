@@ -52,11 +52,15 @@ class TryIt:
 
 @dataclass(frozen=True)
 class Sides:
-    """What a panel shows: the sender, the receiver's database, or both, and with both how they meet."""
+    """What a panel shows: the sender, the receiver's database, or both, and with both how they meet.
+
+    `confirms`: the receiver reads what a webhook is about before it believes it.
+    """
 
     sender: Sender | None = None
     receiver: Database | None = None
     try_it: TryIt | None = None
+    confirms: bool = True
 
 
 def is_panel_path(path: str) -> bool:
@@ -130,6 +134,7 @@ class _Pages:
 def read_sides(sides: Sides) -> dict[str, Any]:
     """Read what the page shows, each side in one snapshot of its database. It blocks: call it in a thread."""
     values: dict[str, Any] = {"sender": None, "receiver": None, "lines": None, "work": []}
+    values["confirms"] = sides.confirms
     sender, receiver = sides.sender, sides.receiver
     if sender is not None:
         values["sender"] = sender.database.read(lambda: sender_overview(sender.endpoints))

@@ -32,7 +32,7 @@ class ReceiverApp:
         self.api = create_api(database)
         self._hooks: ASGIApp = inbox.asgi
         self._rest: ASGIApp = RequireKey(LimitBody(self.api), BearerKeys(database), PUBLIC)
-        self._panel: ASGIApp = create_panel(Sides(receiver=database))
+        self._panel: ASGIApp = create_panel(Sides(receiver=database, confirms=inbox.settings.confirm == "api"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""
