@@ -70,8 +70,8 @@ def test_every_statement_can_be_prepared(tmp_path: Path) -> None:
 
 def test_every_statement_is_used() -> None:
     text = "".join(path.read_text() for path in SOURCES)
-    for path in SOURCE.glob("*/queries.sql"):
-        for statement in read_queries(f"ombud.{path.parent.name}"):
+    for path in SOURCE.glob("*/*.sql"):
+        for statement in read_queries(f"ombud.{path.parent.name}", path.name):
             assert f'"{statement.name}"' in text, statement.name
 
 

@@ -32,6 +32,10 @@ class Refused(OmbudError):
     """Understood, and refused: the rules of this installation forbid it."""
 
 
+class Forbidden(OmbudError):
+    """Whoever asks may not do this. Ask an owner of this installation."""
+
+
 class InvalidSignature(OmbudError):
     """The request was not signed by whoever has the secret, or not now."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ombud.errors import ConfigurationError
 
@@ -52,6 +53,7 @@ class Settings:
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
+    public_url: str = ""  # where people open the panel, when that is not this machine
     token: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
 
@@ -69,6 +71,13 @@ def _one_of(*words: str) -> Callable[[str], str]:
         return value
 
     return parse
+
+
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.netloc or "@" in parts.netloc or parts.path.strip("/") or parts.query:
+        raise ValueError("it is an address with https:// and no path: https://ombud.example.com")
+    return f"https://{parts.netloc.lower()}"
 
 
 def _positive(value: str) -> float:
@@ -130,6 +139,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_TRUSTED_PROXIES": ("trusted_proxies", _proxies),
     "OMBUD_READS_PER_SECOND": ("reads_per_second", _positive),
     "OMBUD_API_URL": ("api_url", _text),
+    "OMBUD_PUBLIC_URL": ("public_url", _public_url),
     "OMBUD_TOKEN": ("token", _text),
     "OMBUD_API_KEY": ("api_key", _text),
     "QUICKBUTIK_API_KEY": ("api_key", _text),

@@ -14,8 +14,8 @@ from ombud.errors import Conflict, InvalidInput
 
 
 def name_of(database: Any, key: str) -> str | None:
-    found: str | None = database.read(lambda: find_key(key))
-    return found
+    found = database.read(lambda: find_key(key))
+    return found.name if found else None
 
 
 def test_keys_are_long_and_never_the_same() -> None:

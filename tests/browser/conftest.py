@@ -51,9 +51,18 @@ def demo(ombuds: Ombuds, tmp_path: Path) -> Ombud:
     return ombuds.start("demo", "--port", "0", "--data", str(tmp_path / "demo"))
 
 
+def make_account(page: Page, demo: Ombud) -> None:
+    """Open the link of the first start, and be in."""
+    page.goto(demo.card["set_up"])
+    page.get_by_label("Name").fill("Anna")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Make the account").click()
+    page.wait_for_url(demo.card["panel"])
+
+
 @pytest.fixture
 def watched(chromium: Browser, demo: Ombud) -> Iterator[Watched]:
-    """The panel's page, not opened yet; the test fails if the console, the policy or a request spoke of trouble."""
+    """The panel with an owner logged in; the test fails if the console, the policy or a request spoke of trouble."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB")
     context.set_default_timeout(PATIENCE)
     context.add_init_script(_WATCH)
@@ -61,6 +70,7 @@ def watched(chromium: Browser, demo: Ombud) -> Iterator[Watched]:
     made.page.on("console", made.hear)
     made.page.on("pageerror", lambda error: made.trouble.append(str(error)))
     made.page.on("request", made.asked)
+    make_account(made.page, demo)
     yield made
     context.close()
     assert made.trouble == []

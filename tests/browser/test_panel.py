@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import PATIENCE, Watched
+from tests.browser.conftest import PATIENCE, Watched, make_account
 from tests.support.processes import Ombud
 
 expect.set_options(timeout=PATIENCE)
@@ -67,7 +67,7 @@ def test_curl_and_copy(watched: Watched, demo: Ombud) -> None:
 def test_it_is_a_plain_page_without_javascript(chromium: Browser, demo: Ombud) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(demo.card["panel"])
+    make_account(page, demo)
     line = place_and_pay(page)
     expect(page.locator("#connection")).to_be_hidden()
     deadline = time.monotonic() + PATIENCE / 1000
@@ -110,7 +110,7 @@ def test_it_fits_and_can_be_read(watched: Watched, width: int, scheme: str) -> N
 def test_a_lost_connection_is_said(chromium: Browser, demo: Ombud) -> None:
     context = chromium.new_context()
     page = context.new_page()
-    page.goto(demo.card["panel"])
+    make_account(page, demo)
     expect(page.locator("#connection")).to_have_text("Live")
     demo.kill()
     expect(page.locator("#connection")).to_contain_text("Connection lost: this is from")

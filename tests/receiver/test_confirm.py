@@ -15,6 +15,7 @@ from ombud.receiver.model import Context, Event, OrderId, ProductId
 from ombud.web.panel import Sides, create_panel
 from tests.receiver.store import Store
 from tests.receiver.world import Desk, settings_for
+from tests.support.people import log_in
 
 
 @pytest.fixture
@@ -108,6 +109,8 @@ async def _fail() -> None:
 
 def test_the_panel_says_so(believing: Desk) -> None:
     for confirms in (True, False):
-        panel = create_panel(Sides(receiver=believing.receiver.database, confirms=confirms))
-        page = TestClient(panel, base_url="http://127.0.0.1", client=("127.0.0.1", 1)).get("/").text
+        people = believing.receiver.writer
+        panel = create_panel(Sides(receiver=people.database, confirms=confirms), people)
+        cookies = log_in(people)
+        page = TestClient(panel, base_url="http://127.0.0.1", client=("127.0.0.1", 1), cookies=cookies).get("/").text
         assert ("Webhooks are not confirmed" in page) is not confirms

@@ -1,12 +1,12 @@
 """Who may use the API: bearer keys."""
 
-import time
 from typing import Any
 
 import httpx2
 import pytest
 
 from ombud.admin.keys import add_key, new_key
+from ombud.sender.sender import Sender
 from ombud.web.auth import REMEMBER_SECONDS, BearerKeys
 
 ROUTES = [
@@ -68,40 +68,49 @@ async def test_without_a_key_nobody_is_told_what_is_wrong_with_the_body(
         is_problem(answer, 401, words="Authorization: Bearer")
 
 
-def test_a_key_is_remembered_for_a_second_and_no_longer(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def keys(sender: Sender) -> BearerKeys:
+    """Whoever checks keys."""
+    return BearerKeys(sender.writer)
+
+
+async def is_good(keys: BearerKeys, key: str) -> bool:
+    return await keys.caller(f"Bearer {key}") is not None
+
+
+async def test_a_key_is_remembered_for_a_second_and_no_longer(
+    database: Any, keys: BearerKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 1_000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr("ombud.web.auth.time.monotonic", lambda: now)
     key = new_key()
-    keys = BearerKeys(database)
     database.write(lambda: add_key("one", key, 0))
     assert REMEMBER_SECONDS <= 1.0
-    assert keys.is_good(f"Bearer {key}")
+    assert await is_good(keys, key)
 
     revoke(database)
 
     now += REMEMBER_SECONDS - 0.001
-    assert keys.is_good(f"Bearer {key}")
+    assert await is_good(keys, key)
     now += 0.002
-    assert not keys.is_good(f"Bearer {key}")
+    assert not await is_good(keys, key)
 
 
-def test_a_bad_key_is_not_remembered(database: Any) -> None:
+async def test_a_bad_key_is_not_remembered(database: Any, keys: BearerKeys) -> None:
     key = new_key()
-    keys = BearerKeys(database)
-    assert not keys.is_good(f"Bearer {key}")
+    assert not await is_good(keys, key)
 
     database.write(lambda: add_key("one", key, 0))
 
-    assert keys.is_good(f"Bearer {key}")
+    assert await is_good(keys, key)
 
 
-def test_good_keys_do_not_pile_up(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_good_keys_do_not_pile_up(database: Any, keys: BearerKeys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ombud.web.auth.REMEMBER_KEYS", 3)
-    keys = BearerKeys(database)
     for number in range(10):
         key = new_key()
         database.write(lambda number=number, key=key: add_key(f"key {number}", key, 0))
-        assert keys.is_good(f"Bearer {key}")
+        assert await is_good(keys, key)
 
     assert len(keys._good) <= 3
 

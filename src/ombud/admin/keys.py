@@ -3,12 +3,17 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 
-from ombud.db.operation import Operation
+from ombud.admin.access import ALL_SCOPES, EVERY_SHOP, OPERATOR, Caller, Scope, read_scopes
+from ombud.admin.audit_log import record
+from ombud.admin.events import Document, rfc3339
+from ombud.admin.people import shop_words
+from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.errors import Conflict, InvalidInput
+from ombud.errors import Conflict, InvalidInput, NotFound
 
-sql = read_queries("ombud.admin")
+sql = read_queries("ombud.admin", "people.sql")
 
 PREFIX = "ombud_"
 # Random bytes of a key.
@@ -26,22 +31,70 @@ def key_hash(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def add_key(name: str, key: str, now: int) -> Operation[None]:
-    """Store a key under a name. Raises InvalidInput for the name, Conflict when it is taken."""
+def add_key(
+    name: str,
+    key: str,
+    now: int,
+    scopes: Sequence[Scope] = ALL_SCOPES,
+    shop_id: int = EVERY_SHOP,
+    caller: Caller = OPERATOR,
+) -> Operation[None]:
+    """Store a key under a name: for these scopes, in one shop or every one.
+
+    Raises InvalidInput for the name, Conflict when it is taken.
+    """
     if not _NAME.fullmatch(name):
         raise InvalidInput("name", "A key's name has 1 to 100 characters, none of them a control character.")
-    rows = yield sql["insert_key"], {"hash": key_hash(key), "name": name, "now": now}
-    if not rows:
+    values = {"hash": key_hash(key), "name": name, "now": now, "scopes": " ".join(scopes), "shop_id": shop_id}
+    if not (yield sql["insert_key"], values):
         raise Conflict(f"There is a key named {name!r} already. Choose another name.")
+    yield from record(
+        caller, "key.add", name, now, shop_id=shop_id, detail=f"{' '.join(scopes)}, {shop_words(shop_id)}"
+    )
 
 
-def find_key(key: str) -> Operation[str | None]:
-    """Return the name of a key, or None for a key that is not ours. The hash makes the look-up time tell nothing."""
+def find_key(key: str) -> Operation[Caller | None]:
+    """Return who asks with a key, or None for one that is not ours. The hash makes the look-up time tell nothing."""
     rows = yield sql["find_key"], {"hash": key_hash(key)}
-    return rows[0]["name"] if rows else None
+    if not rows:
+        return None
+    row = rows[0]
+    return Caller(row["name"], row["shop_id"], frozenset(read_scopes(row["scopes"])))
+
+
+def revoke_key(caller: Caller, name: str, now: int) -> Operation[None]:
+    """Let this key open nothing any more, within a second; raises NotFound."""
+    rows = yield sql["delete_key"], {"name": name}
+    if not rows:
+        raise NotFound(f"There is no key named {name!r}.")
+    yield from record(caller, "key.revoke", name, now, shop_id=rows[0]["shop_id"])
 
 
 def replace_key(name: str, key: str, now: int) -> Operation[None]:
     """Make a name stand for this key, whatever it stood for before."""
+    if (yield from find_key(key)) == Caller(name, EVERY_SHOP, frozenset(ALL_SCOPES)):
+        return
     yield sql["delete_key"], {"name": name}
     yield from add_key(name, key, now)
+
+
+def use_key(name: str, at: int) -> Operation[None]:
+    """Note that a key was used."""
+    yield sql["use_key"], {"name": name, "at": at}
+
+
+def list_keys(rows: int, after: str = "") -> Operation[list[Document]]:
+    """Return keys by name, without the keys themselves."""
+    found = yield sql["list_keys"], {"after": after, "rows": rows}
+    return [_key(row) for row in found]
+
+
+def _key(row: Row) -> Document:
+    used = row["last_used_at"]
+    return {
+        "name": row["name"],
+        "scopes": row["scopes"].split(),
+        "shop_id": row["shop_id"],
+        "created_at": rfc3339(row["created_at"]),
+        "last_used_at": None if used is None else rfc3339(used),
+    }

@@ -91,7 +91,7 @@ def is_performed(database: Database, box: Box) -> bool:
     Where every process may, nobody is taken to only while due work waits and no lane is leased.
     """
     if not database.exclusive:
-        return database.read(lambda: _seems_performed(box, database.clock()))
+        return database.read(lambda: seems_performed(box, database.clock()))
     seat = database.seat(box.name.lower())
     try:
         return not seat.try_take()
@@ -107,7 +107,8 @@ def without_secrets(text: str | None) -> str | None:
     return _LONG_WORD.sub("…", _NAMED_SECRET.sub(r"\1\2…", text))
 
 
-def _seems_performed(box: Box, now: int) -> Operation[bool]:
+def seems_performed(box: Box, now: int) -> Operation[bool]:
+    """Return whether nothing says that nobody performs this box, where every process may."""
     if (yield from waiting_seconds(box, now)) <= WAIT_SECONDS:
         return True
     return bool((yield sql["leased_now"], {"box": box, "now": now}))

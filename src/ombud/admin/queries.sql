@@ -1,15 +1,3 @@
--- name: insert_key
--- A new key, by its hash.
-insert into api_key(hash, name, created_at) values (:hash, :name, :now) on conflict (name) do nothing returning name;
-
--- name: delete_key
--- Whoever used this name's key is out.
-delete from api_key where name = :name;
-
--- name: find_key
--- Whose key this is.
-select name from api_key where hash = :hash;
-
 -- What people look at. Rows stand by their day (docs/architecture.md): an event, its deliveries and their tries share one,
 -- so `day` leads every join, and a single event is looked for in each of the few days there are.
 

@@ -25,6 +25,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "api_key": new_key,
     "shop_key": new_shop_key,
     "hook_token": new_token,
+    "set_up_token": new_token,
 }
 
 

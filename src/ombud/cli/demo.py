@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from ombud.admin.keys import replace_key
 from ombud.cli.credentials import keep_credentials
 from ombud.cli.demo_app import create_demo_inbox
+from ombud.cli.people import first_path, set_up
 from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
 from ombud.cli.shop import open_shop
 from ombud.cli.wiring import SENDER_FILE, settings_of_environment, sqlite_url
@@ -57,13 +58,15 @@ def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
         await demo.prepare()
         try_it = TryIt(lambda: place_and_pay(demo.shop), url_of(ports[1]))
         panel = SenderApp(demo.sender, demo.inbox.receiver.database, try_it)
-        apps: list[ASGIApp] = [panel, create_app(demo.shop), ReceiverApp(demo.inbox)]
+        apps: list[ASGIApp] = [panel, create_app(demo.shop), ReceiverApp(demo.inbox, demo.sender.writer)]
+        first = first_path(demo.sender.database, credentials["set_up_token"])
+        shown = card | set_up(card["panel"].rstrip("/"), first)
         return Service(
             sites=[Site(app, bound) for app, bound in zip(apps, ports, strict=True)],
             databases=[demo.sender.database, demo.inbox.receiver.database],
             work=demo.run,
             stop_work=demo.stop,
-            announce=lambda: print(json.dumps(card) if as_json else _welcome(card), flush=True),
+            announce=lambda: print(json.dumps(shown) if as_json else _welcome(shown), flush=True),
             close=demo.close,
         )
 
@@ -149,9 +152,10 @@ def _card(sites: list[str], credentials: dict[str, str], data: Path) -> dict[str
 
 def _welcome(card: dict[str, str]) -> str:
     shop = card["shop_api"].removesuffix("/v1")
+    panel = f"{card['set_up']}   make your account here" if "set_up" in card else card["panel"]
     return f"""Ombud's demo runs.
 
-  The panel     {card["panel"]}
+  The panel     {panel}
   The shop      {shop}/
   REST APIs     {card["api"]} and {card["receiver_api"]}   key: {card["api_key"]}
   Everything    {card["data"]}   (handled.jsonl: what the sample app was called with)

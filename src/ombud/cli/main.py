@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Bearer keys of the REST API.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+people = typer.Typer(help="People who log in to the panel.", no_args_is_help=True)
+app.add_typer(people, name="people")
 app.add_typer(shops, name="shops")
 
 HOST = "127.0.0.1"
@@ -134,6 +136,8 @@ def audit(database: Database = "", data: Data = None, json: Json = False) -> Non
 @keys.command("add")
 def keys_add(
     name: Annotated[str, typer.Argument(help="Who will use it.")],
+    scope: Annotated[str, typer.Option(help="What it may do, with commas.")] = "events:write,endpoints:write,read",
+    shop: Annotated[int, typer.Option(min=0, help="The only shop that it sees; 0: every one.")] = 0,
     database: Database = "",
     data: Data = None,
     json: Json = False,
@@ -141,7 +145,39 @@ def keys_add(
     """Make a bearer key and show it, once."""
     from ombud.cli.keys import run_keys_add
 
-    run_keys_add(name, database, data, as_json=json)
+    run_keys_add(name, scope, shop, (database, data), as_json=json)
+
+
+@keys.command("list")
+def keys_list(database: Database = "", data: Data = None, json: Json = False) -> None:
+    """Show what the keys may do and when they were last used; never the keys."""
+    from ombud.cli.keys import run_keys_list
+
+    run_keys_list((database, data), as_json=json)
+
+
+@keys.command("revoke")
+def keys_revoke(
+    name: Annotated[str, typer.Argument(help="The name of the key.")], database: Database = "", data: Data = None
+) -> None:
+    """Let a key open nothing any more, within a second."""
+    from ombud.cli.keys import run_keys_revoke
+
+    run_keys_revoke(name, (database, data))
+
+
+@people.command("link")
+def people_link(
+    name: Annotated[str, typer.Argument(help="Who lost the password. Default: somebody new.", show_default=False)] = "",
+    role: Annotated[str, typer.Option(help="Of somebody new: owner, editor or reader.")] = "owner",
+    database: Database = "",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Make a link that opens the panel once: for somebody new, or for a new password."""
+    from ombud.cli.people import read_role, run_people_link
+
+    run_people_link(name, read_role(role), database, data, as_json=json)
 
 
 def _version(wanted: bool) -> None:

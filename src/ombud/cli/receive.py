@@ -62,6 +62,8 @@ def run_work(target: str, *, as_json: bool) -> int:
 
 def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool) -> int:
     """Serve hooks and API, and perform unless told not to; returns the exit code."""
+    from ombud.admin.links import new_token
+    from ombud.cli.people import first_path
     from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
     from ombud.db.migrate import migrate
     from ombud.web.receiver_app import ReceiverApp
@@ -82,15 +84,20 @@ def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool)
             databases=[inbox.receiver.database],
             work=beside.run,
             stop_work=beside.stop,
-            announce=lambda: print(_card(base, as_json=as_json), flush=True),
+            announce=lambda: print(
+                _card(base, first_path(inbox.receiver.database, new_token()), as_json=as_json), flush=True
+            ),
             close=inbox.close,
         )
 
     return run(start)
 
 
-def _card(base: str, *, as_json: bool) -> str:
+def _card(base: str, first: str | None, *, as_json: bool) -> str:
+    from ombud.cli.people import set_up
+
     card = {"receiver": f"{base}/hooks/<token>", "receiver_api": f"{base}/v1", "panel": f"{base}/"}
     if as_json:
-        return json.dumps(card)
-    return f"Ombud receives webhooks at {card['receiver']}  Panel: {card['panel']}  API: {card['receiver_api']}"
+        return json.dumps(card | set_up(base, first))
+    words = f"Ombud receives webhooks at {card['receiver']}  Panel: {card['panel']}  API: {card['receiver_api']}"
+    return words if first is None else f"{words}\nNobody can log in yet. Make your account, within a day: {base}{first}"

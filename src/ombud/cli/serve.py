@@ -2,6 +2,8 @@
 
 import json
 
+from ombud.admin.links import new_token
+from ombud.cli.people import first_path, set_up
 from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
 from ombud.cli.wiring import database_url, settings_of_environment
 from ombud.db.connect import open_database
@@ -29,17 +31,17 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
             databases=[opened],
             work=work.run,
             stop_work=work.stop,
-            announce=lambda: _announce(url_of(listening), as_json=as_json),
+            announce=lambda: _announce(url_of(listening), first_path(opened, new_token()), as_json=as_json),
             close=sender.close,
         )
 
     return run(start)
 
 
-def _announce(base: str, *, as_json: bool) -> None:
+def _announce(base: str, first: str | None, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"api": f"{base}/v1", "panel": f"{base}/"}), flush=True)
-    else:
-        print(
-            f"Ombud sends webhooks. Panel: {base}/  API: {base}/v1 (make a key with: ombud keys add NAME)", flush=True
-        )
+        print(json.dumps({"api": f"{base}/v1", "panel": f"{base}/"} | set_up(base, first)), flush=True)
+        return
+    print(f"Ombud sends webhooks. Panel: {base}/  API: {base}/v1 (make a key with: ombud keys add NAME)", flush=True)
+    if first is not None:
+        print(f"Nobody can log in yet. Make your account, within a day: {base}{first}", flush=True)

@@ -8,6 +8,7 @@ from ombud.admin.events import Document, get_event, list_events
 from ombud.mailbox.ids import parse_id
 from ombud.sender.sender import Sender
 from ombud.web.endpoints_api import add_endpoint_routes
+from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
 
 
@@ -21,11 +22,11 @@ def create_router(sender: Sender) -> APIRouter:
 
 def _add_event_routes(router: APIRouter, sender: Sender) -> None:
     @router.get("/events", summary="List events, newest first", tags=["events"])
-    def index(limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
+    async def index(limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
         before = before_cursor("evt", cursor)
-        return page(sender.database.read(lambda: list_events(before, limit)), limit)
+        return page(await look(sender.database, lambda: list_events(before, limit)), limit)
 
     @router.get("/events/{event_id}", summary="One event with its deliveries and every attempt", tags=["events"])
-    def show(event_id: Id) -> Document:
+    async def show(event_id: Id) -> Document:
         number = parse_id("evt", event_id, "event_id")
-        return sender.database.read(lambda: get_event(number))
+        return await look(sender.database, lambda: get_event(number))

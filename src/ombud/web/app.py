@@ -16,7 +16,7 @@ from ombud.web.api import create_router
 from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.intake import EventBody, Intake
 from ombud.web.limits import LimitBody
-from ombud.web.panel import Sides, TryIt, create_panel, is_panel_path
+from ombud.web.panel import Sides, TryIt, create_panel, is_api_path
 from ombud.web.problems import answer_with_problems, problem
 
 INTAKE_PATH = "/v1/events"
@@ -28,11 +28,12 @@ class SenderApp:
 
     def __init__(self, sender: Sender, receiver: Database | None = None, try_it: TryIt | None = None) -> None:
         """`receiver`: the panel shows this receiver's side as well."""
-        keys = BearerKeys(sender.database)
+        self.people = sender.writer
+        keys = BearerKeys(self.people)
         self.api = create_api(sender)
         self._intake: ASGIApp = RequireKey(Intake(sender), keys)
         self._rest: ASGIApp = RequireKey(LimitBody(self.api), keys, PUBLIC_PATHS)
-        self._panel: ASGIApp = create_panel(Sides(sender, receiver, try_it))
+        self._panel: ASGIApp = create_panel(Sides(sender, receiver, try_it), self.people, sender.settings.public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""
@@ -43,7 +44,7 @@ class SenderApp:
             return self._rest
         if scope["path"] == INTAKE_PATH and scope["method"] == "POST":
             return self._intake
-        return self._panel if is_panel_path(scope["path"]) else self._rest
+        return self._rest if is_api_path(scope["path"]) else self._panel
 
 
 class Api(FastAPI):

@@ -12,6 +12,7 @@ from ombud.sender.endpoint import Endpoint
 from ombud.sender.sender import Sender
 from ombud.signing import new_secret
 from ombud.web.endpoint_bodies import EndpointChanges, NewEndpoint, NewSecret, choices
+from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
 
 
@@ -26,19 +27,19 @@ def _add_readers(router: APIRouter, sender: Sender) -> None:
     endpoints = sender.endpoints
 
     @router.get("/endpoints", summary="List endpoints, newest first", tags=["endpoints"])
-    def index(limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
+    async def index(limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
         before = before_cursor("ep", cursor)
 
         def read() -> Operation[list[Document]]:
             found = yield from endpoints.list(before, limit)
             return (yield from endpoint_documents(found))
 
-        return page(sender.database.read(read), limit)
+        return page(await look(sender.database, read), limit)
 
     @router.get("/endpoints/{endpoint_id}", summary="One endpoint", tags=["endpoints"])
-    def show(endpoint_id: Id) -> Document:
+    async def show(endpoint_id: Id) -> Document:
         number = _number(endpoint_id)
-        return sender.database.read(lambda: _document(endpoints.get(number)))
+        return await look(sender.database, lambda: _document(endpoints.get(number)))
 
 
 def _add_editors(router: APIRouter, sender: Sender) -> None:

@@ -1,4 +1,4 @@
-"""Who may use pages while people cannot log in: browsers on this machine, and only from the pages themselves."""
+"""Pages for browsers on this machine alone, and for forms that come from the pages themselves."""
 
 import re
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ class LocalPages:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
-        if not (is_loopback(headers.get("host", "")) and _is_peer_here(scope)):
+        if not is_here(scope):
             return PlainTextResponse(
                 f"The pages of {self._place} open on this machine alone: use http://127.0.0.1.\n", 421
             )
@@ -60,6 +60,11 @@ class LocalPages:
                 f"This form was not sent by a page of {self._place}; open its page and try again.\n", 403
             )
         return None
+
+
+def is_here(scope: Scope) -> bool:
+    """Return whether a request comes from this machine and calls it by its loopback address."""
+    return is_loopback(Headers(scope=scope).get("host", "")) and _is_peer_here(scope)
 
 
 def is_loopback(host: str) -> bool:

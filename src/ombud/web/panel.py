@@ -1,6 +1,6 @@
-"""The panel: what is going on at the sender, the receiver or both, on one page that refreshes itself.
+"""The panel: its pages behind one door, and the first of them: what is going on, on one page that refreshes itself.
 
-It works without JavaScript as a plain page. People cannot log in yet, so it opens on this machine alone.
+It works without JavaScript as a plain page.
 """
 
 import asyncio
@@ -9,37 +9,39 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from ombud.admin.overview import (
-    ROWS,
     WAIT_SECONDS,
     is_performed,
     receiver_overview,
+    seems_performed,
     sender_overview,
     stories,
     waiting_seconds,
 )
 from ombud.clock import now_microseconds
-from ombud.db.database import Database
-from ombud.errors import NotFound, OmbudError, StorageUnavailable
+from ombud.db.database import Database, Writer
+from ombud.errors import OmbudError
 from ombud.mailbox.model import Box
-from ombud.sender.outbox import DEFAULT_SHOP_ID
 from ombud.sender.sender import Sender
-from ombud.web.local import LocalPages
+from ombud.web.account_pages import AccountPages
+from ombud.web.gate import STATIC, Gate
+from ombud.web.house import House, action_route, page_route
+from ombud.web.key_pages import KeyPages
+from ombud.web.login_pages import LoginPages
+from ombud.web.looking import look
 from ombud.web.panel_story import line_of
-from ombud.web.panel_words import ago, due, duration, exact, span
+from ombud.web.passwords import Passwords
+from ombud.web.people_pages import PeoplePages
 
 HOME = "/"
 BELOW = "/panel/"
-
-_STATUS: dict[type[OmbudError], int] = {NotFound: 404, StorageUnavailable: 503}
 
 
 @dataclass(frozen=True)
@@ -63,38 +65,34 @@ class Sides:
     confirms: bool = True
 
 
-def is_panel_path(path: str) -> bool:
-    """Return whether the panel answers at this path."""
-    return path == HOME or path.startswith(BELOW)
+def is_api_path(path: str) -> bool:
+    """Return whether the REST API answers at this path; the panel has all others."""
+    return path in ("/v1", "/openapi.json") or path.startswith("/v1/")
 
 
-def create_panel(sides: Sides) -> LocalPages:
-    """Return the panel as an ASGI app for the paths of `is_panel_path`."""
-    pages = _Pages(sides)
+def create_panel(sides: Sides, people: Writer, public_url: str = "") -> Gate:
+    """Return the panel as an ASGI app. `people` writes where people, sessions and keys are."""
+    house = House(people, public_url)
+    home = _Home(sides, house)
     routes = [
-        Route(HOME, pages.home),
-        Route(f"{BELOW}live", pages.live),
-        Mount(f"{BELOW}static", StaticFiles(packages=[("ombud.web", "static")])),
+        page_route(HOME, home.home),
+        page_route(f"{BELOW}live", home.live),
+        Mount(STATIC, StaticFiles(packages=[("ombud.web", "static")])),
+        *LoginPages(house, passwords := Passwords()).routes(),
+        *AccountPages(house, passwords).routes(),
+        *PeoplePages(house).routes(),
+        *KeyPages(house).routes(),
     ]
     if sides.try_it is not None:
-        routes.append(Route(f"{BELOW}order", pages.order, methods=["POST"]))
-    handlers = dict.fromkeys((OmbudError, HTTPException), pages.say)
-    return LocalPages(Starlette(routes=routes, exception_handlers=handlers), "this panel", scripts=True)
+        routes.append(action_route(f"{BELOW}order", home.order))
+    handlers = dict.fromkeys((OmbudError, HTTPException), house.say)
+    return house.behind(Starlette(routes=routes, exception_handlers=handlers))
 
 
-class _Pages:
-    def __init__(self, sides: Sides) -> None:
+class _Home:
+    def __init__(self, sides: Sides, house: House) -> None:
         self._sides = sides
-        environment = Environment(
-            loader=PackageLoader("ombud.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters |= {"ago": ago, "due": due, "duration": duration, "exact": exact, "span": span}
-        environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID}
-        self._environment = environment
+        self._house = house
 
     async def home(self, request: Request) -> Response:
         placed = request.query_params.get("placed", "")
@@ -108,50 +106,39 @@ class _Pages:
         order_id = await self._sides.try_it.place_order()
         return RedirectResponse(f"/?placed={order_id}", 303)
 
-    async def say(self, _: Request, error: Exception) -> Response:
-        """Answer an error with a page that says it in a sentence."""
-        if isinstance(error, HTTPException):
-            sentences = {404: "There is no such page.", 405: "This page is not used that way."}
-            return self._page("message.html", error.status_code, sentence=sentences.get(error.status_code, "No."))
-        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
-        # The words of a database that is not available name files of this machine.
-        words = str(StorageUnavailable()) if isinstance(error, StorageUnavailable) else str(error)
-        return self._page("message.html", status, sentence=words)
-
     async def _live_page(self, template: str, request: Request, placed: str = "") -> Response:
         base = str(request.base_url).rstrip("/")
-
-        def render() -> Response:
-            values = read_sides(self._sides) | {"placed": placed, "base": base, "try_it": self._sides.try_it}
-            return self._page(template, **values)
-
-        return await asyncio.to_thread(render)
-
-    def _page(self, template: str, status: int = 200, **values: Any) -> Response:
-        return HTMLResponse(self._environment.get_template(template).render(values), status)
+        values = await read_sides(self._sides)
+        return self._house.page(request, template, **values, placed=placed, base=base, try_it=self._sides.try_it)
 
 
-def read_sides(sides: Sides) -> dict[str, Any]:
-    """Read what the page shows, each side in one snapshot of its database. It blocks: call it in a thread."""
+async def read_sides(sides: Sides) -> dict[str, Any]:
+    """Read what the page shows, each side in one snapshot of its database."""
     values: dict[str, Any] = {"sender": None, "receiver": None, "lines": None, "work": []}
     values["confirms"] = sides.confirms
     sender, receiver = sides.sender, sides.receiver
     if sender is not None:
-        values["sender"] = sender.database.read(lambda: sender_overview(sender.endpoints))
-        values["work"] += [_work(sender.database, Box.OUTBOX)]
+        values["sender"] = await look(sender.database, lambda: sender_overview(sender.endpoints))
+        values["work"] += [await _work(sender.database, Box.OUTBOX)]
     if receiver is not None:
-        values["receiver"] = receiver.read(receiver_overview)
-        values["work"] += [_work(receiver, Box.INBOX), _work(receiver, Box.CHANGES)]
+        values["receiver"] = await look(receiver, receiver_overview)
+        values["work"] += [await _work(receiver, Box.INBOX), await _work(receiver, Box.CHANGES)]
     if sender is not None and receiver is not None:
-        found = receiver.read(lambda: stories(values["sender"]["events"]))
+        found = await look(receiver, lambda: stories(values["sender"]["events"]))
         values["lines"] = [line_of(story) for story in found]
     return values | {"as_of": datetime.now(UTC).isoformat()}
 
 
-def _work(database: Database, box: Box) -> dict[str, Any]:
-    waiting = database.read(lambda: waiting_seconds(box, now_microseconds()))
+async def _is_performed(database: Database, box: Box) -> bool:
+    if database.exclusive:
+        return await asyncio.to_thread(is_performed, database, box)
+    return await database.fetch(lambda: seems_performed(box, database.clock()))
+
+
+async def _work(database: Database, box: Box) -> dict[str, Any]:
+    waiting = await look(database, lambda: waiting_seconds(box, now_microseconds()))
     return {
         "box": box.name.lower(),
-        "performed": is_performed(database, box),
+        "performed": await _is_performed(database, box),
         "waiting": waiting if waiting > WAIT_SECONDS else 0.0,
     }

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ombud.errors import Conflict, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable, TooLarge
+from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable, TooLarge
 
 log = logging.getLogger("ombud.web")
 
@@ -21,6 +21,7 @@ RETRY_AFTER_SECONDS = 1
 _STATUS: Mapping[type[OmbudError], int] = {
     InvalidInput: 422,
     Refused: 422,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,

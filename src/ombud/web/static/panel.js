@@ -19,6 +19,11 @@
   document.addEventListener("htmx:error", () => say(false));
   if (document.getElementById("live")) say(true);
 
+  document.addEventListener("submit", (event) => {
+    const words = event.target.dataset.confirm;
+    if (words && !window.confirm(words)) event.preventDefault();
+  });
+
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.hidden = !navigator.clipboard;
     button.addEventListener("click", async () => {

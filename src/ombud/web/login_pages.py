@@ -1,0 +1,117 @@
+"""Getting in and out: log in, the links that open once, log out."""
+
+import math
+import re
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from ombud.admin import links
+from ombud.admin.links import new_token
+from ombud.admin.people import Person, check_name, find_person
+from ombud.admin.sessions import begin_session, end_session
+from ombud.errors import Conflict, InvalidInput
+from ombud.web.brakes import LoginBrakes
+from ombud.web.forms import read_form
+from ombud.web.gate import LOGIN, SESSION
+from ombud.web.house import House, action_route, page_route
+from ombud.web.looking import look
+from ombud.web.passwords import Passwords, check_password
+
+# A page of this panel, and nothing else: `//host` would be another one.
+_OWN_PATH = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f]*")
+_WRONG = "This name and this password do not belong together."
+
+
+class LoginPages:
+    """The pages that somebody sees who is not in yet."""
+
+    def __init__(self, house: House, passwords: Passwords, brakes: LoginBrakes | None = None) -> None:
+        self._house = house
+        self._passwords = passwords
+        self._brakes = brakes or LoginBrakes()
+        self._database = house.people.database
+
+    def routes(self) -> list[Route]:
+        """Return their routes."""
+        return [
+            page_route(LOGIN, self.login, None),
+            action_route(LOGIN, self.enter, None),
+            action_route("/logout", self.leave, None),
+            page_route(links.PATH + "{token}", self.set_up, None),
+            action_route(links.PATH + "{token}", self.set_up_done, None),
+        ]
+
+    async def login(self, request: Request) -> Response:
+        if request.scope[SESSION] is not None:
+            return RedirectResponse("/", 303)
+        return self._login(request, next=_own(request.query_params.get("next", "")))
+
+    async def enter(self, request: Request) -> Response:
+        form = await read_form(request)
+        name, where = form.get("name"), _own(form.get("next"))
+        secure = self._secure(request)
+        person = await look(self._database, lambda: find_person(name))
+        before = await self._house.sessions.find(request.scope, secure=secure)
+        known = before.hash if before is not None and person is not None and before.person_id == person.id else None
+        tries = (name.casefold(), _address(request), known)
+        wait = self._brakes.take(*tries)
+        if wait:
+            words = f"Too many tries. Wait {math.ceil(wait)} seconds, and nothing is lost."
+            answer = self._login(request, 429, next=where, name=name, wrong=words)
+            answer.headers["Retry-After"] = str(math.ceil(wait))
+            return answer
+        if not await self._passwords.matches(person.password if person else None, form.get("password")):
+            return self._login(request, 403, next=where, name=name, wrong=_WRONG)
+        assert person is not None
+        self._brakes.succeeded(*tries)
+        return await self._let_in(request, person, where)
+
+    async def leave(self, request: Request) -> Response:
+        session, now = request.scope[SESSION], self._database.clock()
+        if session is not None:
+            await self._house.people.write(lambda: end_session(session.hash, now))
+        return RedirectResponse(LOGIN, 303)
+
+    async def set_up(self, request: Request) -> Response:
+        token, now = request.path_params["token"], self._database.clock()
+        link = await look(self._database, lambda: links.look_at(token, now))
+        return self._house.page(request, "set_up.html", link=link, name="", wrong=None)
+
+    async def set_up_done(self, request: Request) -> Response:
+        token, now = request.path_params["token"], self._database.clock()
+        form = await read_form(request)
+        link = await look(self._database, lambda: links.look_at(token, now))
+        name = link.person.name if link.person else form.get("name").strip()
+        try:
+            password = form.get("password")
+            check_password(password, check_name(name))
+            hashed = await self._passwords.hash(password)
+            person = await self._house.people.write(lambda: links.use(token, name, hashed, now))
+        except (InvalidInput, Conflict) as error:
+            return self._house.page(request, "set_up.html", 422, link=link, name=name, wrong=str(error))
+        return await self._let_in(request, person, "/")
+
+    def _login(self, request: Request, status: int = 200, **values: str) -> Response:
+        return self._house.page(request, "login.html", status, **({"name": "", "wrong": None} | values))
+
+    async def _let_in(self, request: Request, person: Person, where: str) -> Response:
+        secure, token, now = self._secure(request), new_token(), self._database.clock()
+        old = self._house.sessions.hash_of(request.scope, secure=secure)
+        browser = (_address(request), request.headers.get("user-agent", ""))
+        await self._house.people.write(lambda: begin_session(person, token, old, browser, now))
+        answer = RedirectResponse(where or "/", 303)
+        self._house.sessions.give(answer, token, secure=secure)
+        return answer
+
+    def _secure(self, request: Request) -> bool:
+        return self._house.place.is_secure(request.scope)
+
+
+def _own(path: str) -> str:
+    return path if _OWN_PATH.fullmatch(path) else "/"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

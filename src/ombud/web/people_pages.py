@@ -1,0 +1,100 @@
+"""For owners: who may log in, and who changed what."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from ombud.admin import links
+from ombud.admin.access import EVERY_SHOP, Role
+from ombud.admin.audit_log import list_entries
+from ombud.admin.links import add_link, add_reset, new_token
+from ombud.admin.people import change_role, get_person, list_people, remove_person
+from ombud.errors import InvalidInput
+from ombud.mailbox.ids import ID_LIMIT
+from ombud.web.forms import Form, number_of, read_form, whole_number
+from ombud.web.house import House, action_route, page_route
+from ombud.web.looking import look
+from ombud.web.pages import PAGE_ROWS
+
+PATH = "/people"
+AUDIT = "/audit"
+
+
+class PeoplePages:
+    """The pages of people and of the audit log."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._database = house.people.database
+
+    def routes(self) -> list[Route]:
+        """Return their routes."""
+        return [
+            page_route(PATH, self.show, Role.OWNER),
+            action_route(f"{PATH}/invite", self.invite, Role.OWNER),
+            action_route(f"{PATH}/reset", self.reset, Role.OWNER),
+            action_route(f"{PATH}/role", self.role, Role.OWNER),
+            action_route(f"{PATH}/remove", self.remove, Role.OWNER),
+            page_route(AUDIT, self.audit, Role.OWNER),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        return await self._show(request)
+
+    async def invite(self, request: Request) -> Response:
+        form, caller, token = await read_form(request), self._house.operator(request), new_token()
+        role, shop_id, now = _role(form), shop_of(form), self._database.clock()
+        await self._house.people.write(lambda: add_link(caller, token, now, role, shop_id))
+        # Shown in the answer to the form and nowhere else: a redirect would write it into histories.
+        return await self._show(request, link=self._link(request, token), link_role=role)
+
+    async def reset(self, request: Request) -> Response:
+        form, caller, token = await read_form(request), self._house.operator(request), new_token()
+        number, now = whole_number(form, "person"), self._database.clock()
+        person = await look(self._database, lambda: get_person(number))
+        await self._house.people.write(lambda: add_reset(caller, token, person, now))
+        return await self._show(request, link=self._link(request, token), link_for=person.name)
+
+    async def role(self, request: Request) -> Response:
+        form, caller = await read_form(request), self._house.operator(request)
+        number, role, shop_id, now = whole_number(form, "person"), _role(form), shop_of(form), self._database.clock()
+        await self._house.people.write(lambda: change_role(caller, number, role, shop_id, now))
+        return RedirectResponse(PATH, 303)
+
+    async def remove(self, request: Request) -> Response:
+        form, caller = await read_form(request), self._house.operator(request)
+        number, now = whole_number(form, "person"), self._database.clock()
+        await self._house.people.write(lambda: remove_person(caller, number, now))
+        return RedirectResponse(PATH, 303)
+
+    async def audit(self, request: Request) -> Response:
+        self._house.operator(request)
+        text = request.query_params.get("before", "")
+        before = number_of(text, "before") if text else ID_LIMIT - 1
+        entries = await look(self._database, lambda: list_entries(before, PAGE_ROWS))
+        more = entries[-1]["number"] if len(entries) == PAGE_ROWS else None
+        return self._house.page(request, "audit.html", entries=entries, more=more)
+
+    async def _show(self, request: Request, **values: Any) -> Response:
+        self._house.operator(request)
+        people = await look(self._database, list_people)
+        shown: dict[str, Any] = {"people": people, "roles": list(Role), "link": None, "link_role": None}
+        shown |= {"link_for": None} | values
+        return self._house.page(request, "people.html", **shown)
+
+    def _link(self, request: Request, token: str) -> str:
+        return str(request.base_url).rstrip("/") + links.PATH + token
+
+
+def _role(form: Form) -> Role:
+    try:
+        return Role(form.get("role"))
+    except ValueError:
+        raise InvalidInput("role", f"Choose one of: {', '.join(Role)}.") from None
+
+
+def shop_of(form: Form) -> int:
+    """Return the shop that a form names, EVERY_SHOP when it names none; raises InvalidInput."""
+    return whole_number(form, "shop") if form.get("shop").strip() else EVERY_SHOP

@@ -1,0 +1,174 @@
+"""People, links, sessions and keys, on each of the databases."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from ombud.admin.access import OPERATOR, Caller, Role, Scope, read_scopes
+from ombud.admin.audit_log import list_entries, record, recorded
+from ombud.admin.keys import add_key, find_key, list_keys, new_key, revoke_key, use_key
+from ombud.admin.links import LINK_LIFE, add_link, add_reset, first_link, look_at, new_token, token_hash, use
+from ombud.admin.people import Person, change_role, find_person, list_people, remove_person
+from ombud.admin.sessions import (
+    IDLE,
+    LIFE,
+    Session,
+    begin_session,
+    end_others,
+    end_session,
+    find_session,
+    list_sessions,
+    see_session,
+)
+from ombud.db.database import Database
+from ombud.db.migrate import migrate
+from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound
+from ombud.mailbox.ids import ID_LIMIT
+from tests.support.databases import Home
+
+NOW = 1_800_000_000_000_000
+BROWSER = ("192.0.2.7", "a browser" * 100)
+
+
+@pytest.fixture
+def database(home: Home) -> Any:
+    made = home.open(lambda: NOW)
+    migrate(made, ["ombud.admin"])
+    yield made
+    made.close()
+
+
+def actions(database: Database) -> list[tuple[str, str, str]]:
+    found = database.read(lambda: list_entries(ID_LIMIT - 1, 100))
+    return [(entry["actor"], entry["action"], entry["target"]) for entry in reversed(found)]
+
+
+def refused(database: Database, make: Callable[[], Any], kind: type[Exception]) -> str:
+    with pytest.raises(kind) as caught:
+        database.write(make)
+    return str(caught.value)
+
+
+def open_link(database: Database, name: str, role: Role = Role.OWNER, now: int = NOW) -> Person:
+    token = new_token()
+    database.write(lambda: add_link(OPERATOR, token, now, role))
+    return database.write(lambda: use(token, name, f"hash of {name}", now))
+
+
+def test_the_first_link_opens_once_and_then_none_of_them_does(database: Database) -> None:
+    first, second = new_token(), new_token()
+    for token in (first, first, second):
+        assert database.write(partial(first_link, token, NOW))
+    assert database.read(lambda: look_at(first, NOW)).role is Role.OWNER
+    refused(database, lambda: look_at(first, NOW + LINK_LIFE), NotFound)
+    refused(database, lambda: use(first, "\n", "hash", NOW), InvalidInput)
+    anna = database.write(lambda: use(first, "Anna", "hash", NOW))
+    for token in (first, second):
+        assert "older than a day" in refused(database, partial(use, token, "Eve", "hash", NOW), NotFound)
+    assert database.write(lambda: first_link(new_token(), NOW)) is False
+    assert database.read(lambda: find_person("ANNA")) == anna
+    assert actions(database) == [("Anna", "person.add", "Anna")]
+
+
+def test_people_come_change_and_go(database: Database) -> None:
+    anna, bo = open_link(database, "Anna"), open_link(database, "Bo", Role.READER)
+    token = new_token()
+    database.write(lambda: add_link(OPERATOR, token, NOW, Role.EDITOR, 7))
+    assert "Choose another name" in refused(database, lambda: use(token, "BO", "hash", NOW), Conflict)
+    cia = database.write(lambda: use(token, "Cia", "hash", NOW))
+    assert (cia.role, cia.shop_id, cia.caller.sees(7), cia.caller.sees(8)) == (Role.EDITOR, 7, True, False)
+    database.write(lambda: change_role(anna.caller, bo.id, Role.OWNER, 7, NOW))
+    # The owner of one shop lets nobody in.
+    for last in (
+        lambda: change_role(anna.caller, anna.id, Role.EDITOR, 0, NOW),
+        lambda: remove_person(anna.caller, anna.id, NOW),
+    ):
+        assert "last owner" in refused(database, last, Conflict)
+    reset = new_token()
+    database.write(lambda: add_reset(anna.caller, reset, bo, NOW))
+    assert database.read(lambda: look_at(reset, NOW)).person is not None
+    again = database.write(lambda: use(reset, "ignored", "another hash", NOW))
+    assert again.id == bo.id
+    database.write(lambda: remove_person(anna.caller, bo.id, NOW))
+    refused(database, lambda: remove_person(anna.caller, bo.id, NOW), NotFound)
+    assert [person.name for person in database.read(list_people)] == ["Anna", "Cia"]
+    assert actions(database)[-4:] == [
+        ("Anna", "person.role", "Bo"),
+        ("Anna", "person.reset", "Bo"),
+        ("Bo", "person.password", "Bo"),
+        ("Anna", "person.remove", "Bo"),
+    ]
+
+
+def session_of(database: Database, token: str) -> Session:
+    found = database.read(lambda: find_session(token))
+    assert found is not None
+    return found
+
+
+def test_sessions_begin_and_end(database: Database) -> None:
+    anna = open_link(database, "Anna")
+    tokens = [new_token() for _ in range(3)]
+    old = b""
+    for token in tokens:
+        database.write(partial(begin_session, anna, token, old, BROWSER, NOW))
+        old = token_hash(tokens[0])
+    first, second, third = (session_of(database, token) for token in tokens)
+    # The one that a browser came with has ended; its hash stays to know the browser by.
+    assert [one.is_over(NOW) for one in (first, second, third)] == [True, False, False]
+    assert database.read(lambda: find_session(new_token())) is None
+    assert not second.is_over(NOW + IDLE)
+    assert second.is_over(NOW + IDLE + 1)
+    database.write(lambda: see_session(second.hash, NOW + LIFE))
+    seen = session_of(database, tokens[1])
+    assert not seen.is_over(NOW + LIFE)
+    assert seen.is_over(NOW + LIFE + 1)
+    shown = database.read(lambda: list_sessions(second, NOW))
+    assert [(one["this"], len(one["agent"])) for one in shown] in (
+        [(True, 200), (False, 200)],
+        [(False, 200), (True, 200)],
+    )
+    database.write(lambda: end_others(second, NOW))
+    assert session_of(database, tokens[2]).is_over(NOW)
+    database.write(lambda: end_session(second.hash, NOW))
+    assert session_of(database, tokens[1]).is_over(NOW)
+    assert all(token not in repr(database.read(lambda: list_sessions(second, NOW))) for token in tokens)
+
+
+def test_keys_say_what_they_may(database: Database) -> None:
+    key = new_key()
+    database.write(lambda: add_key("ERP", key, NOW, read_scopes("read, events:write"), 7))
+    assert database.read(lambda: find_key(key)) == Caller("ERP", 7, frozenset({Scope.READ, Scope.EVENTS}))
+    assert database.read(lambda: list_keys(10))[0]["last_used_at"] is None
+    for at in (NOW + 5, NOW + 3):
+        database.write(partial(use_key, "ERP", at))
+    [shown] = database.read(lambda: list_keys(10))
+    assert (shown["scopes"], shown["shop_id"]) == (["events:write", "read"], 7)
+    assert shown["last_used_at"].endswith("000005Z")
+    database.write(lambda: revoke_key(OPERATOR, "ERP", NOW))
+    refused(database, lambda: revoke_key(OPERATOR, "ERP", NOW), NotFound)
+    assert database.read(lambda: find_key(key)) is None
+    assert actions(database) == [("operator", "key.add", "ERP"), ("operator", "key.revoke", "ERP")]
+
+
+def test_a_change_that_fails_is_not_on_record(database: Database) -> None:
+    def note(_: object) -> Any:
+        return record(OPERATOR, "person.remove", "nobody", NOW)
+
+    refused(database, recorded(lambda: remove_person(OPERATOR, 1, NOW), note), NotFound)
+    assert actions(database) == []
+    database.write(recorded(lambda: use_key("nobody", NOW), note))
+    assert actions(database) == [("operator", "person.remove", "nobody")]
+
+
+def test_who_may_do_what() -> None:
+    assert [[role.includes(other) for other in Role] for role in Role] == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    for text in ("", "write", "read write", "READ"):
+        with pytest.raises(InvalidInput):
+            read_scopes(text)
+    one, every = Caller("one", 7), Caller("every")
+    assert (one.shop_for(None, 1), one.shop_for(7, 1), every.shop_for(None, 1), every.shop_for(9, 1)) == (7, 7, 1, 9)
+    with pytest.raises(Forbidden):
+        one.shop_for(8, 1)
