@@ -51,6 +51,11 @@ class Settings:
     source_learn_days: int = 30  # long enough for a platform to have used all its addresses
     trusted_proxies: tuple[TrustedProxy, ...] = ()
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
+    quiet_seconds: tuple[float, float] = (
+        2.0,
+        10.0,
+    )  # a person saves a product thrice; longer than a few times is no burst
+    settle_seconds: tuple[float, ...] = (5.0, 60.0)  # an API's copies lag by a second or so, and seldom by a minute
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
     public_url: str = ""  # where people open the panel, when that is not this machine
@@ -101,6 +106,13 @@ def _probes(value: str) -> tuple[float, ...]:
     return seconds
 
 
+def _quiet(value: str) -> tuple[float, ...]:
+    seconds = _seconds_list(value)
+    if len(seconds) != 2 or not seconds[0] <= seconds[1]:  # noqa: PLR2004 - the pause and how long it may be put off
+        raise ValueError("it is two numbers from 0, the pause and how long more webhooks may put a read off: 2,10")
+    return seconds
+
+
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         number = int(value)
@@ -138,6 +150,8 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_SOURCE_LEARN_DAYS": ("source_learn_days", _whole(0, MOST_DAYS)),
     "OMBUD_TRUSTED_PROXIES": ("trusted_proxies", _proxies),
     "OMBUD_READS_PER_SECOND": ("reads_per_second", _positive),
+    "OMBUD_QUIET_SECONDS": ("quiet_seconds", _quiet),
+    "OMBUD_SETTLE_SECONDS": ("settle_seconds", _seconds_list),
     "OMBUD_API_URL": ("api_url", _text),
     "OMBUD_PUBLIC_URL": ("public_url", _public_url),
     "OMBUD_TOKEN": ("token", _text),

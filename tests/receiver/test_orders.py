@@ -75,7 +75,7 @@ async def test_a_cancelled_order_is_never_new(desk: Desk, store: Store, calls: l
     async with desk.at_work():
         await desk.tell("order.new", order_id)
     assert [call[0] for call in calls] == ["order.cancelled"]
-    assert desk.arrivals() == [("order.new", "done", None)]
+    assert desk.arrivals() == [("order.new", "done", "superseded: the order is cancelled")]
 
 
 async def test_a_done_order_is_new_first(desk: Desk, store: Store, calls: list[tuple[str, str, str]]) -> None:

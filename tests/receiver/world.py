@@ -39,6 +39,8 @@ def settings_for(folder: Path, store: Store | None = None, **changes: Any) -> Se
         api_key=KEY,
         api_url="http://127.0.0.1:9/v1" if store is None else store.api_url,
         reads_per_second=1_000.0,
+        quiet_seconds=(0.0, 0.0),
+        settle_seconds=(),
         absence_gap_seconds=0.02,
         retry_seconds=RETRIES,
     )

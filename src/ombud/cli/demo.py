@@ -40,6 +40,8 @@ OWN_ENDPOINT = "The demo's own receiver"
 DEMO_DEFAULTS: dict[str, Any] = {
     "retry_seconds": (0.2, 0.5, 1.0),
     "allow_networks": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+    "quiet_seconds": (0.0, 0.0),
+    "settle_seconds": (0.2,),
     "absence_gap_seconds": 0.2,
     "reads_per_second": 1_000.0,
 }

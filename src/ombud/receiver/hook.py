@@ -15,6 +15,7 @@ from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
 from ombud.receiver.shops import find_shop_of_token, sql, token_hash
 from ombud.receiver.sources import Sources, Verdict, note_source, sources_of
 from ombud.settings import Settings
+from ombud.wire import EVENT_TYPES
 
 # Arrivals of one shop in a minute that are about nothing we know: more are not stored, or the disk is the target.
 JUNK_PER_MINUTE = 600
@@ -146,7 +147,7 @@ class Hook:
         arrival = read_query(asked.query)
         if not arrival.readable and self._too_much_junk(shop.shop_id):
             return TOO_MUCH_JUNK
-        return _draft(arrival, shop)
+        return self._draft(arrival, shop)
 
     def take_notes(self) -> Sequence[Note]:
         """Return what is to be written down now; whoever takes it writes it, after the answer if that is possible."""
@@ -204,6 +205,13 @@ class Hook:
         self._notes.append(note)
         return True
 
+    def _draft(self, arrival: Arrival, shop: Known) -> Draft:
+        lanes = [shop.reader_lane_id] if arrival.readable else []
+        # An order is read at once: somebody waits for it. A product is often saved a few times in a row.
+        waits = self._settings.confirm == "api" and EVENT_TYPES.get(arrival.event_type) == "product"
+        delay = round(self._settings.quiet_seconds[0] * 1_000_000) if waits else 0
+        return Draft(shop.shop_id, arrival.event_type, arrival.subject, lanes, arrival.note, delay)
+
     def _too_much_junk(self, shop_id: int) -> bool:
         minute = int(time.monotonic() // 60)
         since, count = self._junk.get(shop_id, (minute, 0))
@@ -233,8 +241,3 @@ def _refusal(asked: Asked) -> Reply | None:
     if "prefetch" in headers.get("sec-purpose", "") or headers.get("sec-fetch-mode") == "navigate":
         return FROM_A_BROWSER
     return TOO_LONG if len(asked.query) > LONGEST_QUERY else None
-
-
-def _draft(arrival: Arrival, shop: Known) -> Draft:
-    lanes = [shop.reader_lane_id] if arrival.readable else []
-    return Draft(shop.shop_id, arrival.event_type, arrival.subject, lanes, arrival.note)

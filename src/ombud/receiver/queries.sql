@@ -170,16 +170,37 @@ where m.shop_id = :shop_id and m.subject = :subject;
 
 -- name: get_mirror
 -- What is known of a subject.
-select version, incarnation, absent_at,
+select version, incarnation, absent_at, status, doubted_at,
   case baseline when 1 then (select baseline_at from inbox_shop where id = :shop_id) end as baseline_at
 from mirror where shop_id = :shop_id and subject = :subject;
 
 -- name: put_mirror
 -- What a look has found.
-insert into mirror(shop_id, subject, version, incarnation, absent_at, reading_id)
-values (:shop_id, :subject, :version, :incarnation, null, :reading_id)
+insert into mirror(shop_id, subject, version, incarnation, absent_at, reading_id, status)
+values (:shop_id, :subject, :version, :incarnation, null, :reading_id, :status)
 on conflict (shop_id, subject) do update set version = excluded.version, incarnation = excluded.incarnation,
-  baseline = 0, absent_at = null, reading_id = excluded.reading_id;
+  baseline = 0, absent_at = null, reading_id = excluded.reading_id, status = excluded.status, doubted_at = null;
+
+-- name: past_of_arrival
+-- What is on record before a look at an arrival's subject: looks at it, answers to it, who waits beside it and since when,
+-- and a look for another arrival that began after this one had come.
+select
+  (select count(*) from reading r
+    where r.shop_id = :shop_id and r.subject = :subject and r.event_id = :event_id) as looks,
+  (select count(*) from attempt a
+    where a.day = :day and a.event_id = :event_id and a.lane_id = :lane_id and a.generation = :generation
+      and a.status in (200, 404)) as answers,
+  (select max(e.id) from event e
+    join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id and d.state = 0
+    where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id
+      and e.id > :event_id) as newer,
+  (select min(e.created_at) from event e
+    where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id
+      and e.created_at >= (select coalesce(max(r.started_at), 0) from reading r
+        where r.shop_id = :shop_id and r.subject = :subject)) as since,
+  (select max(r.id) from reading r
+    where r.shop_id = :shop_id and r.subject = :subject and r.event_id <> :event_id
+      and r.started_at > :created_at) as reading_id;
 
 -- name: put_baseline
 -- What existed when the inbox was set up; a look that came first knows better.
@@ -189,6 +210,10 @@ on conflict (shop_id, subject) do nothing;
 -- name: suspect_absent
 -- Missed for the first time; a second look must prove it.
 update mirror set absent_at = coalesce(absent_at, :now) where shop_id = :shop_id and subject = :subject;
+
+-- name: doubt
+-- An order seems to have gone back; a second look must prove it.
+update mirror set doubted_at = coalesce(doubted_at, :now) where shop_id = :shop_id and subject = :subject;
 
 -- name: came_before
 -- Whether an order was paid before its shop was known here, and nobody has announced this of it since.

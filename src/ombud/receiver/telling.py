@@ -47,8 +47,15 @@ class Known:
     version: str | None = None
     incarnation: int = 0
     absent_at: int | None = None
+    status: int | None = None  # of an order
+    doubted_at: int | None = None
     # When the shop had its first look, if nobody has looked at this subject since.
     baseline_at: int | None = None
+
+    @property
+    def order_status(self) -> OrderStatus | None:
+        """The state that an order was in."""
+        return None if self.status is None else OrderStatus(self.status)
 
 
 @dataclass(frozen=True)
@@ -192,4 +199,5 @@ def _mirror(look: Look, known: Known, reading_id: int) -> dict[str, Any]:
         "version": look.version,
         "incarnation": known.incarnation + int(born),
         "reading_id": reading_id,
+        "status": None if look.order_status is None else int(look.order_status),
     }

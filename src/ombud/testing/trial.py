@@ -218,6 +218,7 @@ def _settings(settings: Settings, database_url: str, api_url: str) -> Settings:
         api_url=api_url,
         perform="elsewhere",
         reads_per_second=1_000.0,
+        quiet_seconds=(0.0, 0.0),
         absence_gap_seconds=0.02,
         lease_seconds=FOR_EVER,
         keep_done_days=3_650,

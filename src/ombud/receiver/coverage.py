@@ -1,0 +1,65 @@
+"""Which arrivals one look answers for, and when a look is not to be believed yet. Pure.
+
+An arrival says that its subject may have changed before it came. So a look answers for every arrival that had come when
+it began, and for no other. Nothing is dropped by a window of time: who waits for quiet is answered for by a later look.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ombud.client import OrderStatus
+from ombud.mailbox.ids import format_id
+from ombud.mailbox.model import Delivery
+
+# How far an order has come. Less than before was either taken back, or comes from a copy that lags behind.
+PROGRESS: Mapping[OrderStatus, int] = {
+    OrderStatus.UNPAID: 0,
+    OrderStatus.PAID: 1,
+    OrderStatus.DONE: 2,
+    OrderStatus.CANCELLED: 3,
+}
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is on record before a look at the subject of an arrival. Times are UTC microseconds.
+
+    `looks`: how often this very arrival was read. `answers`: how many of its tries the API has answered. `newer`: the
+    newest arrival of the subject that waits beside it. `since`: when the first one came that no look answers for.
+    `reading_id`: a look for another arrival that began after this one had come.
+    """
+
+    looks: int = 0
+    answers: int = 0
+    newer: int | None = None
+    since: int | None = None
+    reading_id: int | None = None
+
+
+def answered_for(delivery: Delivery, past: Past, now: int, at_most_seconds: float) -> str | None:
+    """Return why an arrival needs no look of its own; None when it does. One that a person repeats always does."""
+    if delivery.generation:
+        return None
+    if past.reading_id is not None:
+        return f"covered by {format_id('rdg', past.reading_id)}, a read that began after this had come"
+    waited = now - (delivery.created_at if past.since is None else past.since)
+    # One that has looked already is to look again: the newer one may be answered for by that very look.
+    if past.newer is not None and not past.looks and waited < at_most_seconds * SECOND:
+        return f"covered by {format_id('evt', past.newer)}, which waits for quiet"
+    return None
+
+
+def settle_after(past: Past, age_seconds: float, settle_seconds: Sequence[float]) -> float | None:
+    """Return the seconds after which to look again, when a look has found nothing new; None for never.
+
+    The API may have answered from a copy that lags behind; not for an arrival of an age that no copy lags behind.
+    """
+    if past.looks >= len(settle_seconds) or (not past.looks and age_seconds > sum(settle_seconds)):
+        return None
+    return settle_seconds[past.looks]
+
+
+def steps_back(known: OrderStatus | None, status: OrderStatus) -> bool:
+    """Whether an order has come less far than it had."""
+    return known is not None and PROGRESS[status] < PROGRESS[known]

@@ -1,0 +1,87 @@
+"""One look at the shop's API, and what both kinds of objects have in common before and after it."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from ombud.client import Order, Product
+from ombud.db.operation import Make, Operation
+from ombud.mailbox.model import Dead, Delivery, Outcome, Retry
+from ombud.receiver.coverage import Past
+from ombud.receiver.documents import read_document
+from ombud.receiver.telling import Known, Look, Teller, known_of, sql
+
+if TYPE_CHECKING:
+    from ombud.receiver.receiver import Receiver
+
+T = TypeVar("T", Order, Product)
+
+# Seconds to wait when the shop does not say (yet) what a webhook says: its API lags behind, or the webhook is forged.
+UNCONFIRMED_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3_600.0)
+
+
+class Looks:
+    """Looks, and puts them on record."""
+
+    def __init__(self, receiver: "Receiver", teller: Teller) -> None:
+        self.settings = receiver.settings
+        self.clock = receiver.arrivals.clock
+        self._box = int(receiver.arrivals.box)
+        self._writer = receiver.writer
+        self._teller = teller
+
+    async def look(
+        self, delivery: Delivery, read: Callable[[str], Awaitable[T | None]], object_id: str
+    ) -> tuple[Look, T | None]:
+        """Read once; raises what the client raises."""
+        started_at, began = self.clock(), time.monotonic()
+        found = await read(object_id)
+        milliseconds = round((time.monotonic() - began) * 1000)
+        # Here, where a hostile document is only this arrival's trouble, and no transaction waits for it.
+        document = None if found is None else read_document(found.raw)
+        return Look(delivery, started_at, milliseconds, document), found
+
+    async def past_of(self, delivery: Delivery) -> tuple[Past, Known]:
+        """Return what is on record of an arrival and of its subject."""
+        return await self._writer.database.fetch(lambda: _past_of(delivery, self._box))
+
+    def record(self, look: Look) -> Make[None]:
+        """Return what puts a look on record and tells whom it concerns."""
+        return lambda: self._teller.record(look)
+
+    async def write(self, make: Make[None]) -> None:
+        """Write it now: the arrival itself goes on."""
+        await self._writer.write(make)
+
+    def unconfirmed(self, delivery: Delivery, past: Past, words: str, *, status: int) -> Outcome:
+        """Look again for a while, then put the arrival aside: it acts on nothing, and a person may repeat it."""
+        pauses = at(UNCONFIRMED_SECONDS, past.answers), self.own_pause(delivery)
+        if pauses[0] is None or pauses[1] is None:
+            return Dead(f"Unconfirmed: {words[0].lower()}{words[1:]}. The webhook may be forged.", status=status)
+        return Retry(f"{words} (yet).", after=min(pauses[0], pauses[1]), status=status)
+
+    def own_pause(self, delivery: Delivery) -> float | None:
+        """Return the seconds of the schedule after this try; None when it is the last one."""
+        return at(self.settings.retry_seconds, delivery.attempts)
+
+
+def at(seconds: Sequence[float], place: int) -> float | None:
+    """Return the pause at a place of a schedule; None behind its end."""
+    return seconds[place] if place < len(seconds) else None
+
+
+def _past_of(delivery: Delivery, box: int) -> Operation[tuple[Past, Known]]:
+    rows = yield (
+        sql["past_of_arrival"],
+        {
+            "box": box,
+            "shop_id": delivery.shop_id,
+            "subject": delivery.subject,
+            "day": delivery.day,
+            "event_id": delivery.event_id,
+            "lane_id": delivery.lane_id,
+            "generation": delivery.generation,
+            "created_at": delivery.created_at,
+        },
+    )
+    return Past(**rows[0]), (yield from known_of(delivery.shop_id, delivery.subject))

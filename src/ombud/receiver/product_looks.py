@@ -1,0 +1,65 @@
+"""What a look at a product means: a new version, nothing new (yet), or an absence that has to be proved."""
+
+from ombud.client import AsyncShopClient
+from ombud.client.budget import Priority
+from ombud.db.operation import Operation
+from ombud.mailbox.model import Delivery, Done, Outcome, Retry, Skip
+from ombud.receiver.coverage import SECOND, Past, answered_for, settle_after
+from ombud.receiver.looks import Looks
+from ombud.receiver.telling import Known, Look, sql
+
+
+class ProductLooks:
+    """Performs arrivals about products."""
+
+    def __init__(self, looks: Looks) -> None:
+        self._looks = looks
+        self._settings = looks.settings
+
+    async def perform(self, delivery: Delivery, client: AsyncShopClient, product_id: str) -> Outcome:
+        """Look, and return what to write with the settle; raises what the client raises."""
+        past, known = await self._looks.past_of(delivery)
+        reason = answered_for(delivery, past, self._looks.clock(), self._settings.quiet_seconds[1])
+        if reason is not None:
+            return Skip(reason)
+        if past.looks:
+            client = client.at(Priority.SETTLE)
+        look, product = await self._looks.look(delivery, client.product, product_id)
+        if product is None:
+            return await self._missing(look, past, known, client)
+        if look.version == known.version:
+            return await self._unchanged(look, past)
+        return Done(status=200, also=self._looks.record(look))
+
+    async def _unchanged(self, look: Look, past: Past) -> Outcome:
+        delivery = look.delivery
+        # How long it was put off to be quiet says nothing of the API.
+        age_seconds = (look.started_at - delivery.created_at) / SECOND - self._settings.quiet_seconds[1]
+        pause = settle_after(past, age_seconds, self._settings.settle_seconds)
+        if pause is None or self._looks.own_pause(delivery) is None:
+            return Done(status=200, reason="nothing is different", also=self._looks.record(look))
+        await self._looks.write(self._looks.record(look))
+        return Retry("Nothing is different (yet).", after=pause, status=200)
+
+    async def _missing(self, look: Look, past: Past, known: Known, client: AsyncShopClient) -> Outcome:
+        if known.version is not None:
+            return await self._absent(look, known, client)
+        if known.incarnation:
+            return Skip("The product is gone, as was told before.", status=404)
+        if look.delivery.type == "product.delete":
+            return Done(status=404, reason="A product that was never seen here is gone; there is nothing to tell.")
+        return self._looks.unconfirmed(look.delivery, past, "The shop does not know this product", status=404)
+
+    async def _absent(self, look: Look, known: Known, client: AsyncShopClient) -> Outcome:
+        """Prove an absence: two looks some time apart, and a control that the key still reads this shop."""
+        gap_seconds = self._settings.absence_gap_seconds
+        if known.absent_at is None or look.started_at - known.absent_at < gap_seconds * SECOND:
+            await self._looks.write(lambda: _suspect(look))
+            return Retry("Not found; a second look will prove it.", after=gap_seconds, status=404)
+        await client.product_count()
+        return Done(status=404, reason="The product is gone.", also=self._looks.record(look))
+
+
+def _suspect(look: Look) -> Operation[None]:
+    key = {"shop_id": look.delivery.shop_id, "subject": look.delivery.subject, "now": look.started_at}
+    yield sql["suspect_absent"], key
