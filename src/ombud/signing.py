@@ -60,6 +60,12 @@ def sign(keys: Sequence[bytes], message_id: str, timestamp: int, target: str, me
     return " ".join([f"{_VERSION},{_signature(key, signed)}" for key in keys])
 
 
+def sign_body(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the value of `webhook-signature` for a request with a body, as Standard Webhooks has it."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return " ".join([f"{_VERSION},{_signature(key, signed)}" for key in keys])
+
+
 def verify(
     keys: Sequence[bytes],
     headers: Mapping[str, str],

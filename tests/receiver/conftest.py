@@ -40,6 +40,14 @@ def quiet(tmp_path: Path) -> Iterator[Desk]:
     made.inbox.close()
 
 
+@pytest.fixture
+def believing(tmp_path: Path) -> Iterator[Desk]:
+    """An inbox with no key, which passes on every webhook."""
+    made = Desk(settings_for(tmp_path, api_key=None, confirm="none", perform="elsewhere"))
+    yield made
+    made.inbox.close()
+
+
 @pytest.fixture(params=FRONTS)
 def front(request: pytest.FixtureRequest) -> Front:
     """One door after the other."""

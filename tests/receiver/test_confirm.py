@@ -1,7 +1,6 @@
 """`OMBUD_CONFIRM=none`, chosen by name: every webhook passed on, ids only; and whoever asks for more is refused."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ from ombud.web.panel import Sides, create_panel
 from tests.receiver.store import Store
 from tests.receiver.world import Desk, settings_for
 from tests.support.people import log_in
-
-
-@pytest.fixture
-def believing(tmp_path: Path) -> Iterator[Desk]:
-    """An inbox with no key."""
-    made = Desk(settings_for(tmp_path, api_key=None, confirm="none", perform="elsewhere"))
-    yield made
-    made.inbox.close()
 
 
 async def test_every_webhook_is_passed_on(believing: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from tests.support.processes import PATIENCE_SECONDS
 
 
+def _body_bytes(raw: bytes) -> int:
+    """How many bytes follow the headers."""
+    lines = raw.partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+    return sum(int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:"))
+
+
 @dataclass(frozen=True)
 class Seen:
     """A request as it came: when (monotonic seconds), its bytes, and the parts that tests ask for."""
@@ -19,6 +25,10 @@ class Seen:
     @property
     def target(self) -> str:
         return self.raw.split(b" ", 2)[1].decode()
+
+    @property
+    def body(self) -> bytes:
+        return self.raw.partition(b"\r\n\r\n")[2]
 
     @property
     def query(self) -> str:
@@ -78,6 +88,10 @@ class Endpoint:
                 if not part:
                     return
                 raw += part
+            missing = _body_bytes(raw) - len(raw.partition(b"\r\n\r\n")[2])
+            while missing > 0:
+                part = connection.recv(min(missing, 65536))
+                raw, missing = raw + part, missing - len(part)
             try:
                 answer = self.answers.get_nowait()
             except queue.Empty:

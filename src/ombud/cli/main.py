@@ -78,6 +78,29 @@ def work(target: Target, json: Json = False) -> None:
 
 
 @app.command()
+def relay(
+    to: Annotated[str, typer.Option(help="Your endpoint's URL; - reads it from standard input.")],
+    post: Annotated[
+        bool, typer.Option("--post", help="POST the event and its object as JSON. Default: GET as on the wire.")
+    ] = False,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="A file with a secret (whsec_…) to sign with.", show_default=False)
+    ] = None,
+    host: Host = HOST,
+    port: Port = PORT + 2,
+    json: Json = False,
+) -> None:
+    """The receiver for an endpoint in any language: each confirmed event goes on to it, once per real change.
+
+    Retried until it answers 2xx, and shown at / and /v1/arrivals. OMBUD_TOKEN and QUICKBUTIK_API_KEY are the shop's.
+    Example: ombud relay --to http://localhost:3000/webhooks
+    """
+    from ombud.cli.relay import RelayOptions, run_relay
+
+    sys.exit(run_relay(RelayOptions(to, secret_file, post=post), host, port, as_json=json))
+
+
+@app.command()
 def shop(
     database: Database = "",
     host: Host = HOST,

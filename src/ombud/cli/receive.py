@@ -3,6 +3,9 @@
 import asyncio
 import json
 import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
 from ombud.receiver.children import ChildRunner
@@ -60,44 +63,76 @@ def run_work(target: str, *, as_json: bool) -> int:
     return exit_code_after(databases, received)
 
 
+class Working(Protocol):
+    """Work beside the server."""
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+
+    def stop(self) -> None:
+        """End `run`."""
+
+
+@dataclass(frozen=True)
+class Receiving:
+    """What is served and done. `work` is made on the loop; `more`: what its card says beside the addresses."""
+
+    inbox: Inbox
+    work: Callable[[], Working]
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
 def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool) -> int:
     """Serve hooks and API, and perform unless told not to; returns the exit code."""
-    from ombud.admin.links import new_token
-    from ombud.cli.people import first_path
-    from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
-    from ombud.db.migrate import migrate
-    from ombud.web.receiver_app import ReceiverApp
+    from ombud.cli.servers import Standby, log_to_stderr
 
     log_to_stderr()
     inbox = load_inbox(target)
     if work:
         inbox.receiver.check_keys()
+    receiving = Receiving(inbox, (lambda: Work(inbox, target)) if work else Standby)
+    return serve_receiver(receiving, host, port, as_json=as_json)
+
+
+def serve_receiver(receiving: Receiving, host: str, port: int, *, as_json: bool) -> int:
+    """Serve an inbox beside its work until a signal; returns the exit code."""
+    from ombud.admin.links import new_token
+    from ombud.cli.people import first_path
+    from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
+    from ombud.db.migrate import migrate
+    from ombud.web.receiver_app import ReceiverApp
+
+    log_to_stderr()
+    inbox = receiving.inbox
     inbox.leave_work()
     listening = bind(host, port)
     base = url_of(listening)
 
+    def announce() -> None:
+        first = first_path(inbox.receiver.database, new_token())
+        print(_card(base, first, receiving.more, as_json=as_json), flush=True)
+
     async def start() -> Service:
         migrate(inbox.receiver.database, ["ombud.admin"])
-        beside = Work(inbox, target) if work else Standby()
+        beside = receiving.work()
         return Service(
             sites=[Site(ReceiverApp(inbox), listening)],
             databases=[inbox.receiver.database],
             work=beside.run,
             stop_work=beside.stop,
-            announce=lambda: print(
-                _card(base, first_path(inbox.receiver.database, new_token()), as_json=as_json), flush=True
-            ),
+            announce=announce,
             close=inbox.close,
         )
 
     return run(start)
 
 
-def _card(base: str, first: str | None, *, as_json: bool) -> str:
+def _card(base: str, first: str | None, more: Mapping[str, str], *, as_json: bool) -> str:
     from ombud.cli.people import set_up
 
-    card = {"receiver": f"{base}/hooks/<token>", "receiver_api": f"{base}/v1", "panel": f"{base}/"}
+    card = {"receiver": f"{base}/hooks/<token>", "receiver_api": f"{base}/v1", "panel": f"{base}/", **more}
     if as_json:
         return json.dumps(card | set_up(base, first))
     words = f"Ombud receives webhooks at {card['receiver']}  Panel: {card['panel']}  API: {card['receiver_api']}"
+    words = "  ".join([words, *(f"{name}: {value}" for name, value in more.items())])
     return words if first is None else f"{words}\nNobody can log in yet. Make your account, within a day: {base}{first}"

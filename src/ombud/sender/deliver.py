@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +29,16 @@ OURS_SECONDS = 1.0
 
 # Endpoints whose keys are kept as they are used.
 KEYS = 20_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A request as it is sent, and where. `authority` and `only_200` as in an endpoint's facts."""
+
+    url: EndpointUrl
+    request: bytes
+    authority: str | None = None
+    only_200: bool = False
 
 
 class Deliverer:
@@ -59,17 +69,24 @@ class Deliverer:
             authority = facts.get("authority") or None
             if authority is not None:
                 check_authority(authority)
-            answer = await self._get(url, request, authority)
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)
+        return await self.attempt(
+            Wanted(url, request, authority, only_200=bool(facts.get("only_200"))), delivery.attempts
+        )
+
+    async def attempt(self, wanted: Wanted, attempts: int) -> Outcome:
+        """Send a request after vetting where it leads, and return what came of it; `attempts` were made before."""
+        try:
+            answer = await self._ask(wanted.url, wanted.request, wanted.authority)
         except (DeliveryFailed, DestinationRefused) as error:
             outcome = outcome_of_failure(error, error.failure)
             if isinstance(outcome, Interrupted):
                 await asyncio.sleep(OURS_SECONDS)
             return outcome
-        outcome = outcome_of(answer, only_200=bool(facts.get("only_200")))
-        return outcome if answer.retry_after is None else self._no_sooner_than_planned(outcome, delivery.attempts + 1)
+        outcome = outcome_of(answer, only_200=wanted.only_200)
+        return outcome if answer.retry_after is None else self._no_sooner_than_planned(outcome, attempts + 1)
 
     async def send(self, url: str) -> Answer:
         """GET a URL whose parameters are complete, after vetting where it leads.
@@ -77,14 +94,14 @@ class Deliverer:
         Raises InvalidInput, DestinationRefused or DeliveryFailed.
         """
         parts = parse_url(url)
-        return await self._get(parts, request_bytes(parts))
+        return await self._ask(parts, request_bytes(parts))
 
     def close(self) -> None:
         """Close what is kept open. Call it on the event loop; a later delivery begins anew."""
         self._transport.close()
         self.guard.close()
 
-    async def _get(self, url: EndpointUrl, request: bytes, authority: str | None = None) -> Answer:
+    async def _ask(self, url: EndpointUrl, request: bytes, authority: str | None = None) -> Answer:
         now = asyncio.get_running_loop().time()
         deadline = now + self._timeout_seconds
         vetted = self.guard.known(url, now) or await self._vet(url, deadline)
