@@ -20,6 +20,17 @@ SOCKET = "unix"
 # 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, then every 12 h until 72 h have passed: 12 tries in 65.6 hours, which
 # outlasts a merchant's weekend.
 RETRY_SECONDS = (5.0, 30.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 43_200.0, 43_200.0, 43_200.0, 43_200.0)
+# Schedules by name, and how long each goes on; jitter comes on top. Of those who publish none: as they describe it.
+RETRY_PRESETS: Mapping[str, tuple[float, ...]] = {
+    # Standard Webhooks, "Retry schedule": 10 tries in 75.6 hours.
+    "standard": (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0),
+    # Svix, "Retry schedule": 8 tries in 27.6 hours.
+    "svix": (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 36_000.0),
+    # Stripe says "up to three days with an exponential back off": from a minute, doubled up to 12 hours; 65 hours.
+    "stripe": (*(60.0 * 2**n for n in range(10)), 43_200.0, 43_200.0, 43_200.0, 43_200.0),
+    # Shopify says "8 times over 4 hours": from 56 seconds, doubled.
+    "shopify": tuple(56.0 * 2**n for n in range(8)),
+}
 # A longer pause, or more retries than this, is a typing error: together they last a year.
 LONGEST_RETRY_SECONDS = 86_400.0
 MOST_RETRIES = 365
@@ -92,6 +103,13 @@ def _positive(value: str) -> float:
     return number
 
 
+def _retries(value: str) -> tuple[float, ...]:
+    preset = RETRY_PRESETS.get(value.strip())
+    if preset is None and value.strip().isalpha():
+        raise ValueError(f"it is a list of seconds, or one of: {', '.join(RETRY_PRESETS)}")
+    return _seconds_list(value) if preset is None else preset
+
+
 def _seconds_list(value: str) -> tuple[float, ...]:
     seconds = tuple(float(part) for part in value.split(",")) if value.strip() else ()
     if len(seconds) > MOST_RETRIES or not all(0 <= number <= LONGEST_RETRY_SECONDS for number in seconds):
@@ -136,7 +154,7 @@ def _proxies(value: str) -> tuple[TrustedProxy, ...]:
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_DATABASE_URL": ("database_url", _text),
     "OMBUD_ALLOW_NETWORKS": ("allow_networks", _networks),
-    "OMBUD_RETRY_SECONDS": ("retry_seconds", _seconds_list),
+    "OMBUD_RETRY_SECONDS": ("retry_seconds", _retries),
     "OMBUD_PROBE_SECONDS": ("probe_seconds", _probes),
     "OMBUD_WINDOW_CAP": ("window_cap", _whole(1, MOST_IN_FLIGHT)),
     "OMBUD_ENDPOINTS_PER_SHOP": ("endpoints_per_shop", _whole(1, MOST_ENDPOINTS_PER_SHOP)),

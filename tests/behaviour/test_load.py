@@ -29,7 +29,8 @@ def test_a_delivery_comes_with_its_event_and_the_destination(office: Office, lan
     event_id = office.append(lane.id, subject="order/90017")
     loaded = office.load(lane)
 
-    assert loaded.facts == {"lane_id": lane.id, "closed": None, "note": "first"}
+    wishes = dict.fromkeys(("pace", "covers", "schedule"))
+    assert loaded.facts == {"lane_id": lane.id, "closed": None, "note": "first"} | wishes
     today = clock() // DAY_MICROSECONDS
     assert loaded.deliveries == [
         Delivery(today, 1, event_id, lane.id, "order.new", "order/90017", None, clock(), clock(), Rank.LIVE, 0, 0, None)

@@ -31,13 +31,15 @@ QUERIES = Queries(
     "office",
     """
 -- name: destinations
-create table if not exists destination(lane_id bigint, closed text, note text);
+create table if not exists destination(
+  lane_id bigint, closed text, note text, pace bigint, covers text, schedule text);
 
 -- name: facts
 -- rows: lane_id bigint
-select lane_id, closed, note from destination where lane_id = :lane_id;
+select lane_id, closed, note, pace, covers, schedule from destination where lane_id = :lane_id;
 -- postgres:
-select d.lane_id, d.closed, d.note from {rows} r join destination d on d.lane_id = r.lane_id;
+select d.lane_id, d.closed, d.note, d.pace, d.covers, d.schedule
+from {rows} r join destination d on d.lane_id = r.lane_id;
 """,
 )
 # Seconds after which what should happen is taken for lost.
@@ -122,7 +124,7 @@ class Office:
         self._destinations += 1
         number = self._destinations
         lane_id = self.run(lambda: self.mailbox.add_lane(shop_id, number))
-        self.rows("insert into destination values (:lane_id, null, 'first')", lane_id=lane_id)
+        self.rows("insert into destination(lane_id, closed, note) values (:lane_id, null, 'first')", lane_id=lane_id)
         self.rows(
             "update lane set window_size = :window, rested_at = :now where id = :lane_id",
             window=window,
@@ -211,6 +213,11 @@ class Office:
 
     def outcomes(self, event_id: int) -> list[str]:
         return [row["outcome"] for row in self.attempts(event_id)]
+
+    def wish(self, lane_id: int, **wishes: int | str) -> None:
+        """Have the destination ask for a `pace`, for what `covers`, or for a `schedule`."""
+        for name, value in wishes.items():
+            self.rows(f"update destination set {name} = :value where lane_id = :id", value=value, id=lane_id)
 
     def close_destination(self, lane_id: int, reason: str | None) -> None:
         """Close it, or open it again, and ring its lane as a change of a destination does."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ombud.mailbox.health import Care
-from ombud.mailbox.held import HeldLane, Touch
+from ombud.mailbox.held import HeldLane
 from ombud.mailbox.model import (
     Delivery,
     Done,
@@ -18,6 +18,7 @@ from ombud.mailbox.model import (
     Retry,
 )
 from ombud.mailbox.stock import START
+from ombud.mailbox.touch import Touch
 
 NOW = 1_800_000_000_000_000
 LEASE = 30_000_000

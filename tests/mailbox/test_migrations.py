@@ -109,7 +109,7 @@ async def test_what_was_pending_is_performed_and_what_is_old_ends(database: Sqli
     fill(database)
     office = Office(database, Policy())
     for lane_id in (1, 2, 3):
-        office.rows("insert into destination values (:lane_id, null, 'first')", lane_id=lane_id)
+        office.rows("insert into destination(lane_id, closed, note) values (:lane_id, null, 'first')", lane_id=lane_id)
     writer = WatchedWriter(database)
     data: list[tuple[int, str | None, int]] = []
 
@@ -131,7 +131,7 @@ async def test_a_deadline_that_came_with_the_new_version_spares_what_was_never_t
     fill(database)
     office = Office(database, Policy(deadline_seconds=72 * 3_600.0))
     for lane_id in (1, 2, 3):
-        office.rows("insert into destination values (:lane_id, null, 'first')", lane_id=lane_id)
+        office.rows("insert into destination(lane_id, closed, note) values (:lane_id, null, 'first')", lane_id=lane_id)
     writer = WatchedWriter(database)
     async with working(office, writer, Performing(lambda _: Retry("Answered 404."))):
         await writer.until(lambda: office.state(10, 1) == State.DEAD)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, Skip, State
 from ombud.mailbox.retry import JITTER, LONGEST_PAUSE_SECONDS, Terms, judge, retry_delay
-from ombud.settings import RETRY_SECONDS
+from ombud.settings import RETRY_PRESETS, RETRY_SECONDS
 
 USUAL = Terms(RETRY_SECONDS)
 NOW = 1_800_000_000_000_000
@@ -151,3 +151,38 @@ def test_what_is_planned_lies_before_the_deadline(
         assert age + verdict.due_at - NOW <= deadline * 1_000_000
     else:
         assert without.state is State.DEAD or age + without.due_at - NOW > deadline * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("fault", "attempt", "age_hours", "state", "wait"),
+    [
+        (Fault.LANE, 1, 0.0, State.PENDING, 5.0),
+        (Fault.LANE, 12, 0.0, State.PENDING, 43_200.0),
+        (Fault.LANE, 500, 0.0, State.PENDING, 43_200.0),
+        (Fault.LANE, 12, 71.0, State.PENDING, 3_600.0),
+        (Fault.LANE, 12, 73.0, State.PENDING, 0.0),
+        (Fault.DELIVERY, 11, 0.0, State.PENDING, 43_200.0),
+        (Fault.DELIVERY, 12, 0.0, State.DEAD, 0.0),
+        (Fault.DELIVERY, 1, 72.0, State.DEAD, 0.0),
+    ],
+)
+def test_in_a_closed_lane_neither_number_nor_time_is_held_against_a_delivery(
+    fault: Fault, attempt: int, age_hours: float, state: State, wait: float
+) -> None:
+    terms = Terms(RETRY_SECONDS, 72 * 3_600.0, closed=True)
+
+    verdict = judge(Retry("busy", fault=fault), attempt, terms, NOW, 0.0, round(age_hours * 3_600_000_000))
+
+    assert (verdict.state, verdict.due_at - NOW) == (state, round(wait * 1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "tries", "hours"), [("standard", 10, 75.6), ("svix", 8, 27.6), ("stripe", 15, 65.0), ("shopify", 9, 4.0)]
+)
+def test_schedules_by_name(name: str, tries: int, hours: float) -> None:
+    schedule = RETRY_PRESETS[name]
+
+    assert len(schedule) + 1 == tries
+    assert round(sum(schedule) / 3_600, 1) == hours
+    assert list(schedule) == sorted(schedule)
+    assert max(schedule) <= LONGEST_PAUSE_SECONDS

@@ -7,6 +7,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from ombud.db.operation import Operation, Statement
 from ombud.errors import InvalidInput
+from ombud.mailbox.wishes import SLACK
 from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.endpoints import PLATFORM_LANES
 from ombud.sender.outbox import Event
@@ -180,3 +181,37 @@ async def test_a_secret_that_is_none_is_not_stored(running: Any, peer: Any) -> N
             await running.sender.writer.write(operation)
         assert "4711" not in str(caught.value)
     assert len(running.rows("select * from endpoint where previous_secret is null")) == 1
+
+
+async def test_a_rate_is_kept(running: Any, peer: Any) -> None:
+    await running.add(peer.url, rate_per_minute=1_200)
+    await running.sender.publish([Event("order.new", str(place)) for place in range(8)])
+    running.start()
+    await running.settled()
+
+    at = sorted(row["at"] for row in running.rows("select at from attempt"))
+    assert all(when >= at[0] + place * 50_000 - SLACK - 1_000 for place, when in enumerate(at))
+
+
+async def test_of_what_waits_about_a_product_the_newest_is_sent(running: Any, peer: Any) -> None:
+    await running.add(peer.url, latest_only=True)
+    events = [Event("product.update", str(place % 2)) for place in range(20)]
+    await running.sender.publish(
+        [*events, Event("product.delete", "1"), Event("order.new", "1"), Event("order.new", "1")]
+    )
+    running.start()
+    deliveries = await running.settled()
+
+    assert sum(row["state"] == DONE for row in deliveries) == len(peer.requests) == 5
+    assert [row["state"] for row in deliveries[-5:]] == [DONE] * 5
+
+
+async def test_a_schedule_by_name_is_that_of_the_endpoint(new_running: Any, peer: Any) -> None:
+    running = new_running(retry_seconds=(0.05,) * 3)
+    peer.answers(500)
+    await running.add(peer.url, retry="shopify")
+    await running.sender.publish([Event("order.new", "1")])
+    running.start()
+    [delivery] = await running.until("select d.due_at - a.at as wait from delivery d join attempt a on d.attempts = 1")
+
+    assert 56 <= delivery["wait"] / 1_000_000 < 56 * 1.2 + 20

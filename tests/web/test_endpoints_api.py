@@ -14,6 +14,7 @@ from ombud.wire import EVENT_TYPES
 URL = "https://8.8.8.8/hooks?token=tok_4711"
 CHOICES: dict[str, Any] = {
     "headers": {"X-Key": "k 1", "X-Tenant": "7"}, "strict": True, "only_200": True, "authority": None,
+    "latest_only": True, "rate_per_minute": 600, "retry": "svix",
 }  # fmt: skip
 NEW = {
     "url": URL,
@@ -72,6 +73,8 @@ async def test_only_the_url_is_needed(client: httpx2.AsyncClient) -> None:
         {"headers": {"X-Other": "1"}},
         {"strict": False},
         {"only_200": False},
+        {"rate_per_minute": None},
+        {"latest_only": False, "retry": ""},
         {"url": "https://1.1.1.1/", "event_types": ["order.done"], "description": "x", "enabled": True},
     ],
 )
@@ -110,7 +113,10 @@ WRONG: list[tuple[str, Any]] = [
     ("headers", {"X-Forwarded-For": "a"}), ("headers", {"Cookie": "a"}), ("headers", {"X-a": "1", "x-A": "1"}),
     ("headers", {"X-Key": "a" * 1025}), ("headers", {f"X-{n}": "1" for n in range(21)}),
     ("headers", {f"X-{n}": "a" * 1000 for n in range(5)}), ("strict", None), ("strict", 1), ("only_200", "yes"),
-    ("authority", ""), ("authority", "PEM"), ("authority", 1), ("authority", "a" * 16_385),
+    ("authority", ""), ("authority", "PEM"), ("authority", 1),
+    ("latest_only", None), ("rate_per_minute", 0), ("rate_per_minute", -1), ("rate_per_minute", 60_001),
+    ("rate_per_minute", 1.5), ("rate_per_minute", "1"), ("rate_per_minute", True), ("retry", "often"), ("retry", None),
+    ("authority", "a" * 16_385),
     ("signed", True), ("state", "open"), ("id", "ep_0000000000000"), ("created_at", "2026-01-01T00:00:00Z"), ("Url", "https://8.8.8.8/"),
 ]  # fmt: skip
 

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ombud.mailbox.health import Care, after_try, warnings_due
 from ombud.mailbox.load import Wanted
 from ombud.mailbox.model import NEVER, Delivery, Done, Health, Interrupted, Lane, Loaded, Outcome, Result, Retry
 from ombud.mailbox.stock import START, Admits, Stock
+from ombud.mailbox.touch import Touch
+from ombud.mailbox.wishes import Pace, covers
 
 # Rows that one load reads of one lane: the quantum of a turn. Bounds a commit, and what a crash may repeat.
 QUANTUM = 64
@@ -23,22 +25,6 @@ CAREFUL_TRIES = 64
 REPLAY_SHARE = 1 / 4
 
 
-class Touch(NamedTuple):
-    """What a turn does with a held lane, as of the turn's start: the worker goes on while the turn is committed."""
-
-    held: "HeldLane"
-    health: Health
-    results: Sequence[Result]
-    again: bool = False  # an earlier turn with some of the results failed, and may be stored all the same
-    wanted: Wanted | None = None
-    keeps: tuple[Health, Health] | None = None  # as it is stored, and as it is now
-    extend: bool = False
-    leaves: bool = False  # nothing is in flight or waits here, so it is given back if nothing is found
-    asks_due: bool = False
-    careful: bool = False
-    crashes: int = 0  # that still count when it is given back
-
-
 class HeldLane:
     """What the owner of a lane knows. Times named `_at` are on the monotonic clock in seconds."""
 
@@ -47,6 +33,7 @@ class HeldLane:
         self.health = self._stored_health = lane.health
         self.facts: Mapping[str, Any] | None = None
         self.stock = Stock()
+        self._pace = Pace()
         self.in_flight: dict[int, Delivery] = {}
         self.results: list[Result] = []
         self.next_due: float | None = None
@@ -132,7 +119,7 @@ class HeldLane:
         self.facts, self._worked_at = facts, now
         self._loads += 1
         for delivery in self.stock.no_longer_expected(deliveries):
-            if merging and delivery.subject in self.stock.busy:
+            if delivery.subject in self.stock.busy and (merging or covers(facts, delivery.subject)):
                 self.stock.rewind()  # a load merges it with what else has come
             else:
                 self.stock.add(delivery)
@@ -140,7 +127,7 @@ class HeldLane:
     def take(self, clock: int, admits: Admits) -> Delivery | None:
         """Return the next delivery to start, if window and slots allow one; it is in flight from here on."""
         window = self.window(clock)
-        if len(self.in_flight) >= window:
+        if len(self.in_flight) >= window or not self._pace.admits(self.facts, clock):
             return None
         if self.health.closed_at is None:
             replays = self._replays < max(1, window * REPLAY_SHARE)
@@ -148,6 +135,7 @@ class HeldLane:
         else:
             delivery = self.stock.ready.take_probe(self, admits, self.health.failed_subjects.split("\n"))
         if delivery is not None:
+            self._pace.start(self.facts, clock)
             self.in_flight[delivery.event_id] = delivery
             self._replays += delivery.rank
             self.started += 1
@@ -230,6 +218,8 @@ class HeldLane:
         extend, leaves = now >= self._extend_at, self.idle
         if leaves and self._loads >= LINGER_LOADS and now < self._worked_at + linger_seconds:
             leaves = self._blocked or self.health.closed_at is not None
+        # Kept until the next one may start: another owner would not know when this one has.
+        leaves = leaves and (self._blocked or self._pace.over(clock))
         if not (self.results or wanted or keeps or extend or leaves):
             return None
         asks_due, careful = self._asks_due and not leaves, self._careful > 0
@@ -284,7 +274,7 @@ class HeldLane:
         most = 1 if self._careful else min(QUANTUM, max(LEAST_LOAD, 2 * window))
         if stock.cursor == START:
             most += len(stock.known)  # it passes what is known already
-        busy = frozenset(stock.busy) if merging else frozenset[str]()
+        busy = frozenset(subject for subject in stock.busy if merging or covers(self.facts, subject))
         replays = max(1, int(window * REPLAY_SHARE)) if not self._replays else 0
         given_up = self.health.given_up_at is not None
         return Wanted(self.lane.id, stock.cursor, most, replays, frozenset(stock.known), busy, given_up)

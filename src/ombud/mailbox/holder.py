@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
-from ombud.mailbox.held import HeldLane, Touch
+from ombud.mailbox.held import HeldLane
 from ombud.mailbox.lease import lane_of
 from ombud.mailbox.load import facts_of
 from ombud.mailbox.mailbox import Appended, Mailbox
 from ombud.mailbox.model import Lane, Loaded
 from ombud.mailbox.starter import Perform, Starter
+from ombud.mailbox.touch import Touch
 from ombud.mailbox.turn import TurnDone
 
 log = logging.getLogger("ombud.mailbox")

@@ -1,13 +1,14 @@
 """Loading: what the owner of lanes may start, with the facts of each lane's destination, in one transaction."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Delivery, Loaded, Rank, State
+from ombud.mailbox.wishes import cover_key
 
 # Deliveries that one load moves to `skipped` for one lane: one commit stays short.
 SKIP_ROWS = 1_000
@@ -110,25 +111,23 @@ def _startable(
     found = [row for row in (*live, *again) if row.event_id not in known and row.type]
     cursor = (live[-1].due_at, live[-1].event_id) if live else wanted.cursor
     more, passed = len(live) >= wanted.most, frozenset[str]()
-    if mailbox.policy.merging:
-        passed = frozenset(row.subject for row in found if row.subject in wanted.busy)
-        found = yield from _merge(row for row in found if row.subject not in passed)
+    merging = mailbox.policy.merging
+    keyed = [(cover_key(facts, row.type, row.subject, merging=merging), row) for row in found]
+    if any(key is not None for key, _ in keyed):
+        passed = frozenset(row.subject for key, row in keyed if key is not None and row.subject in wanted.busy)
+        found = yield from _merge([(key, row) for key, row in keyed if key is None or row.subject not in passed])
     return Loaded(found, facts, cursor, more, passed)
 
 
-def _merge(rows: Iterable[Delivery]) -> Operation[list[Delivery]]:
-    """Let the newest of each subject stand for the others: none of them has started."""
-    by_subject: dict[str, list[Delivery]] = {}
-    for row in rows:
-        by_subject.setdefault(row.subject, []).append(row)
-    newest = {subject: max(group, key=lambda row: row.event_id) for subject, group in by_subject.items()}
+def _merge(keyed: Sequence[tuple[Hashable | None, Delivery]]) -> Operation[list[Delivery]]:
+    """Let the newest of each key stand for the others: none of them has started."""
+    newest: dict[Hashable, Delivery] = {}
+    for key, row in keyed:
+        if key is not None and (key not in newest or row.event_id > newest[key].event_id):
+            newest[key] = row
+    covered = [(newest[key], row) for key, row in keyed if key is not None and row is not newest[key]]
     yield (
         sql["end_unstarted"],
-        [
-            end(row.key, State.SKIPPED, f"covered by {format_id('evt', newest[subject].event_id)}")
-            for subject, group in by_subject.items()
-            for row in group
-            if row is not newest[subject]
-        ],
+        [end(row.key, State.SKIPPED, f"covered by {format_id('evt', by.event_id)}") for by, row in covered],
     )
-    return list(newest.values())
+    return [row for key, row in keyed if key is None or row is newest[key]]

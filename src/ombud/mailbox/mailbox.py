@@ -5,7 +5,7 @@ docs/architecture.md. A side that uses a mailbox supplies one statement, `facts`
 about the lane's destination, with that `lane_id` and `closed`: null, or the reason why nothing is to be done for it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -16,7 +16,7 @@ from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
 from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank
 from ombud.mailbox.retry import Terms
-from ombud.settings import RETRY_SECONDS, Settings
+from ombud.settings import RETRY_PRESETS, RETRY_SECONDS, Settings
 
 sql = read_queries("ombud.mailbox")
 
@@ -47,6 +47,7 @@ class Policy:
     """What differs between mailboxes. Spans are in seconds.
 
     `merging`: of the deliveries of one subject that nobody has started, the newest covers the others.
+    `schedules`: others than the usual one, by name.
     `deadline_seconds`: a delivery is not tried later than this, on a clock that stands still while its lane is closed.
     """
 
@@ -55,24 +56,34 @@ class Policy:
     lease_seconds: float = LEASE_SECONDS
     merging: bool = False
     care: Care = field(default_factory=Care)
+    schedules: Mapping[str, Sequence[float]] = field(default_factory=dict)
     ages: Ages = field(default_factory=Ages)
 
     @classmethod
     def of(cls, settings: Settings, *, merging: bool = False, gives_up: bool = False) -> "Policy":
-        """Return the policy of these settings. What `gives_up` has a deadline, and destinations are switched off."""
+        """Return the policy of these settings. What `gives_up` has a deadline, and destinations are switched off.
+
+        A schedule that was chosen by name has its own end.
+        """
         first, last = settings.probe_seconds
+        named = settings.retry_seconds in RETRY_PRESETS.values()
         return cls(
             retry_seconds=settings.retry_seconds,
-            deadline_seconds=DEADLINE_SECONDS if gives_up else None,
+            deadline_seconds=DEADLINE_SECONDS if gives_up and not named else None,
+            schedules=RETRY_PRESETS,
             lease_seconds=settings.lease_seconds,
             merging=merging,
             care=Care(settings.window_cap, first, last, gives_up),
             ages=Ages(settings.keep_done_days, settings.keep_failed_days),
         )
 
-    @property
-    def terms(self) -> Terms:
-        """How long a delivery is tried."""
+    def terms_of(self, schedule: str) -> Terms:
+        """Return how long a delivery is tried whose destination wants that schedule; an unknown one is the usual.
+
+        A schedule that is asked for by name ends with its last pause.
+        """
+        if schedule in self.schedules:
+            return Terms(self.schedules[schedule])
         return Terms(self.retry_seconds, self.deadline_seconds)
 
     @property

@@ -170,6 +170,7 @@ class Result(NamedTuple):
     """One try at a delivery: when it began (UTC microseconds), how long it took, and its outcome.
 
     `open_time`: its lane's open clock then. `token`: the lease under which it began; None: the one that holds.
+    `schedule`: by name, what its destination wants of retries. `probe`: its lane was closed.
     """
 
     delivery: Delivery
@@ -178,6 +179,8 @@ class Result(NamedTuple):
     outcome: Outcome
     open_time: int = 0
     token: int | None = None
+    schedule: str = ""
+    probe: bool = False
 
 
 class Loaded(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ombud.mailbox.model import Dead, Done, Interrupted, Outcome, Retry, Skip, State
+from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, Skip, State
 
 # Share of the delay that chance may add, never subtract: a thousand deliveries that failed together spread out.
 JITTER = 0.2
@@ -21,10 +21,15 @@ class Verdict(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """How long deliveries of a mailbox are tried: the pauses between tries and the time in all, in seconds."""
+    """How long deliveries of a mailbox are tried: the pauses between tries and the time in all, in seconds.
+
+    `closed`: the lane is closed. Then neither the number of its attempts nor the time is held against a delivery whose
+    lane is at fault: it waits as long as after the last one, but not past its deadline, should the lane open at once.
+    """
 
     retry_seconds: Sequence[float]
     deadline_seconds: float | None = None
+    closed: bool = False
 
 
 def retry_delay(schedule: Sequence[float], attempt: int, chance: float) -> float | None:
@@ -53,17 +58,40 @@ def judge(outcome: Outcome, attempt: int, terms: Terms, now: int, chance: float,
             return Verdict(State.DEAD, now, reason)
         case Interrupted(reason=reason):
             return Verdict(State.PENDING, now, reason, counts=False)
-        case Retry(reason=reason, after=after):
-            delay = retry_delay(terms.retry_seconds, attempt, chance)
-            if delay is None:
-                return Verdict(State.DEAD, now, f"{reason} (attempt {attempt} was the last)")
-            # A try may ask for another pause. What is below 0, or no number at all, was not asked for.
-            pause = min(after, LONGEST_PAUSE_SECONDS) if after is not None and after >= 0 else delay
-            return _again(reason, round(pause * 1_000_000), terms, now, open_age)
+        case Retry():
+            return _judge_failure(outcome, attempt, terms, chance).at(now, open_age)
 
 
-def _again(reason: str, wait: int, terms: Terms, now: int, open_age: int) -> Verdict:
-    if terms.deadline_seconds is not None and open_age + wait > terms.deadline_seconds * 1_000_000:
-        hours = terms.deadline_seconds / 3600
-        return Verdict(State.DEAD, now, f"{reason} (the next try would come after {hours:g} hours)")
-    return Verdict(State.PENDING, now + wait, reason)
+class _Failure(NamedTuple):
+    """A try that failed, and in how many microseconds it would be made again; None: it was the last."""
+
+    reason: str
+    attempt: int
+    wait: int | None
+    closed: bool
+    deadline_seconds: float | None
+
+    def at(self, now: int, open_age: int) -> Verdict:
+        if self.wait is None:
+            return Verdict(State.DEAD, now, f"{self.reason} (attempt {self.attempt} was the last)")
+        if self.deadline_seconds is None:
+            return Verdict(State.PENDING, now + self.wait, self.reason)
+        left = self.deadline_seconds * 1_000_000 - open_age
+        if self.wait > left and not self.closed:
+            hours = self.deadline_seconds / 3600
+            return Verdict(State.DEAD, now, f"{self.reason} (the next try would come after {hours:g} hours)")
+        wait = max(0, min(self.wait, int(left))) if self.closed else self.wait
+        return Verdict(State.PENDING, now + wait, self.reason)
+
+
+def _judge_failure(outcome: Retry, attempt: int, terms: Terms, chance: float) -> _Failure:
+    schedule = terms.retry_seconds
+    closed = terms.closed and outcome.fault is Fault.LANE and len(schedule) > 0
+    delay = retry_delay(schedule, min(attempt, len(schedule)) if closed else attempt, chance)
+    wait = None
+    if delay is not None:
+        # A try may ask for another pause. What is below 0, or no number at all, was not asked for.
+        after = outcome.after
+        pause = min(after, LONGEST_PAUSE_SECONDS) if after is not None and after >= 0 else delay
+        wait = round(pause * 1_000_000)
+    return _Failure(outcome.reason, attempt, wait, closed, terms.deadline_seconds)

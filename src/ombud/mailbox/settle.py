@@ -60,7 +60,7 @@ def settle(
 
 def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> list["_Try"]:
     """Return each try with what it means; most are simply done."""
-    now, terms = mailbox.clock(), mailbox.policy.terms
+    now = mailbox.clock()
     tries = []
     for result in results:
         delivery, outcome = result.delivery, result.outcome
@@ -68,6 +68,7 @@ def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]
             verdict = Verdict(State.DONE, now, outcome.reason)
         else:
             age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
+            terms = mailbox.policy.terms_of(result.schedule)._replace(closed=result.probe)
             verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
         reason = verdict.reason and storable(verdict.reason)
         tries.append(_Try(result, verdict, reason, delivery.lane_id not in owned))
@@ -105,7 +106,7 @@ def blame(mailbox: Mailbox, lane: Lane, event_id: int) -> Operation[bool]:
     for *columns, crashes in rows:
         delivery, now = Delivery._make(columns), mailbox.clock()
         outcome: Outcome = Retry(CRASHED) if crashes + 1 < CRASHES else Dead(f"{CRASHED}, {CRASHES} times")
-        verdict = judge(outcome, delivery.attempts + 1, mailbox.policy.terms, now, random.random())  # noqa: S311
+        verdict = judge(outcome, delivery.attempts + 1, mailbox.policy.terms_of(""), now, random.random())  # noqa: S311
         one = _Try(Result(delivery, now, 0, outcome, lane.health.open_time(now)), verdict, verdict.reason)
         attempt = _attempt(mailbox.ids.next(), one)
         yield sql["insert_attempts"], [(*attempt[:9], CRASH, *attempt[10:])]

@@ -10,6 +10,7 @@ from ombud.mailbox.held import HeldLane
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Interrupted, Outcome, Result, Retry
 from ombud.mailbox.slots import Slots
+from ombud.mailbox.wishes import schedule_of
 
 Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 
@@ -99,7 +100,10 @@ class Starter:
             log.exception("performing %s failed", delivery)
             outcome = Retry(f"{INTERNAL}: {type(error).__name__}: {error}")
         seconds = time.monotonic() - started
-        result = Result(delivery, at, int(seconds * 1000 + 0.5), outcome, held.health.open_time(at), token)
+        health, milliseconds = held.health, int(seconds * 1000 + 0.5)
+        probe = health.closed_at is not None and at >= health.closed_at
+        schedule = schedule_of(held.facts)
+        result = Result(delivery, at, milliseconds, outcome, health.open_time(at), token, schedule, probe)
         held.finish(result, at + int(seconds * 1e6), self._care)
         if held.stock.ready:
             self.enter(held)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 from ombud.db.operation import Operation
 from ombud.mailbox import lease as leases
-from ombud.mailbox.held import QUANTUM, HeldLane, Touch
+from ombud.mailbox.held import QUANTUM, HeldLane
 from ombud.mailbox.load import Wanted, load, next_due
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import NEVER, Lane, Loaded, Result
 from ombud.mailbox.settle import blame, settle
 from ombud.mailbox.stock import START
+from ombud.mailbox.touch import Touch
 
 # Live deliveries that the first load of a lane reads, and replays beside them: its window may be small.
 FIRST_LOAD = 32

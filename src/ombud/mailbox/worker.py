@@ -15,12 +15,12 @@ from ombud.db.database import Writer
 from ombud.db.operation import Operation
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.bell import Heard, WorkerBell
-from ombud.mailbox.held import Touch
 from ombud.mailbox.holder import LANES, Holder
 from ombud.mailbox.lease import free_leases, lane_of, next_wake, release, sweep
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Done, Health, Lane, Result, Retry
 from ombud.mailbox.starter import INTERNAL, Perform
+from ombud.mailbox.touch import Touch
 from ombud.mailbox.turn import give_back, take_turn
 
 log = logging.getLogger("ombud.mailbox")

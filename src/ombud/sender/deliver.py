@@ -21,7 +21,7 @@ from ombud.sender.transport import Transport
 from ombud.sender.transport_tls import check_authority
 from ombud.sender.url import EndpointUrl, parse_url
 from ombud.sender.verdict import DeliveryFailed, DestinationRefused, Failure
-from ombud.settings import RETRY_SECONDS
+from ombud.settings import RETRY_PRESETS, RETRY_SECONDS
 from ombud.signing import read_secret
 
 # Seconds between two tries when it is this process that lacks something: such a try counts for nothing.
@@ -33,12 +33,13 @@ KEYS = 20_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """A request as it is sent, and where. `authority` and `only_200` as in an endpoint's facts."""
+    """A request as it is sent, and where. `authority`, `only_200` and `schedule` as in an endpoint's facts."""
 
     url: EndpointUrl
     request: bytes
     authority: str | None = None
     only_200: bool = False
+    schedule: str = ""
 
 
 class Deliverer:
@@ -46,7 +47,8 @@ class Deliverer:
 
     For one event loop. What it reads of an endpoint's facts: `url`; and where they are there `headers` (pairs of name
     and value), `secrets` (`whsec_…`, the newest first; without one nothing is signed), `strict` (the vendor's headers
-    and no others), `only_200`, and `authority` (PEM: the only one whose certificates hold).
+    and no others), `only_200`, `authority` (PEM: the only one whose certificates hold), and `schedule` (of retries, by
+    name).
     """
 
     def __init__(
@@ -72,9 +74,8 @@ class Deliverer:
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)
-        return await self.attempt(
-            Wanted(url, request, authority, only_200=bool(facts.get("only_200"))), delivery.attempts
-        )
+        wanted = Wanted(url, request, authority, bool(facts.get("only_200")), facts.get("schedule") or "")
+        return await self.attempt(wanted, delivery.attempts)
 
     async def attempt(self, wanted: Wanted, attempts: int) -> Outcome:
         """Send a request after vetting where it leads, and return what came of it; `attempts` were made before."""
@@ -86,7 +87,7 @@ class Deliverer:
                 await asyncio.sleep(OURS_SECONDS)
             return outcome
         outcome = outcome_of(answer, only_200=wanted.only_200)
-        return outcome if answer.retry_after is None else self._no_sooner_than_planned(outcome, attempts + 1)
+        return outcome if answer.retry_after is None else self._later(outcome, attempts + 1, wanted.schedule)
 
     async def send(self, url: str) -> Answer:
         """GET a URL whose parameters are complete, after vetting where it leads.
@@ -114,10 +115,11 @@ class Deliverer:
         except TimeoutError:
             raise DeliveryFailed(Failure.NAME_TIMEOUT, host=url.host) from None
 
-    def _no_sooner_than_planned(self, outcome: Outcome, attempt: int) -> Outcome:
+    def _later(self, outcome: Outcome, attempt: int, schedule: str) -> Outcome:
         """Let Retry-After make a pause longer, never shorter: an endpoint's 0 would use up every attempt at once."""
         if isinstance(outcome, Retry) and outcome.after is not None:
-            planned = retry_delay(self._retry_seconds, attempt, random.random())  # noqa: S311 - it spreads, it guards nothing
+            pauses = RETRY_PRESETS.get(schedule, self._retry_seconds)
+            planned = retry_delay(pauses, attempt, random.random())  # noqa: S311 - it spreads, it guards nothing
             return replace(outcome, after=max(outcome.after, planned or 0.0))
         return outcome
 

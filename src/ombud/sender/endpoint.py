@@ -11,12 +11,15 @@ from ombud.sender.headers import Headers
 from ombud.sender.outbox import HALF_CHARACTER
 from ombud.sender.request import prepare
 from ombud.sender.transport_tls import check_authority
+from ombud.settings import RETRY_PRESETS
 from ombud.wire import EVENT_TYPES
 
 # Characters.
 LONGEST_DESCRIPTION = 500
 # Characters of PEM: a few certificates. Each is read by every process that delivers.
 LONGEST_AUTHORITY = 16_384
+# Deliveries in a minute: a thousand a second is more than one endpoint gets from one process.
+HIGHEST_RATE = 60_000
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class EndpointEdit:
     """What a merchant can choose.
 
     `headers` are added to each request. `strict`: the vendor's headers and no others. `only_200`: no other 2xx
-    acknowledges. `authority`: PEM, the only one whose certificates hold.
+    acknowledges. `authority`: PEM, the only one whose certificates hold. `latest_only`: of what waits about a product,
+    the newest of each type. `rate_per_minute`: deliveries at most. `retry`: one of RETRY_PRESETS, empty for the usual.
     """
 
     url: str
@@ -35,6 +39,9 @@ class EndpointEdit:
     strict: bool = False
     only_200: bool = False
     authority: str | None = None
+    latest_only: bool = False
+    rate_per_minute: int | None = None
+    retry: str = ""
 
     def check(self) -> None:
         """Raise InvalidInput naming the first field that cannot be accepted: what a try would refuse, and more."""
@@ -53,6 +60,10 @@ class EndpointEdit:
             if len(self.authority) > LONGEST_AUTHORITY:
                 raise InvalidInput("authority", f"It has at most {LONGEST_AUTHORITY} characters.")
             check_authority(self.authority)
+        if self.rate_per_minute is not None and not 0 < self.rate_per_minute <= HIGHEST_RATE:
+            raise InvalidInput("rate_per_minute", f"It is a whole number from 1 to {HIGHEST_RATE}, or nothing.")
+        if self.retry and self.retry not in RETRY_PRESETS:
+            raise InvalidInput("retry", f"It is empty, or one of: {', '.join(RETRY_PRESETS)}.")
 
     def accepted(self) -> "EndpointEdit":
         """Return it as it is stored, every event type once and in order; raises InvalidInput."""
@@ -96,6 +107,9 @@ def values_of(endpoint: Endpoint) -> dict[str, Any]:
         "strict": int(edit.strict),
         "only_200": int(edit.only_200),
         "authority": edit.authority,
+        "latest_only": int(edit.latest_only),
+        "rate_per_minute": edit.rate_per_minute,
+        "retry": edit.retry,
         "now": endpoint.updated_at,
     }
 
@@ -111,6 +125,9 @@ def endpoint_of(row: Row) -> Endpoint:
         strict=bool(row["strict"]),
         only_200=bool(row["only_200"]),
         authority=row["authority"],
+        latest_only=bool(row["latest_only"]),
+        rate_per_minute=row["rate_per_minute"],
+        retry=row["retry"],
     )
     return Endpoint(
         id=row["id"],

@@ -26,12 +26,16 @@ order by l.destination_id, l.slot;
 -- rows: lane_id bigint
 -- The endpoint behind a lane, read anew with every load.
 select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_200, e.authority,
+  e.retry as schedule, 60000000 * e.lanes / e.rate_per_minute as pace,
+  case when e.latest_only = 1 then 'product/' end as covers,
   case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
 where l.id = :lane_id;
 -- postgres:
 select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_200, e.authority,
+  e.retry as schedule, 60000000 * e.lanes / e.rate_per_minute as pace,
+  case when e.latest_only = 1 then 'product/' end as covers,
   case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from {rows} r join lane l on l.id = r.lane_id join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id;
@@ -58,15 +62,16 @@ returning shop_id, key;
 
 -- name: insert_endpoint
 -- A new destination, with its lane.
-insert into endpoint(shop_id, id, lane_id, lanes, url, description, enabled, headers, strict, only_200, authority, secret,
-  created_at, updated_at)
-values (:shop_id, :id, :lane_id, :lanes, :url, :description, :enabled, :headers, :strict, :only_200, :authority, :secret,
-  :now, :now);
+insert into endpoint(shop_id, id, lane_id, lanes, url, description, enabled, headers, strict, only_200, authority,
+  latest_only, rate_per_minute, retry, secret, created_at, updated_at)
+values (:shop_id, :id, :lane_id, :lanes, :url, :description, :enabled, :headers, :strict, :only_200, :authority,
+  :latest_only, :rate_per_minute, :retry, :secret, :now, :now);
 
 -- name: update_endpoint
 -- An edit; takes effect with the next load of its lane.
 update endpoint set url = :url, description = :description, enabled = :enabled, headers = :headers, strict = :strict,
-  only_200 = :only_200, authority = :authority, updated_at = :now
+  only_200 = :only_200, authority = :authority, latest_only = :latest_only, rate_per_minute = :rate_per_minute,
+  retry = :retry, updated_at = :now
 where shop_id = :shop_id and id = :id;
 
 -- name: delete_endpoint
@@ -107,24 +112,24 @@ select shop_id from endpoint where id = :id and deleted_at is not null;
 -- name: get_endpoint
 -- One endpoint that has not been deleted.
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id = :id and e.deleted_at is null;
 -- postgres:
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id = :id and e.deleted_at is null;
 
 -- name: list_endpoints
 -- A page of the endpoints that have not been deleted, newest first.
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 -- postgres:
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.endpoint import HIGHEST_RATE, EndpointEdit
 from ombud.sender.endpoints import LONGEST_OVERLAP_SECONDS, OVERLAP_SECONDS
 from ombud.sender.outbox import DEFAULT_SHOP_ID, LARGEST_SHOP_ID
+from ombud.settings import RETRY_PRESETS
 from ombud.wire import EVENT_TYPES
 
 EventTypes = Annotated[list[str], Field(description=f"Which of: {', '.join(EVENT_TYPES)}.")]
@@ -14,6 +15,9 @@ HeaderMap = Annotated[dict[str, str], Field(description="Your own, in each reque
 Strict = Annotated[bool, Field(description="Send the vendor's headers alone: not yours, no signature.")]
 Only200 = Annotated[bool, Field(description="Nothing but 200 acknowledges, no other 2xx.")]
 Authority = Annotated[str | None, Field(description="PEM: the only authority whose certificates hold.")]
+LatestOnly = Annotated[bool, Field(description="Of what waits about one product, only the newest of each type.")]
+Rate = Annotated[int | None, Field(description=f"Deliveries at most, 1 to {HIGHEST_RATE}; null: no limit.")]
+RetryPreset = Annotated[str, Field(description=f"Empty for the usual schedule, or {', '.join(RETRY_PRESETS)}.")]
 GivenSecret = Annotated[str | None, Field(description="`whsec_` and base 64; without it a new one is made.")]
 
 
@@ -30,6 +34,9 @@ class NewEndpoint(BaseModel):
     strict: Strict = False
     only_200: Only200 = False
     authority: Authority = None
+    latest_only: LatestOnly = False
+    rate_per_minute: Rate = None
+    retry: RetryPreset = ""
     shop_id: Annotated[int, Field(ge=0, le=LARGEST_SHOP_ID, description="0 listens to every shop.")] = DEFAULT_SHOP_ID
     secret: GivenSecret = None
 
@@ -51,6 +58,9 @@ class EndpointChanges(BaseModel):
     strict: Strict = False
     only_200: Only200 = False
     authority: Authority = None
+    latest_only: LatestOnly = False
+    rate_per_minute: Rate = None
+    retry: RetryPreset = ""
 
 
 class NewSecret(BaseModel):
