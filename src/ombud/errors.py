@@ -28,6 +28,10 @@ class Conflict(OmbudError):
     """The request contradicts what is already stored."""
 
 
+class Outdated(OmbudError):
+    """It was changed since it was read. Read it again, then change it."""
+
+
 class Refused(OmbudError):
     """Understood, and refused: the rules of this installation forbid it."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ombud.admin.arrivals import get_arrival, list_arrivals
-from ombud.admin.events import get_event, list_events
+from ombud.admin.events import Document, get_event, list_events
 from ombud.admin.overview import is_performed, receiver_overview, sender_overview, stories, waiting_seconds
 from ombud.db.database import Database
 from ombud.errors import NotFound
@@ -66,14 +66,18 @@ def test_an_event_has_its_deliveries_and_their_attempts(database: Database) -> N
         database.read(lambda: get_event(77))
 
 
+def arrivals_of(database: Database, rows: int, subject: str | None = None) -> list[Document]:
+    return database.read(lambda: list_arrivals(EVERYTHING, rows, subject))[0]
+
+
 def test_an_arrival_is_no_event_of_the_sender(database: Database) -> None:
-    [arrival, *_] = database.read(lambda: list_arrivals(EVERYTHING, 1))
+    [arrival, *_] = arrivals_of(database, 1)
     with pytest.raises(NotFound):
         database.read(lambda: get_event(parse_id("evt", arrival["id"])))
 
 
 def test_arrivals_tell_what_reading_them_found_and_who_was_told(database: Database) -> None:
-    arrivals = database.read(lambda: list_arrivals(EVERYTHING, 100))
+    arrivals = arrivals_of(database, 100)
     assert [(one["event_type"], one["subject"], one["state"], len(one["runs"])) for one in arrivals] == [
         ("malformed", None, "stored", 0),
         ("product.update", "product/9", "pending", 0),
@@ -87,12 +91,12 @@ def test_arrivals_tell_what_reading_them_found_and_who_was_told(database: Databa
     assert [one["read"] and one["read"]["status"] for one in arrivals] == [None, None, 404, 200, 200, 200, 200, 200]
     for one in arrivals:
         assert database.read(partial(get_arrival, parse_id("evt", one["id"]))) == one
-    of_subject = database.read(lambda: list_arrivals(EVERYTHING, 100, "product/7"))
+    of_subject = arrivals_of(database, 100, "product/7")
     assert of_subject == [one for one in arrivals if one["subject"] == "product/7"]
 
 
 def test_runs_are_those_of_the_very_reading(database: Database) -> None:
-    [update, add] = database.read(lambda: list_arrivals(EVERYTHING, 100, "product/7"))
+    [update, add] = arrivals_of(database, 100, "product/7")
     assert {(run["handler"], run["event_type"], run["state"]) for run in add["runs"]} == {
         ("ship", "product.add", "done"),
         ("left", "product.add", "done"),
@@ -107,7 +111,7 @@ def test_a_change_that_says_nothing_readable_is_told_of_no_reading(database: Dat
     def damage() -> Any:
         for data in ("no json", "[]", None):
             yield from once("update event set data = :data where box = 3 returning 1", data=data)
-            arrivals = yield from list_arrivals(EVERYTHING, 100, "product/7")
+            arrivals, _ = yield from list_arrivals(EVERYTHING, 100, "product/7")
             assert [one["runs"] for one in arrivals] == [[], []]
         raise TakenBackError
 

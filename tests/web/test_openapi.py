@@ -6,6 +6,8 @@ import httpx2
 from fastapi.routing import APIRoute
 
 from ombud.web.api import create_router
+from ombud.web.openapi import operations
+from ombud.web.receiver_app import create_api as create_receiver_api
 
 SERVED = {
     ("GET", "/v1/events"),
@@ -85,3 +87,52 @@ async def test_every_operation_has_a_name_of_its_own(anybody: httpx2.AsyncClient
     names = [operation.get("operationId") for operation in operations if "operationId" in operation]
     assert len(names) == len(set(names)) >= 7
     assert all(operation["summary"] for operation in operations)
+
+
+async def test_every_operation_has_an_example_and_says_what_can_go_wrong(anybody: httpx2.AsyncClient, app: Any) -> None:
+    for document in (app.api.openapi(), create_receiver_api(app.people.database).openapi()):
+        found = list(operations(document))
+        assert document["security"] == [{"key": []}]
+        for method, path, operation in found:
+            success = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+            assert method == "DELETE" or "example" in success[0]["content"]["application/json"], (method, path)
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            assert body is None or body.keys() & {"example", "examples"}, (method, path)
+            assert {"400", "401", "403", "422", "429", "503"} <= operation["responses"].keys()
+
+
+async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    made: dict[str, Any] = {}
+    published: dict[str, Any] = {}
+    for method, path in (("POST", "/v1/endpoints"), ("POST", "/v1/events")):
+        operation = document["paths"][path][method.lower()]
+        content = operation["requestBody"]["content"]["application/json"]
+        body = content.get("example") or content["examples"]["one"]["value"]
+        answer = (await client.post(path, json=body | ({"url": "https://8.8.8.8/"} if "url" in body else {}))).json()
+        made, published = (answer, published) if path.endswith("endpoints") else (made, answer)
+    ids = {"endpoint_id": made["id"], "event_id": published["id"]}
+    checked = 0
+    for method, path, operation in sorted(operations(document), key=lambda one: one[0] == "DELETE"):
+        if method == "DELETE" or path.endswith("/restore"):
+            continue
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        url = path.format(**ids)
+        body = content.get("example") or content.get("examples", {"one": {"value": None}})["one"]["value"]
+        if body and "url" in body:
+            body |= {"url": "https://8.8.4.4/"}
+        answer = await client.request(method, url, json=body)
+        [success] = [one for status, one in operation["responses"].items() if status.startswith("2")]
+        assert shape(answer.json(), success["content"]["application/json"]["example"]), (method, path)
+        checked += 1
+    assert checked >= 10
+
+
+def shape(answer: Any, example: Any) -> bool:
+    """Return whether an answer has the names of an example; of lists the first."""
+    if isinstance(answer, dict) and isinstance(example, dict):
+        named = example.keys() == answer.keys() or not example
+        return named and all(shape(answer[name], example[name]) for name in answer if name != "headers")
+    if isinstance(answer, list) and isinstance(example, list):
+        return not answer or not example or shape(answer[0], example[0])
+    return True

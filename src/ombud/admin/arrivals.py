@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-from ombud.admin.events import Document, attempt_document, rfc3339
+from ombud.admin.access import EVERY_SHOP, OPERATOR, Caller
+from ombud.admin.events import Document, Page, attempt_document, rfc3339
+from ombud.admin.walk import walk
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import NotFound
@@ -17,20 +19,33 @@ sql = read_queries("ombud.admin")
 LOOK_AHEAD_ROWS = 200
 
 
-def list_arrivals(before: int, rows: int, subject: str | None = None) -> Operation[list[Document]]:
-    """Return arrivals older than an id, newest first; of one subject only when it is given."""
-    name = "list_arrivals" if subject is None else "list_arrivals_of_subject"
-    found = yield sql[name], {"box": Box.INBOX, "before": before, "rows": rows, "subject": subject}
+def list_arrivals(before: int, rows: int, subject: str | None = None, shop_id: int = EVERY_SHOP) -> Operation[Page]:
+    """Return a page of arrivals older than an id, newest first, of one shop or every one.
+
+    Of one subject only when it is given.
+    """
+
+    def part(before: int, since: int, rows: int) -> Operation[list[Row]]:
+        values = {"box": Box.INBOX, "before": before, "since": since, "rows": rows, "shop_id": shop_id}
+        name = "list_arrivals" if subject is None else "list_arrivals_of_subject"
+        return (yield sql[name], values | {"subject": subject})
+
+    last: int | None
+    if subject is None and shop_id != EVERY_SHOP:
+        found, last = yield from walk(Box.INBOX, before, rows, part)
+    else:
+        found = yield from part(before, 0, rows)
+        last = found[-1]["id"] if len(found) == rows else None
     documents = []
     for row in found:
         documents.append((yield from _arrival(row)))
-    return documents
+    return documents, format_id("evt", last) if last else None
 
 
-def get_arrival(event_id: int) -> Operation[Document]:
-    """Return one arrival; raises NotFound."""
+def get_arrival(event_id: int, caller: Caller = OPERATOR) -> Operation[Document]:
+    """Return one arrival; raises NotFound for one that is not there, or not the caller's to see."""
     rows = yield sql["get_arrival"], {"box": Box.INBOX, "id": event_id}
-    if not rows:
+    if not rows or not caller.sees(rows[0]["shop_id"]):
         raise NotFound(f"There is no arrival {format_id('evt', event_id)}.")
     return (yield from _arrival(rows[0]))
 

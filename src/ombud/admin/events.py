@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ombud.admin.access import EVERY_SHOP, OPERATOR, Caller
+from ombud.admin.walk import walk
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import NotFound
@@ -13,6 +15,8 @@ from ombud.sender.url import redacted
 sql = read_queries("ombud.admin")
 
 Document = dict[str, Any]
+# Documents, and where the next page begins, if there is one.
+Page = tuple[list[Document], str | None]
 
 # No limit, as a number.
 ALL_ROWS = ID_LIMIT - 1
@@ -29,30 +33,44 @@ def rfc3339(microseconds: int) -> str:
 def list_events(before: int, rows: int) -> Operation[list[Document]]:
     """Return events older than an id, newest first, each with its deliveries counted by state."""
     found = yield sql["list_events"], {"box": Box.OUTBOX, "before": before, "rows": rows}
-    return [
-        _event(row) | {"deliveries": {state.name.lower(): row[state.name.lower()] for state in State}} for row in found
-    ]
+    return [_counted(row) for row in found]
 
 
-def get_event(event_id: int) -> Operation[Document]:
-    """Return one event with its deliveries and attempts; raises NotFound."""
+def list_events_of_shop(shop_id: int, before: int, rows: int) -> Operation[Page]:
+    """Return a page of a shop's events older than an id, newest first, counting deliveries to its own endpoints."""
+
+    def part(before: int, since: int, rows: int) -> Operation[list[Row]]:
+        values = {"box": Box.OUTBOX, "before": before, "since": since, "rows": rows, "shop_id": shop_id}
+        return (yield sql["list_events_of_shop"], values)
+
+    found, last = yield from walk(Box.OUTBOX, before, rows, part)
+    return [_counted(row) for row in found], format_id("evt", last) if last else None
+
+
+def get_event(event_id: int, caller: Caller = OPERATOR) -> Operation[Document]:
+    """Return one event with the deliveries that the caller sees, and their attempts; raises NotFound."""
     rows = yield sql["get_event"], {"box": Box.OUTBOX, "id": event_id}
-    if not rows:
+    if not rows or not caller.sees(rows[0]["shop_id"]):
         raise NotFound(f"There is no event {format_id('evt', event_id)}.")
     key = {"day": rows[0]["day"], "event_id": event_id}
     deliveries = yield sql["deliveries_of_event"], key | {"rows": ALL_ROWS}
     attempts = yield sql["attempts_of_event"], key
-    return _event(rows[0]) | {
-        "deliveries": [
-            _delivery(row, [attempt for attempt in attempts if attempt["lane_id"] == row["lane_id"]])
-            for row in deliveries
-        ]
-    }
+    shown = [
+        _delivery(row, [attempt for attempt in attempts if attempt["lane_id"] == row["lane_id"]])
+        for row in deliveries
+        if caller.sees(row["lane_shop_id"])
+    ]
+    fan_out = rows[0]["fan_out"] if caller.shop_id == EVERY_SHOP else len(shown)
+    return _event(rows[0]) | {"fan_out": fan_out, "deliveries": shown}
 
 
 def delivery_id(event_id: int, lane_id: int) -> str:
     """Return the public id of a delivery: event and lane, which is its primary key."""
     return format_id("dlv", event_id) + format_id("", lane_id).removeprefix("_")
+
+
+def _counted(row: Row) -> Document:
+    return _event(row) | {"deliveries": {state.name.lower(): row[state.name.lower()] for state in State}}
 
 
 def _event(row: Row) -> Document:

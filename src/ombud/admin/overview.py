@@ -54,7 +54,10 @@ def sender_overview(endpoints: Endpoints) -> Operation[Document]:
 
 def receiver_overview() -> Operation[Document]:
     """Return the newest arrivals, each with the read that covers it and the runs that came of it."""
-    rows = yield sql["list_arrivals"], {"box": Box.INBOX, "before": ID_LIMIT - 1, "rows": ROWS}
+    rows = yield (
+        sql["list_arrivals"],
+        {"box": Box.INBOX, "before": ID_LIMIT - 1, "since": 0, "rows": ROWS, "shop_id": 0},
+    )
     documents = []
     for row in rows:
         documents.append((yield from _arrival(row)))

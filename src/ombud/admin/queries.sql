@@ -13,6 +13,27 @@ from (
 group by e.day, e.id, e.shop_id, e.type, e.subject, e.created_at, e.fan_out
 order by e.id desc;
 
+-- name: event_ids_back
+-- How far back a bounded number of events of a box reaches: the index alone.
+select id from event where box = :box and id < :before order by id desc limit 1 offset :events;
+
+-- name: list_events_of_shop
+-- A page of one shop's events among those from `since` on, with the deliveries to its own endpoints.
+select e.day, e.id, e.shop_id, e.type, e.subject, e.created_at, count(d.event_id) as fan_out,
+  count(*) filter (where d.state = 0) as pending, count(*) filter (where d.state = 1) as done,
+  count(*) filter (where d.state = 2) as dead, count(*) filter (where d.state = 3) as skipped
+from (
+  select day, id, shop_id, type, subject, created_at from event
+  where box = :box and id < :before and id >= :since and shop_id = :shop_id order by id desc limit :rows
+) e left join (delivery d join lane l on l.id = d.lane_id and l.shop_id = :shop_id)
+  on d.day = e.day and d.event_id = e.id
+group by e.day, e.id, e.shop_id, e.type, e.subject, e.created_at
+order by e.id desc;
+
+-- name: shop_of_endpoint
+-- Whose endpoint it is, deleted or not.
+select shop_id from endpoint where id = :id;
+
 -- name: get_event
 -- One event of a box.
 select day, id, shop_id, type, subject, created_at, fan_out from event
@@ -20,7 +41,8 @@ where day in (select day from day) and id = :id and box = :box;
 
 -- name: deliveries_of_event
 -- Its deliveries, with the endpoints they are for.
-select d.day, d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, p.id as endpoint_id, p.url
+select d.day, d.event_id, d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, p.id as endpoint_id, p.url,
+  l.shop_id as lane_shop_id
 from delivery d left join lane l on l.id = d.lane_id left join endpoint p on p.id = l.destination_id
 where d.day = :day and d.event_id = :event_id
 order by d.lane_id limit :rows;
@@ -78,12 +100,12 @@ from {rows} r join lane l on l.box = r.box and l.shop_id = r.shop_id and l.desti
 -- Arrivals ---------------------------------------------------------------------------------------------------------
 
 -- name: list_arrivals
--- A page of webhooks that arrived, newest first; the reader's delivery is absent for what cannot be read.
+-- A page of webhooks that arrived from `since` on, of one shop or every one (0), newest first; the reader's delivery is absent for what cannot be read.
 select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
   d.due_at, d.attempts as tries
 from event e join inbox_shop s on s.id = e.shop_id
 left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
-where e.box = :box and e.id < :before
+where e.box = :box and e.id < :before and e.id >= :since and (:shop_id = 0 or e.shop_id = :shop_id)
 order by e.id desc limit :rows;
 
 -- name: list_arrivals_of_subject
@@ -94,6 +116,7 @@ select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name a
 from event e join inbox_shop s on s.id = e.shop_id
 left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
 where e.box > 1 and + e.box = :box and e.subject = :subject and e.id < :before
+  and (:shop_id = 0 or e.shop_id = :shop_id)
 order by e.id desc limit :rows;
 
 -- name: get_arrival

@@ -59,9 +59,10 @@ class Endpoints:
             raise NotFound(f"There is no endpoint {format_id('ep', endpoint_id)}.")
         return endpoint_of(rows[0])
 
-    def list(self, before: int, rows: int) -> Operation[list[Endpoint]]:
-        """Return endpoints older than an id, newest first."""
-        found = yield sql["list_endpoints"], {"before": before, "rows": rows}
+    def list(self, before: int, rows: int, shop_id: int | None = None) -> Operation[list[Endpoint]]:
+        """Return endpoints older than an id, newest first; those of one shop when it is given."""
+        name = "list_endpoints" if shop_id is None else "list_endpoints_of_shop"
+        found = yield sql[name], {"before": before, "rows": rows, "shop_id": shop_id}
         return [endpoint_of(row) for row in found]
 
     def change(self, endpoint_id: int, **changes: Any) -> Operation[Endpoint]:

@@ -133,6 +133,18 @@ select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.h
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 
+-- name: list_endpoints_of_shop
+-- The same of one shop.
+select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.shop_id = :shop_id and e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
+-- postgres:
+select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.shop_id = :shop_id and e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
+
 -- name: lanes_of_endpoint
 -- Its lanes.
 select id from lane where box = :box and shop_id = :shop_id and destination_id = :id order by slot;

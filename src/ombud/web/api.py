@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from ombud.admin.events import Document, get_event, list_events
+from ombud.admin.access import EVERY_SHOP
+from ombud.admin.events import Document, get_event, list_events, list_events_of_shop
 from ombud.mailbox.ids import parse_id
 from ombud.sender.sender import Sender
+from ombud.web.auth import caller_of
 from ombud.web.endpoints_api import add_endpoint_routes
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
@@ -22,11 +24,14 @@ def create_router(sender: Sender) -> APIRouter:
 
 def _add_event_routes(router: APIRouter, sender: Sender) -> None:
     @router.get("/events", summary="List events, newest first", tags=["events"])
-    async def index(limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
-        before = before_cursor("evt", cursor)
-        return page(await look(sender.database, lambda: list_events(before, limit)), limit)
+    async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
+        before, shop_id = before_cursor("evt", cursor), caller_of(request).shop_id
+        if shop_id == EVERY_SHOP:
+            return page(await look(sender.database, lambda: list_events(before, limit)), limit)
+        data, next_cursor = await look(sender.database, lambda: list_events_of_shop(shop_id, before, limit))
+        return {"data": data, "next_cursor": next_cursor}
 
     @router.get("/events/{event_id}", summary="One event with its deliveries and every attempt", tags=["events"])
-    async def show(event_id: Id) -> Document:
-        number = parse_id("evt", event_id, "event_id")
-        return await look(sender.database, lambda: get_event(number))
+    async def show(request: Request, event_id: Id) -> Document:
+        number, caller = parse_id("evt", event_id, "event_id"), caller_of(request)
+        return await look(sender.database, lambda: get_event(number, caller))

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 from starlette.routing import Match
@@ -14,12 +13,13 @@ from ombud.db.database import Database
 from ombud.sender.sender import Sender
 from ombud.web.api import create_router
 from ombud.web.auth import BearerKeys, RequireKey
-from ombud.web.intake import EventBody, Intake
+from ombud.web.intake import Intake
 from ombud.web.limits import LimitBody
+from ombud.web.openapi import INTAKE_PATH, complete
 from ombud.web.panel import Sides, TryIt, create_panel, is_api_path
 from ombud.web.problems import answer_with_problems, problem
+from ombud.web.rate import LimitRate
 
-INTAKE_PATH = "/v1/events"
 PUBLIC_PATHS = frozenset({"/openapi.json"})
 
 
@@ -32,7 +32,7 @@ class SenderApp:
         keys = BearerKeys(self.people)
         self.api = create_api(sender)
         self._intake: ASGIApp = RequireKey(Intake(sender), keys)
-        self._rest: ASGIApp = RequireKey(LimitBody(self.api), keys, PUBLIC_PATHS)
+        self._rest: ASGIApp = RequireKey(LimitRate(LimitBody(self.api)), keys, PUBLIC_PATHS)
         self._panel: ASGIApp = create_panel(Sides(sender, receiver, try_it), self.people, sender.settings.public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +53,7 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI 3.1 document of every path below /v1."""
         if not self.openapi_schema:
-            self.openapi_schema = _with_intake(super().openapi())
+            self.openapi_schema = complete(super().openapi(), intake=True)
         return self.openapi_schema
 
 
@@ -77,23 +77,3 @@ def create_api(sender: Sender) -> FastAPI:
 def _methods_of(router: APIRouter, scope: Scope) -> set[str]:
     routes = [route for route in router.routes if route.matches(scope)[0] is not Match.NONE]
     return {method for route in routes for method in getattr(route, "methods", None) or ()}
-
-
-def _with_intake(document: dict[str, Any]) -> dict[str, Any]:
-    (event,), components = msgspec.json.schema_components([EventBody], ref_template="#/components/schemas/{name}")
-    document.setdefault("components", {}).setdefault("schemas", {}).update(components)
-    document["paths"].setdefault(INTAKE_PATH, {})["post"] = {
-        "summary": "Publish one event, or an array that is stored all or nothing",
-        "tags": ["events"],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"oneOf": [event, {"type": "array", "items": event}]}}},
-        },
-        "responses": {
-            "201": {"description": "Stored durably; it will be delivered."},
-            "409": {"description": "The event key stands for another event."},
-            "422": {"description": "A field cannot be accepted; `field` names it."},
-            "503": {"description": "Nothing was stored; try again after `Retry-After`."},
-        },
-    }
-    return document

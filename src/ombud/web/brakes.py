@@ -41,6 +41,10 @@ class Brake:
         """Return the seconds until this key has a try; 0.0 when it has one now."""
         return max(0.0, (1 - self._bucket(key).left) * self._seconds)
 
+    def left(self, key: Hashable) -> int:
+        """Return how many tries this key has now."""
+        return max(0, int(self._bucket(key).left))
+
     def take(self, key: Hashable) -> None:
         """Use one up."""
         self._bucket(key).left -= 1

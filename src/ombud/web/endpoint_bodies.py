@@ -18,6 +18,7 @@ Authority = Annotated[str | None, Field(description="PEM: the only authority who
 LatestOnly = Annotated[bool, Field(description="Of what waits about one product, only the newest of each type.")]
 Rate = Annotated[int | None, Field(description=f"Deliveries at most, 1 to {HIGHEST_RATE}; null: no limit.")]
 RetryPreset = Annotated[str, Field(description=f"Empty for the usual schedule, or {', '.join(RETRY_PRESETS)}.")]
+ShopId = Annotated[int, Field(ge=0, le=LARGEST_SHOP_ID, description="0 listens to every shop. Default: the key's.")]
 GivenSecret = Annotated[str | None, Field(description="`whsec_` and base 64; without it a new one is made.")]
 
 
@@ -37,8 +38,13 @@ class NewEndpoint(BaseModel):
     latest_only: LatestOnly = False
     rate_per_minute: Rate = None
     retry: RetryPreset = ""
-    shop_id: Annotated[int, Field(ge=0, le=LARGEST_SHOP_ID, description="0 listens to every shop.")] = DEFAULT_SHOP_ID
+    shop_id: ShopId = DEFAULT_SHOP_ID
     secret: GivenSecret = None
+
+    @property
+    def named_shop(self) -> int | None:
+        """The shop that the body names, if it does."""
+        return self.shop_id if "shop_id" in self.model_fields_set else None
 
     def edit(self) -> EndpointEdit:
         """Return what is asked for."""

@@ -7,10 +7,12 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ombud.admin.access import OPERATOR, Caller
 from ombud.errors import InvalidInput, OmbudError
 from ombud.mailbox.ids import format_id
 from ombud.sender.outbox import DEFAULT_SHOP_ID, Event, Published
 from ombud.sender.sender import Sender
+from ombud.web.auth import CALLER
 from ombud.web.limits import read_body
 from ombud.web.problems import problem_of
 from ombud.wire import EVENT_TYPES, PARAMETER_OF
@@ -26,7 +28,7 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True):
     order_id: str | int | None = None
     product_id: str | int | None = None
     event_key: str | None = None
-    shop_id: int = DEFAULT_SHOP_ID
+    shop_id: int | msgspec.UnsetType = msgspec.UNSET
 
 
 _decoder = msgspec.json.Decoder(EventBody | list[EventBody])
@@ -40,13 +42,13 @@ class Intake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one POST."""
-        response = await self._answer(receive)
+        response = await self._answer(receive, scope[CALLER])
         await response(scope, receive, send)
 
-    async def _answer(self, receive: Receive) -> Response:
+    async def _answer(self, receive: Receive, caller: Caller) -> Response:
         try:
             bodies = decode(await read_body(receive))
-            events = events_of(bodies)
+            events = events_of(bodies, caller)
             published = await self._sender.publish(events)
         except OmbudError as error:
             return problem_of(error)
@@ -68,20 +70,23 @@ def decode(body: bytes) -> EventBody | list[EventBody]:
     return bodies
 
 
-def events_of(bodies: EventBody | list[EventBody]) -> list[Event]:
-    """Make events; raises InvalidInput whose field says which one and what of it: `[3].order_id`."""
+def events_of(bodies: EventBody | list[EventBody], caller: Caller = OPERATOR) -> list[Event]:
+    """Make events; raises InvalidInput whose field says which one and what of it: `[3].order_id`.
+
+    Raises Forbidden for another shop than the caller's.
+    """
     if isinstance(bodies, EventBody):
-        return [_event(bodies)]
+        return [_event(bodies, caller)]
     events = []
     for place, body in enumerate(bodies):
         try:
-            events.append(_event(body))
+            events.append(_event(body, caller))
         except InvalidInput as error:
             raise InvalidInput(f"[{place}].{error.field}", str(error)) from None
     return events
 
 
-def _event(body: EventBody) -> Event:
+def _event(body: EventBody, caller: Caller) -> Event:
     wanted = PARAMETER_OF.get(body.event_type)
     if wanted is None:
         raise InvalidInput("event_type", f"{body.event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
@@ -92,7 +97,9 @@ def _event(body: EventBody) -> Event:
         raise InvalidInput(wanted, f"{body.event_type} needs {wanted}.")
     if stray is not None:
         raise InvalidInput(other, f"{body.event_type} has no {other}.")
-    return Event(body.event_type, str(object_id), body.shop_id, body.event_key)
+    named = None if body.shop_id is msgspec.UNSET else body.shop_id
+    shop_id = caller.shop_for(named, DEFAULT_SHOP_ID)
+    return Event(body.event_type, str(object_id), shop_id, body.event_key)
 
 
 def _invalid(message: str) -> InvalidInput:

@@ -11,7 +11,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable, TooLarge
+from ombud.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    OmbudError,
+    Outdated,
+    Refused,
+    StorageUnavailable,
+    TooLarge,
+)
 
 log = logging.getLogger("ombud.web")
 
@@ -24,6 +34,7 @@ _STATUS: Mapping[type[OmbudError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    Outdated: 412,
     TooLarge: 413,
     StorageUnavailable: 503,
 }

@@ -1,0 +1,109 @@
+"""Changes of endpoints by somebody: only what that one sees, only as it was when they read it, and on record."""
+
+from typing import Any
+
+from ombud.admin.access import Caller
+from ombud.admin.audit_log import record
+from ombud.db.database import Clock
+from ombud.db.operation import Operation
+from ombud.db.queries import read_queries
+from ombud.errors import NotFound, Outdated
+from ombud.mailbox.ids import format_id
+from ombud.sender.endpoint import Endpoint, EndpointEdit
+from ombud.sender.endpoints import OVERLAP_SECONDS, Endpoints
+
+sql = read_queries("ombud.admin")
+
+# An If-Match that holds for whatever is there.
+ANY = "*"
+
+
+def etag_of(endpoint: Endpoint) -> str:
+    """Return the tag of an endpoint as it was chosen: another after every edit."""
+    return f'"{endpoint.updated_at:x}"'
+
+
+class EndpointEdits:
+    """What people and keys may do to the endpoints that they see. Each raises NotFound for others.
+
+    `match` is an If-Match: Outdated is raised when it names another version.
+    """
+
+    def __init__(self, endpoints: Endpoints, clock: Clock) -> None:
+        self._endpoints = endpoints
+        self._clock = clock
+
+    def get(self, caller: Caller, endpoint_id: int) -> Operation[Endpoint]:
+        """Return an endpoint."""
+        yield from self._check_seen(caller, endpoint_id)
+        return (yield from self._endpoints.get(endpoint_id))
+
+    def add(self, caller: Caller, edit: EndpointEdit, shop_id: int, secret: str | None) -> Operation[Endpoint]:
+        """Add one; the shop has been checked (Caller.shop_for)."""
+        endpoint = yield from self._endpoints.add(edit, shop_id, secret)
+        yield from self._note(caller, "endpoint.add", endpoint, _host(edit.url))
+        return endpoint
+
+    def change(self, caller: Caller, endpoint_id: int, match: str | None, **changes: Any) -> Operation[Endpoint]:
+        """Change some of the fields of EndpointEdit."""
+        yield from self._get_matching(caller, endpoint_id, match)
+        endpoint = yield from self._endpoints.change(endpoint_id, **changes)
+        names = [f"url ({_host(endpoint.edit.url)})" if name == "url" else name for name in changes]
+        yield from self._note(caller, "endpoint.change", endpoint, ", ".join(names))
+        return endpoint
+
+    def delete(self, caller: Caller, endpoint_id: int, match: str | None = None) -> Operation[None]:
+        """Delete one; it can be restored."""
+        endpoint = yield from self._get_matching(caller, endpoint_id, match)
+        yield from self._endpoints.delete(endpoint_id)
+        yield from self._note(caller, "endpoint.delete", endpoint, _host(endpoint.edit.url))
+
+    def restore(self, caller: Caller, endpoint_id: int) -> Operation[Endpoint]:
+        """Undo the deletion."""
+        yield from self._check_seen(caller, endpoint_id)
+        endpoint = yield from self._endpoints.restore(endpoint_id)
+        yield from self._note(caller, "endpoint.restore", endpoint)
+        return endpoint
+
+    def pause(self, caller: Caller, endpoint_id: int) -> Operation[Endpoint]:
+        """Send it nothing until it is resumed."""
+        yield from self._check_seen(caller, endpoint_id)
+        endpoint = yield from self._endpoints.pause(endpoint_id)
+        yield from self._note(caller, "endpoint.pause", endpoint)
+        return endpoint
+
+    def resume(self, caller: Caller, endpoint_id: int) -> Operation[Endpoint]:
+        """Send again."""
+        yield from self._check_seen(caller, endpoint_id)
+        endpoint = yield from self._endpoints.resume(endpoint_id)
+        yield from self._note(caller, "endpoint.resume", endpoint)
+        return endpoint
+
+    def rotate_secret(
+        self, caller: Caller, endpoint_id: int, secret: str, overlap_seconds: int = OVERLAP_SECONDS
+    ) -> Operation[Endpoint]:
+        """Sign with another secret from now on."""
+        yield from self._check_seen(caller, endpoint_id)
+        endpoint = yield from self._endpoints.rotate_secret(endpoint_id, secret, overlap_seconds)
+        yield from self._note(caller, "endpoint.secret", endpoint)
+        return endpoint
+
+    def _get_matching(self, caller: Caller, endpoint_id: int, match: str | None) -> Operation[Endpoint]:
+        endpoint = yield from self.get(caller, endpoint_id)
+        if match is not None and match != ANY and etag_of(endpoint) not in [tag.strip() for tag in match.split(",")]:
+            raise Outdated(f"{format_id('ep', endpoint_id)} was changed meanwhile. Read it again, then change it.")
+        return endpoint
+
+    def _check_seen(self, caller: Caller, endpoint_id: int) -> Operation[None]:
+        rows = yield sql["shop_of_endpoint"], {"id": endpoint_id}
+        if not rows or not caller.sees(rows[0]["shop_id"]):
+            raise NotFound(f"There is no endpoint {format_id('ep', endpoint_id)}.")
+
+    def _note(self, caller: Caller, action: str, endpoint: Endpoint, detail: str = "") -> Operation[None]:
+        target, now = format_id("ep", endpoint.id), self._clock()
+        yield from record(caller, action, target, now, shop_id=endpoint.shop_id, detail=detail)
+
+
+def _host(url: str) -> str:
+    """Return what the log says of a URL: its path and query may be secret."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0]

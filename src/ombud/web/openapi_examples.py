@@ -1,0 +1,118 @@
+"""An example of each request and answer of the REST APIs, as they really are: a test sends and compares them."""
+
+from typing import Any
+
+_TIME = "2026-11-02T08:14:05.123456Z"
+
+_ENDPOINT: dict[str, Any] = {
+    "id": "ep_0c3k9w8t1r000",
+    "shop_id": 1,
+    "url": "https://example.com/webhooks",
+    "event_types": ["order.new", "order.cancelled"],
+    "description": "Our warehouse",
+    "enabled": True,
+    "headers": {},
+    "strict": False,
+    "only_200": False,
+    "authority": None,
+    "latest_only": False,
+    "rate_per_minute": None,
+    "retry": "",
+    "signed": True,
+    "previous_secret_until": None,
+    "created_at": _TIME,
+    "updated_at": _TIME,
+    "state": "open",
+    "closed_since": None,
+    "next_try_at": None,
+}
+_SECRET = {"secret": "whsec_shown once"}
+_EVENT: dict[str, Any] = {
+    "id": "evt_0c3k9w8t1r001",
+    "shop_id": 1,
+    "event_type": "order.new",
+    "subject": "order/90017",
+    "created_at": _TIME,
+    "fan_out": 1,
+}
+_ATTEMPT = {"at": _TIME, "status": 200, "milliseconds": 61, "outcome": "done", "reason": None, "late": False}
+_DELIVERY = {
+    "id": "dlv_0c3k9w8t1r0010c3k9w8t1r002",
+    "endpoint_id": "ep_0c3k9w8t1r000",
+    "url": "https://example.com/…",
+    "state": "done",
+    "reason": None,
+    "next_attempt_at": None,
+    "attempts": [_ATTEMPT],
+}
+_RUN = {
+    "handler": "ship",
+    "event_type": "order.new",
+    "state": "done",
+    "reason": None,
+    "attempts": [_ATTEMPT | {"status": None}],
+}
+_ARRIVAL: dict[str, Any] = {
+    "id": "evt_0c3k9w8t1r003",
+    "shop": "shop",
+    "event_type": "order.new",
+    "subject": "order/90017",
+    "received_at": _TIME,
+    "note": None,
+    "state": "done",
+    "reason": None,
+    "read": {"id": "rd_0c3k9w8t1r004", "started_at": _TIME, "status": 200, "milliseconds": 48},
+    "attempts": [],
+    "runs": [_RUN],
+}
+
+
+def _page(row: dict[str, Any]) -> dict[str, Any]:
+    return {"data": [row], "next_cursor": None}
+
+
+# By method and path: what a route answers when all is well.
+ANSWERS: dict[str, Any] = {
+    "POST /v1/events": {
+        "id": _EVENT["id"],
+        "event_type": "order.new",
+        "subject": "order/90017",
+        "deliveries": 1,
+    },
+    "GET /v1/events": _page(_EVENT | {"deliveries": {"pending": 0, "done": 1, "dead": 0, "skipped": 0}}),
+    "GET /v1/events/{event_id}": _EVENT | {"deliveries": [_DELIVERY]},
+    "GET /v1/endpoints": _page(_ENDPOINT),
+    "POST /v1/endpoints": _ENDPOINT | _SECRET,
+    "GET /v1/endpoints/{endpoint_id}": _ENDPOINT,
+    "PATCH /v1/endpoints/{endpoint_id}": _ENDPOINT,
+    "POST /v1/endpoints/{endpoint_id}/pause": _ENDPOINT | {"state": "paused"},
+    "POST /v1/endpoints/{endpoint_id}/resume": _ENDPOINT,
+    "POST /v1/endpoints/{endpoint_id}/restore": _ENDPOINT,
+    "POST /v1/endpoints/{endpoint_id}/secret": _ENDPOINT | _SECRET,
+    "GET /v1/arrivals": _page(_ARRIVAL),
+    "GET /v1/arrivals/{arrival_id}": _ARRIVAL,
+}
+
+# What a route takes.
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/events": {
+        "examples": {
+            "one": {"value": {"event_type": "order.new", "order_id": "90017", "event_key": "order-90017-paid"}},
+            "several": {
+                "value": [
+                    {"event_type": "order.done", "order_id": 90017},
+                    {"event_type": "product.update", "product_id": "7"},
+                ]
+            },
+        }
+    },
+    "POST /v1/endpoints": {
+        "example": {
+            "url": "https://example.com/webhooks",
+            "event_types": ["order.new", "order.cancelled"],
+            "description": "Our warehouse",
+        }
+    },
+    "PATCH /v1/endpoints/{endpoint_id}": {"example": {"enabled": False}},
+    "POST /v1/endpoints/{endpoint_id}/secret": {"example": {"overlap_seconds": 3600}},
+}

@@ -1,0 +1,273 @@
+"""What a key may do, and that a key of one shop sees nothing of another: on every route there is."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from ombud.admin.access import EVERY_SHOP, Scope
+from ombud.admin.keys import add_key, new_key
+from ombud.admin.walk import STEP_EVENTS
+from ombud.db.database import Database
+from ombud.db.migrate import migrate
+from ombud.db.operation import Operation, Statement
+from ombud.receiver.inbox import Inbox
+from ombud.receiver.shops import add_shop
+from ombud.sender.outbox import Event
+from ombud.sender.sender import Sender
+from ombud.settings import Settings
+from ombud.web.app import SenderApp
+from ombud.web.openapi import operations
+from ombud.web.rate import BURST
+from ombud.web.receiver_app import ReceiverApp
+
+MINE, THEIRS = 7, 8
+ALL = tuple(Scope)
+
+
+@dataclass
+class Side:
+    """An app with keys, and what each shop has in it."""
+
+    app: Any
+    database: Database
+    document: dict[str, Any]
+
+    def client(self, shop_id: int = EVERY_SHOP, scopes: tuple[Scope, ...] = ALL) -> httpx2.AsyncClient:
+        """Return a client with a key of its own."""
+        key = new_key()
+        self.database.write(lambda: add_key(key[-8:], key, 1, scopes, shop_id))
+        transport, headers = httpx2.ASGITransport(self.app), {"Authorization": f"Bearer {key}"}
+        return httpx2.AsyncClient(transport=transport, base_url="http://ombud.example", headers=headers)
+
+
+@pytest.fixture
+async def sending(app: SenderApp, sender: Sender) -> Side:
+    side = Side(app, sender.database, app.api.openapi())
+    async with side.client() as operator:
+        for shop in (MINE, THEIRS, EVERY_SHOP):
+            body = {"url": f"https://8.8.8.{shop}/{word(shop)}", "shop_id": shop, "description": word(shop)}
+            assert (await operator.post("/v1/endpoints", json=body)).status_code == 201
+        for shop in (MINE, THEIRS):
+            await sender.publish([Event("order.new", word(shop), shop, word(shop))])
+    return side
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    made = Inbox(
+        Settings(database_url=f"sqlite:///{tmp_path}/receiver.db", token="token-of-shop-1", perform="elsewhere")
+    )
+    yield made
+    made.receiver.close()
+
+
+@pytest.fixture
+async def receiving(inbox: Inbox) -> Side:
+    receiver = inbox.receiver
+    migrate(receiver.database, ["ombud.admin"])
+    app = ReceiverApp(inbox)
+    side = Side(app, receiver.database, app.api.openapi())
+    for name in ("mine", "theirs"):
+        receiver.database.write(partial(add_shop, receiver.arrivals, name, f"token-of-{name}", None))
+    async with side.client() as anybody:
+        for name in ("mine", "theirs"):
+            query = {"event_type": "order.new", "order_id": f"of-{name}"}
+            assert (await anybody.get(f"/hooks/token-of-{name}", params=query)).status_code == 200
+    return side
+
+
+def word(shop_id: int) -> str:
+    """Return what stands in every field of a shop that can hold it."""
+    return f"word-of-{shop_id}"
+
+
+def shop_ids(database: Database) -> dict[str, int]:
+    def read() -> Operation[list[Any]]:
+        return (yield Statement("shops", "select id, name from inbox_shop"), {})
+
+    return {row["name"]: row["id"] for row in database.read(read)}
+
+
+def body_of(operation: dict[str, Any]) -> Any:
+    """Return the example of a request's body, or nothing."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    return content.get("example") or next(iter(content.get("examples", {}).values()), {"value": None})["value"]
+
+
+async def ids_of(client: httpx2.AsyncClient, side: Side) -> dict[str, str]:
+    """Return an id for each kind of parameter, as this client sees them in lists."""
+    found = {}
+    for method, path, _ in operations(side.document):
+        if method == "GET" and "{" not in path:
+            rows = (await client.get(path)).json()["data"]
+            kind = path.rpartition("/")[2].removesuffix("s") + "_id"
+            assert rows, path
+            found[kind] = rows[0]["id"]
+    return found
+
+
+async def check_every_route(side: Side, mine: int, theirs: int, foreign: str) -> int:
+    """Ask every route for what is another shop's; returns how many were asked."""
+    asked = 0
+    async with side.client(mine) as me, side.client(theirs) as them:
+        their_ids = await ids_of(them, side)
+        before = rows_of(side.database)
+        for method, path, operation in operations(side.document):
+            filled = re.sub(r"\{([a-z_]+)\}", lambda match: their_ids[match[1]], path)
+            body = body_of(operation)
+            answer = await me.request(method, filled, json=body)
+            assert foreign not in answer.text, (method, path)
+            if "{" in path:
+                assert answer.status_code == 404, (method, path, answer.text)
+            if body and "{" not in path:
+                other = {"shop_id": theirs}
+                named = [one | other for one in body] if isinstance(body, list) else body | other
+                assert (await me.request(method, filled, json=named)).status_code == 403, (method, path)
+            asked += 1
+        after = rows_of(side.database)
+        assert {table: rows for table, rows in after.items() if rows != before[table]} == {}
+    return asked
+
+
+def rows_of(database: Database) -> dict[str, list[Any]]:
+    """Return what belongs to others than me: every row of every table that names a shop."""
+
+    def read() -> Operation[dict[str, list[Any]]]:
+        tables = yield Statement("tables", "select name from sqlite_master where type = 'table'"), {}
+        found = {}
+        for row in tables:
+            columns = yield Statement("columns", f"select name from pragma_table_info('{row['name']}')"), {}
+            if row["name"] != "api_key" and "shop_id" in {column["name"] for column in columns}:
+                text = f"select * from {row['name']} where shop_id not in ({MINE}, 0)"
+                found[row["name"]] = yield Statement("rows", text), {}
+        return found
+
+    return database.read(read)
+
+
+async def test_a_key_of_one_shop_sees_and_changes_nothing_of_another_at_the_sender(sending: Side) -> None:
+    assert await check_every_route(sending, MINE, THEIRS, word(THEIRS)) >= 12
+    async with sending.client(MINE) as me:
+        for path in ("/v1/events", "/v1/endpoints"):
+            text = (await me.get(path)).text
+            assert word(MINE) in text
+            assert word(EVERY_SHOP) not in text
+        *_, event = (await me.get("/v1/events")).json()["data"]
+        assert event["fan_out"] == event["deliveries"]["pending"] == 1
+        one = (await me.get(f"/v1/events/{event['id']}")).json()
+        assert [delivery["url"] for delivery in one["deliveries"]] == ["https://8.8.8.7/…"]
+        assert one["fan_out"] == 1
+        # The shop of a key need not be named.
+        made = (await me.post("/v1/endpoints", json={"url": "https://8.8.4.4/"})).json()
+        assert made["shop_id"] == MINE
+        published = await me.post("/v1/events", json={"event_type": "order.new", "order_id": "1"})
+        assert published.status_code == 201
+
+
+async def test_a_key_of_one_shop_sees_nothing_of_another_at_the_receiver(receiving: Side) -> None:
+    shops = shop_ids(receiving.database)
+    assert await check_every_route(receiving, shops["mine"], shops["theirs"], "of-theirs") >= 2
+    async with receiving.client(shops["mine"]) as me:
+        [arrival] = (await me.get("/v1/arrivals")).json()["data"]
+        assert arrival["subject"] == "order/of-mine"
+        for subject, count in (("order/of-mine", 1), ("order/of-theirs", 0)):
+            assert len((await me.get("/v1/arrivals", params={"subject": subject})).json()["data"]) == count
+
+
+async def test_a_route_without_its_shop_would_be_noticed(sending: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ombud.admin.access.Caller.sees", lambda *_: True)
+    with pytest.raises(AssertionError):
+        await check_every_route(sending, MINE, THEIRS, word(THEIRS))
+
+
+@pytest.mark.parametrize("scope", ALL)
+async def test_a_key_does_what_its_scopes_say(sending: Side, scope: Scope) -> None:
+    async with sending.client(scopes=(scope,)) as client:
+        for method, path, operation in operations(sending.document):
+            needed = Scope.READ if method == "GET" else Scope.EVENTS if path == "/v1/events" else Scope.ENDPOINTS
+            filled = re.sub(r"\{([a-z]+)[a-z_]*\}", "evt_0000000000000", path)
+            answer = await client.request(method, filled, json=body_of(operation))
+            assert (answer.status_code == 403) == (scope != needed), (method, path)
+            if scope != needed:
+                assert f"lacks the scope {needed}" in answer.json()["detail"]
+
+
+async def test_pages_of_one_shop_reach_the_end_though_others_are_many(sending: Side, sender: Sender) -> None:
+    await sender.publish([Event("order.new", f"mine-{number}", MINE) for number in range(3)])
+    for _ in range(5):
+        await sender.publish([Event("order.done", str(number), 9) for number in range(STEP_EVENTS // 2)])
+    await sender.publish([Event("order.new", "mine-3", MINE)])
+    found: list[str] = []
+    cursor: str | None = ""
+    pages = 0
+    async with sending.client(MINE) as me:
+        while cursor is not None:
+            page = (await me.get("/v1/events", params={"limit": 2, "cursor": cursor})).json()
+            found += [event["subject"] for event in page["data"]]
+            cursor, pages = page["next_cursor"], pages + 1
+    assert found == [f"order/{subject}" for subject in ("mine-3", "mine-2", "mine-1", "mine-0", word(MINE))]
+    assert pages == 3
+
+
+async def test_an_edit_of_another_version_is_refused(sending: Side) -> None:
+    async with sending.client() as client:
+        made = await client.post("/v1/endpoints", json={"url": "https://8.8.4.4/"})
+        path, first = f"/v1/endpoints/{made.json()['id']}", made.headers["ETag"]
+        assert (await client.get(path)).headers["ETag"] == first
+        changed = await client.patch(path, json={"enabled": False}, headers={"If-Match": first})
+        assert changed.status_code == 200
+        second = changed.headers["ETag"]
+        assert second != first
+        for method, headers in (("PATCH", {"If-Match": first}), ("DELETE", {"If-Match": f'{first}, "x"'})):
+            answer = await client.request(method, path, json={"enabled": True}, headers=headers)
+            assert answer.status_code == 412
+            assert "changed meanwhile" in answer.json()["detail"]
+        assert (await client.get(path)).json()["enabled"] is False
+        assert (await client.patch(path, json={"enabled": True}, headers={"If-Match": "*"})).status_code == 200
+        assert (await client.delete(path)).status_code == 204
+
+
+async def test_what_a_key_changed_is_on_record(sending: Side) -> None:
+    async with sending.client(MINE) as client:
+        made = (await client.post("/v1/endpoints", json={"url": "https://8.8.4.4/secret?token=secret"})).json()
+        path = f"/v1/endpoints/{made['id']}"
+        await client.patch(path, json={"url": "https://8.8.8.8/secret", "description": "secret"})
+        for verb in ("pause", "resume", "secret"):
+            assert (await client.post(f"{path}/{verb}", json={})).status_code == 200
+        await client.delete(path)
+        await client.post(f"{path}/restore")
+
+    def read() -> Operation[list[Any]]:
+        return (yield Statement("log", "select * from audit_entry where target = :id order by id"), {"id": made["id"]})
+
+    log = sending.database.read(read)
+    verbs = ["add", "change", "pause", "resume", "secret", "delete", "restore"]
+    assert [row["action"] for row in log] == [f"endpoint.{verb}" for verb in verbs]
+    assert {row["shop_id"] for row in log} == {MINE}
+    assert log[1]["detail"] == "url (8.8.8.8), description"
+    assert "secret" not in json.dumps([row["detail"] for row in log])
+
+
+async def test_a_key_that_asks_too_often_is_told_so(sending: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with sending.client() as client, sending.client() as other:
+        answer = await client.get("/v1/events")
+        assert answer.headers["RateLimit-Policy"] == '"key";q=2000;w=10'
+        assert answer.headers["RateLimit"] == f'"key";r={BURST - 1};t=1'
+        monkeypatch.setattr("ombud.web.brakes.Brake.wait", lambda _, key: 1.5 if key == name_of(client) else 0.0)
+        refused = await client.get("/v1/events")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "2")
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert (await other.get("/v1/events")).status_code == 200
+        # There the queue of writes is the limit.
+        assert (await client.post("/v1/events", json={"event_type": "order.new", "order_id": "1"})).status_code == 201
+
+
+def name_of(client: httpx2.AsyncClient) -> str:
+    return client.headers["Authorization"][-8:]
