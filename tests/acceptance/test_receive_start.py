@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -129,19 +128,3 @@ def test_a_shop_may_be_added_while_the_receiver_runs(
     assert hook.hear("product.update", product_id) == 200
     reports.until(lambda: any(one["product"] == product_id for one in reports.all("sync")))
     assert {one["event"] for one in reports.all("sync")} == {"product.update"}
-
-
-def test_the_example_runs_as_it_stands(ombuds: Ombuds, store: Store, reports: Reports, tmp_path: Path) -> None:
-    settings = environment(tmp_path, store, reports)
-    ombud = ombuds.start("receive", "examples.app:inbox", "--port", "0", **settings)
-    order_id = store.pay()
-    product_id = store.client.create_product(title="Bowl", price="10.00", stock=7)
-    hook = Hook(hook_of(ombud))
-    assert hook.hear("order.new", order_id) == 200
-    assert hook.hear("product.add", product_id) == 200
-    wait_until_settled(tmp_path)
-    out = ombud.process.stdout
-    assert out is not None
-    lines = sorted(out.readline().decode() for _ in range(2))
-    assert lines[0] == f"product {product_id} Bowl: 7\n"
-    assert lines[1].startswith(f"ship order {order_id}, ")
