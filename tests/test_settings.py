@@ -48,6 +48,8 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("OMBUD_TRUSTED_PROXIES", "10.0.0.0/8, unix", "trusted_proxies", (ip_network("10.0.0.0/8"), "unix")),
         ("OMBUD_READS_PER_SECOND", "1000", "reads_per_second", 1000.0),
         ("OMBUD_QUIET_SECONDS", "0,0", "quiet_seconds", (0.0, 0.0)),
+        ("OMBUD_RECONCILE_SECONDS", "60,600", "reconcile_seconds", (60.0, 600.0)),
+        ("OMBUD_RECONCILE_SECONDS", "", "reconcile_seconds", ()),
         ("OMBUD_SETTLE_SECONDS", "5", "settle_seconds", (5.0,)),
         ("OMBUD_API_URL", "http://127.0.0.1:8701/v1", "api_url", "http://127.0.0.1:8701/v1"),
         ("OMBUD_TOKEN", SECRET, "token", SECRET),

@@ -67,6 +67,7 @@ class Settings:
         10.0,
     )  # a person saves a product thrice; longer than a few times is no burst
     settle_seconds: tuple[float, ...] = (5.0, 60.0)  # an API's copies lag by a second or so, and seldom by a minute
+    reconcile_seconds: tuple[float, ...] = (300.0, 3_600.0)  # an order waits 5 min at worst; a product list costs more
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
     public_url: str = ""  # where people open the panel, when that is not this machine
@@ -131,6 +132,13 @@ def _quiet(value: str) -> tuple[float, ...]:
     return seconds
 
 
+def _sweeps(value: str) -> tuple[float, ...]:
+    seconds = _seconds_list(value)
+    if seconds and (len(seconds) != 2 or not min(seconds) > 0):  # noqa: PLR2004 - of the orders and of the products
+        raise ValueError("it is two numbers above 0, between two lists of orders and of products, or nothing: 300,3600")
+    return seconds
+
+
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         number = int(value)
@@ -170,6 +178,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_READS_PER_SECOND": ("reads_per_second", _positive),
     "OMBUD_QUIET_SECONDS": ("quiet_seconds", _quiet),
     "OMBUD_SETTLE_SECONDS": ("settle_seconds", _seconds_list),
+    "OMBUD_RECONCILE_SECONDS": ("reconcile_seconds", _sweeps),
     "OMBUD_API_URL": ("api_url", _text),
     "OMBUD_PUBLIC_URL": ("public_url", _public_url),
     "OMBUD_TOKEN": ("token", _text),

@@ -26,6 +26,7 @@ def environment(folder: Path, store: Store, reports: Reports | None = None) -> d
         "OMBUD_READS_PER_SECOND": "1000",
         "OMBUD_QUIET_SECONDS": "0,0",
         "OMBUD_SETTLE_SECONDS": "",
+        "OMBUD_RECONCILE_SECONDS": "",
         "OMBUD_RETRY_SECONDS": ",".join(["0.05"] * 100),
         "QUICKBUTIK_API_KEY": KEY,
         "PYTHONPATH": str(ROOT),

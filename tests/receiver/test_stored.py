@@ -67,7 +67,7 @@ class Room:
             reading = {"shop_id": shop.id, "id": reading_id, "event_id": arrival, "subject": SUBJECT}
             yield sql["insert_reading"], reading | {"started_at": 0, "milliseconds": 0, "status": 200, "version": "v"}
             mirror = {"shop_id": shop.id, "subject": SUBJECT, "version": "v", "incarnation": 1}
-            yield sql["put_mirror"], mirror | {"reading_id": reading_id}
+            yield sql["put_mirror"], mirror | {"reading_id": reading_id, "status": None}
             news = News(shop.id, "product.update", SUBJECT, arrival, {"arrival": arrival})
             yield from append_change(self.changes, handler_id, handler, news)
 

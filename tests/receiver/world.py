@@ -40,6 +40,7 @@ def settings_for(folder: Path, store: Store | None = None, **changes: Any) -> Se
         api_url="http://127.0.0.1:9/v1" if store is None else store.api_url,
         reads_per_second=1_000.0,
         quiet_seconds=(0.0, 0.0),
+        reconcile_seconds=(),
         settle_seconds=(),
         absence_gap_seconds=0.02,
         retry_seconds=RETRIES,
@@ -88,6 +89,8 @@ class Desk:
         receiver.writer = self.writer = ObservedWriter(receiver.database)
         # Its own: what one test's API has asked for is no business of the next test.
         receiver.budgets = Budgets()
+        # A test says when, by `receiver.reconcile()`.
+        receiver.reconciles = False
         self.receiver = receiver
         self.inbox._opened = (os.getpid(), receiver, Hook(settings))
 

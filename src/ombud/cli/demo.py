@@ -42,6 +42,7 @@ DEMO_DEFAULTS: dict[str, Any] = {
     "allow_networks": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
     "quiet_seconds": (0.0, 0.0),
     "settle_seconds": (0.2,),
+    "reconcile_seconds": (),
     "absence_gap_seconds": 0.2,
     "reads_per_second": 1_000.0,
 }

@@ -5,6 +5,7 @@ from ombud.client.budget import Priority
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Delivery, Done, Outcome, Retry, Skip
 from ombud.receiver.coverage import SECOND, Past, answered_for, settle_after
+from ombud.receiver.listed import PRODUCT_RECONCILE
 from ombud.receiver.looks import Looks
 from ombud.receiver.telling import Known, Look, sql
 
@@ -22,8 +23,8 @@ class ProductLooks:
         reason = answered_for(delivery, past, self._looks.clock(), self._settings.quiet_seconds[1])
         if reason is not None:
             return Skip(reason)
-        if past.looks:
-            client = client.at(Priority.SETTLE)
+        if past.looks or delivery.type == PRODUCT_RECONCILE:
+            client = client.at(Priority.SETTLE if past.looks else Priority.SWEEP)
         look, product = await self._looks.look(delivery, client.product, product_id)
         if product is None:
             return await self._missing(look, past, known, client)
@@ -46,7 +47,7 @@ class ProductLooks:
             return await self._absent(look, known, client)
         if known.incarnation:
             return Skip("The product is gone, as was told before.", status=404)
-        if look.delivery.type == "product.delete":
+        if look.delivery.type in ("product.delete", PRODUCT_RECONCILE):
             return Done(status=404, reason="A product that was never seen here is gone; there is nothing to tell.")
         return self._looks.unconfirmed(look.delivery, past, "The shop does not know this product", status=404)
 

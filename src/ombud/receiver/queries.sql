@@ -170,9 +170,10 @@ where m.shop_id = :shop_id and m.subject = :subject;
 
 -- name: get_mirror
 -- What is known of a subject.
-select version, incarnation, absent_at, status, doubted_at,
-  case baseline when 1 then (select baseline_at from inbox_shop where id = :shop_id) end as baseline_at
-from mirror where shop_id = :shop_id and subject = :subject;
+select m.version, coalesce(m.incarnation, 0) as incarnation, m.absent_at, m.status, m.doubted_at,
+  case m.baseline when 1 then s.baseline_at end as baseline_at, s.created_at as installed_at
+from inbox_shop s left join mirror m on m.shop_id = s.id and m.subject = :subject
+where s.id = :shop_id;
 
 -- name: put_mirror
 -- What a look has found.
@@ -215,11 +216,10 @@ update mirror set absent_at = coalesce(absent_at, :now) where shop_id = :shop_id
 -- An order seems to have gone back; a second look must prove it.
 update mirror set doubted_at = coalesce(doubted_at, :now) where shop_id = :shop_id and subject = :subject;
 
--- name: came_before
--- Whether an order was paid before its shop was known here, and nobody has announced this of it since.
-select 1 as yes from inbox_shop where id = :shop_id and :paid_at < created_at / 1000000 * 1000000 and not exists (
-  select 1 from event where subject = :subject and box > 1 and box = :box and shop_id = :shop_id and type = :event_type
-);
+-- name: announced
+-- Whether a webhook has said this of a subject.
+select 1 as yes from event
+where subject = :subject and box > 1 and box = :box and shop_id = :shop_id and type = :event_type limit 1;
 
 -- name: get_ledger
 -- What a handler was told.
@@ -269,3 +269,67 @@ order by e.id desc limit 1;
 -- name: active_handlers
 -- Who may be told.
 select id, name from handler where active = 1 order by id;
+
+-- Reconciliation ---------------------------------------------------------------------------------------------------
+
+-- name: sweeps
+-- When lists were last read.
+select shop_id, kind, swept_at, claimed_until from sweep;
+
+-- name: claim_sweep
+-- Leave to read a list, for one process at a time.
+insert into sweep(shop_id, kind, claimed_until) values (:shop_id, :kind, :until)
+on conflict (shop_id, kind) do update set claimed_until = excluded.claimed_until
+where sweep.claimed_until <= :now and coalesce(sweep.swept_at, 0) <= :before
+returning swept_at, (select created_at from inbox_shop where id = :shop_id) as created_at;
+
+-- name: end_sweep
+-- Another may read it, at once or later.
+update sweep set swept_at = :at, claimed_until = :until where shop_id = :shop_id and kind = :kind;
+
+-- name: known_subjects
+-- rows: shop_id bigint, subject text, lane_id bigint, box bigint
+-- What is known of what a list shows; whether a look at it is to come anyway, and whether its deletion is held.
+select s.subject, m.status, m.version, m.listed_version as listed,
+  exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
+    where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state = 0) as waits,
+  exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
+    where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state = 2
+      and e.type = 'product.reconcile') as held
+from (select :subject as subject) s left join mirror m on m.shop_id = :shop_id and m.subject = s.subject;
+-- postgres:
+select r.subject, m.status, m.version, m.listed_version as listed,
+  exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = r.lane_id
+    where e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id and d.state = 0) as waits,
+  exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = r.lane_id
+    where e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id and d.state = 2
+      and e.type = 'product.reconcile') as held
+from {rows} r left join mirror m on m.shop_id = r.shop_id and m.subject = r.subject;
+
+-- name: put_open_order
+-- rows: shop_id bigint, subject text, status bigint
+-- An order from before the shop was known here; a look that came first knows better.
+insert into mirror(shop_id, subject, status) values (:shop_id, :subject, :status) on conflict (shop_id, subject) do nothing;
+-- postgres:
+insert into mirror(shop_id, subject, status) select r.shop_id, r.subject, r.status from {rows} r
+on conflict (shop_id, subject) do nothing;
+
+-- name: put_listed
+-- rows: shop_id bigint, subject text, version text
+-- How the list has shown a product.
+update mirror set listed_version = :version where shop_id = :shop_id and subject = :subject;
+-- postgres:
+update mirror m set listed_version = r.version from {rows} r where m.shop_id = r.shop_id and m.subject = r.subject;
+
+-- name: known_products
+-- Every product that is not gone.
+select subject from mirror where shop_id = :shop_id and version is not null and subject > 'product/' and subject < 'product0';
+
+-- name: hold_arrival
+-- rows: event_id bigint, lane_id bigint, reason text
+-- A find on which nobody acts before a person has said so.
+update delivery set state = 2, reason = :reason
+where day in (select day from day) and event_id = :event_id and lane_id = :lane_id and state = 0;
+-- postgres:
+update delivery d set state = 2, reason = r.reason from {rows} r
+where d.day in (select day from day) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state = 0;

@@ -1,7 +1,7 @@
 """Stage one: read the subject of an arrival once, with our own key. That answer is the proof, the webhook a hint."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ombud.client import ApiError, UnexpectedAnswer
@@ -26,9 +26,12 @@ READ_SECONDS = 30.0
 class Reader:
     """Performs arrivals."""
 
-    def __init__(self, receiver: "Receiver", teller: Teller, clients: Clients, baselines: Baselines) -> None:
+    def __init__(
+        self, receiver: "Receiver", teller: Teller, clients: Clients, baselines: Baselines, ask: Callable[[], None]
+    ) -> None:
+        """`ask`: have the list of changed orders read soon."""
         self._looks = Looks(receiver, teller)
-        self._orders = OrderLooks(self._looks)
+        self._orders = OrderLooks(self._looks, ask)
         self._products = ProductLooks(self._looks)
         self._clients = clients
         self._baselines = baselines

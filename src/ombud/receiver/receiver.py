@@ -44,6 +44,8 @@ class Receiver:
         # Handlers that run in this process read and write within the same budgets.
         self.budgets = BUDGETS
         self.patience_seconds = PATIENCE_SECONDS
+        # Whether the lists are compared by the clock; `reconcile` does so when it is called.
+        self.reconciles = True
         self._work: Work | None = None
         self._stopped = False
 
@@ -63,6 +65,11 @@ class Receiver:
             await self._work.run()
         finally:
             self._work, self._stopped = None, False
+
+    async def reconcile(self) -> None:
+        """Compare every list of every shop with what is known, now; only while `run` works, and on its event loop."""
+        assert self._work is not None
+        await self._work.reconcile()
 
     def stop(self) -> None:
         """End `run`, also one that is about to begin. Call it on its event loop."""

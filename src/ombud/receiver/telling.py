@@ -12,6 +12,7 @@ from ombud.mailbox.model import Box, Delivery
 from ombud.receiver.changes import News, append_change
 from ombud.receiver.documents import Document, unpack
 from ombud.receiver.ledger import ORDER_EVENTS, Seen, Telling, Told, last_told, order_telling, product_telling
+from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.watching import watched
 
@@ -19,6 +20,9 @@ sql = read_queries("ombud.receiver")
 
 # Seconds that a webhook may take from the shop to here.
 WAY_SECONDS = 2.0
+# Seconds before its shop was known here that an order may have been paid, and a webhook be believed that it is new: the
+# hour by which the shop's clocks go back in autumn, and a quarter for clocks that differ.
+GRACE_SECONDS = 4_500.0
 
 PRODUCT_EVENTS = ("product.add", "product.update", "product.delete")
 
@@ -51,6 +55,8 @@ class Known:
     doubted_at: int | None = None
     # When the shop had its first look, if nobody has looked at this subject since.
     baseline_at: int | None = None
+    # Since when its shop is known here.
+    installed_at: int = 0
 
     @property
     def order_status(self) -> OrderStatus | None:
@@ -86,7 +92,7 @@ class Teller:
         yield sql["put_mirror"], _mirror(look, known, reading_id)
         handlers = yield sql["active_handlers"], {}
         for event_type in ORDER_EVENTS if look.order_status is not None else PRODUCT_EVENTS:
-            old = yield from _came_before(event_type, look)
+            old = yield from _came_before(event_type, look, known)
             for handler in handlers:
                 facts = self._handlers.get(handler["name"])
                 if facts is not None and event_type in facts.event_types:
@@ -137,10 +143,16 @@ class Teller:
             "reading": finding.reading_id,
             "arrival": look.delivery.event_id,
             "received_at": look.delivery.created_at,
-            "source": "webhook" if look.delivery.type == event_type else "inferred",
+            "source": _source(event_type, look.delivery.type),
         }
         news = News(look.delivery.shop_id, event_type, look.delivery.subject, look.delivery.event_id, data)
         yield from append_change(self._changes, handler["id"], self._handlers[handler["name"]], news)
+
+
+def _source(event_type: str, said: str) -> str:
+    if said in (ORDER_RECONCILE, PRODUCT_RECONCILE):
+        return "reconcile"
+    return "webhook" if said == event_type else "inferred"
 
 
 def known_of(shop_id: int, subject: str) -> Operation[Known]:
@@ -155,16 +167,22 @@ def told_of(key: Mapping[str, Any]) -> Operation[Told]:
     return Told(rows[0]["epoch"], bool(rows[0]["holds"]), rows[0]["version"]) if rows else Told()
 
 
-def _came_before(event_type: str, look: Look) -> Operation[bool]:
-    """Whether an order had this event before its shop was known here: then it is remembered, and nobody is told.
+def _came_before(event_type: str, look: Look, known: Known) -> Operation[bool]:
+    """Whether an order was paid before its shop was known here: then it is remembered as new, and nobody is told.
 
-    Only what is inferred can be that old; what a webhook says was said here.
+    A webhook that says so may have been on its way; one that comes much later is repeated, or forged.
     """
-    if look.paid_at is None or look.delivery.type == event_type:
+    if look.paid_at is None or event_type != "order.new":
         return False
     key = {"shop_id": look.delivery.shop_id, "subject": look.delivery.subject, "event_type": event_type}
-    rows = yield sql["came_before"], key | {"box": Box.INBOX, "paid_at": look.paid_at}
-    return bool(rows)
+    said = yield sql["announced"], key | {"box": Box.INBOX}
+    grace = GRACE_SECONDS if said else 0.0
+    return look.paid_at < whole_second(known.installed_at) - grace * 1_000_000
+
+
+def whole_second(microseconds: int) -> int:
+    """Return a time as the shop's API would give it."""
+    return microseconds // 1_000_000 * 1_000_000
 
 
 def _seen(look: Look, known: Known) -> Seen:

@@ -10,7 +10,9 @@ from ombud.receiver.caller import Caller, Runner
 from ombud.receiver.clients import Clients
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.reader import Reader
+from ombud.receiver.reconciler import Reconciler
 from ombud.receiver.registry import register_handlers
+from ombud.receiver.sweeps import Sweep
 from ombud.receiver.telling import Teller
 from ombud.receiver.unconfirmed import Passer
 
@@ -33,7 +35,9 @@ class Work:
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
         teller = Teller(changes, {handler.name: handler for handler in handlers})
         self._confirms = settings.confirm == "api"
-        reading = Reader(receiver, teller, self._clients, self._baselines).perform
+        self._reconciler = Reconciler(receiver, self._clients, self._baselines)
+        self._reconciles = receiver.reconciles
+        reading = Reader(receiver, teller, self._clients, self._baselines, self._reconciler.ask).perform
         perform = reading if self._confirms else Passer(changes, handlers).perform
         caller = Caller(changes, receiver.database, runner, handlers, settings.retry_seconds)
         self._calling = Performer(changes, writer, caller.perform, self._register)
@@ -56,6 +60,10 @@ class Work:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._clients.close()
 
+    async def reconcile(self) -> None:
+        """Compare every list of every shop with what is known, now."""
+        await self._reconciler.sweep(dict.fromkeys(Sweep, 0.0))
+
     def stop(self) -> None:
         """End `run`: what is in flight has a few seconds. Call it on its event loop."""
         self._calling.stop()
@@ -72,4 +80,10 @@ class Work:
 
     async def _look_first(self) -> None:
         if self._confirms:
-            self._first_looks = asyncio.create_task(self._baselines.take_all())
+            self._first_looks = asyncio.create_task(self._look_beside())
+
+    async def _look_beside(self) -> None:
+        """Look at what no webhook says, as long as this process performs."""
+        await self._baselines.take_all()
+        if self._reconciles:
+            await self._reconciler.run()

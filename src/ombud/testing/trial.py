@@ -74,6 +74,10 @@ class Trial:
             raise AssertionError(f"The inbox has answered {said} to {query}")
         self._work.ring()
 
+    def reconcile(self) -> None:
+        """Have the inbox compare the shop's lists with what it knows, as it does from time to time: what was lost."""
+        self._work.reconcile()
+
     def settle(self) -> None:
         """Wait until nothing is left to do. Retries and spans of quiet pass at once: the clock moves."""
         self._work.settle()
@@ -195,6 +199,7 @@ def open_trial(inbox: Inbox, folder: Path) -> Iterator[Trial]:
         receiver.writer.close()
         receiver.writer = writer = Heard(receiver.database)
         receiver.budgets = Budgets()
+        receiver.reconciles = False
         inbox.open_on(receiver)
         work = Work(receiver, writer, inbox, clock)
         try:

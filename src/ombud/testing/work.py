@@ -108,6 +108,11 @@ class Work:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"A trial waits for {what or 'its start'} since {PATIENCE_SECONDS:g} seconds.")
 
+    def reconcile(self) -> None:
+        """Have every list of the shop compared with what is known."""
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._receiver.reconcile(), self._loop).result(PATIENCE_SECONDS)
+
     def settle(self) -> None:
         """Wait until nothing is due, moving the clock to what is due later, until nothing waits at all."""
         while True:

@@ -1,0 +1,87 @@
+"""What a list of a shop shows, against what is known: whatever differs is handed to the reader, in one transaction."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ombud.client import OrderStatus
+from ombud.db.operation import Operation, Row
+from ombud.db.queries import read_queries
+from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.model import Draft
+from ombud.receiver.shops import Shop
+
+sql = read_queries("ombud.receiver")
+
+# The types under which such finds are stored among the arrivals.
+ORDER_RECONCILE = "order.reconcile"
+PRODUCT_RECONCILE = "product.reconcile"
+# Products that one list may lack before a person is asked: this many, or that share of those that are known. More is a
+# shop that is moving, a key of another shop or a broken list rather than somebody who tidies up.
+MOST_MISSING = 20
+MISSING_SHARE = 0.05
+HELD = "held: so many products are missing at once that a person should look first; replay this one to go on"
+# Microseconds after which something would be done about what is held, were it not dead by then.
+_HOLD = 86_400_000_000
+
+log = logging.getLogger("ombud.receiver")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of a list: an order in a state, or a product with what the list shows of it."""
+
+    subject: str
+    status: int | None = None
+    version: str | None = None
+
+
+def note_open_orders(shop: Shop, orders: Sequence[Listed]) -> Operation[None]:
+    """Remember orders that were paid before the shop was known here, and that are not done: none of them is new."""
+    yield sql["put_open_order"], [(shop.id, one.subject, one.status) for one in orders]
+
+
+def note_orders(arrivals: Mailbox, shop: Shop, orders: Sequence[Listed]) -> Operation[None]:
+    """Have the reader look at orders that nobody has seen in their state, and about which nothing waits."""
+    rows = yield from _known(arrivals, shop, [one.subject for one in orders])
+    found = [one.subject for one in orders if _order_differs(one, rows[one.subject])]
+    yield from arrivals.append([Draft(shop.id, ORDER_RECONCILE, one, [shop.reader_lane_id]) for one in found])
+
+
+def note_products(arrivals: Mailbox, shop: Shop, products: Sequence[Listed]) -> Operation[None]:
+    """Have the reader look at products that are not as they were: neither as they are known nor as last listed."""
+    rows = yield from _known(arrivals, shop, [one.subject for one in products])
+    news = [one for one in products if one.version not in (rows[one.subject]["version"], rows[one.subject]["listed"])]
+    found = [one.subject for one in news if not rows[one.subject]["waits"]]
+    yield from arrivals.append([Draft(shop.id, PRODUCT_RECONCILE, one, [shop.reader_lane_id]) for one in found])
+    # One about which something waits is compared again next time.
+    yield sql["put_listed"], [(shop.id, one.subject, one.version) for one in news if one.subject in set(found)]
+
+
+def note_missing(arrivals: Mailbox, shop: Shop, listed: frozenset[str]) -> Operation[None]:
+    """Have the reader prove that products are gone that the whole list lacks; too many are held for a person."""
+    rows = yield sql["known_products"], {"shop_id": shop.id}
+    missing = [row["subject"] for row in rows if row["subject"] not in listed]
+    known = yield from _known(arrivals, shop, missing)
+    suspects = [subject for subject in missing if not known[subject]["waits"] and not known[subject]["held"]]
+    held = len(missing) > max(MOST_MISSING, MISSING_SHARE * len(rows))
+    lanes = [shop.reader_lane_id]
+    ids = yield from arrivals.append(
+        [Draft(shop.id, PRODUCT_RECONCILE, one, lanes, delay=_HOLD if held else 0) for one in suspects]
+    )
+    if held and ids:
+        log.error("%d products of shop %s are missing at once; their deletion is held", len(missing), shop.name)
+        yield sql["hold_arrival"], [(id_, shop.reader_lane_id, HELD) for id_ in ids]
+
+
+def _known(arrivals: Mailbox, shop: Shop, subjects: Sequence[str]) -> Operation[dict[str, Row]]:
+    wanted = [(shop.id, subject, shop.reader_lane_id, int(arrivals.box)) for subject in subjects]
+    rows = yield sql["known_subjects"], wanted
+    return {row["subject"]: row for row in rows}
+
+
+def _order_differs(listed: Listed, known: Row) -> bool:
+    if known["waits"] or listed.status == known["status"]:
+        return False
+    # A checkout that nobody has paid yet is nothing to tell.
+    return known["status"] is not None or listed.status != OrderStatus.UNPAID

@@ -1,0 +1,153 @@
+"""Finds what no webhook has told: compares the shop's lists with what is known, and has the reader look at the rest.
+
+What it finds goes the way of every arrival, as one that says `order.reconcile` or `product.reconcile`: so there is one
+proof and one ledger, and what a late webhook says after all is told once.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from ombud.client import AsyncShopClient, Order, Product
+from ombud.client.budget import Priority
+from ombud.client.reads import OVERLAP_SECONDS
+from ombud.db.operation import Operation
+from ombud.errors import OmbudError
+from ombud.receiver.baseline import BATCH, Baselines
+from ombud.receiver.clients import Clients
+from ombud.receiver.documents import version_of
+from ombud.receiver.listed import Listed, note_missing, note_open_orders, note_orders, note_products
+from ombud.receiver.shops import Shop, list_shops
+from ombud.receiver.sweeps import CHECK_SECONDS, Claim, Sweep, any_due, claim_due, finish, give_up
+
+if TYPE_CHECKING:
+    from ombud.receiver.receiver import Receiver
+
+T = TypeVar("T")
+
+# Seconds between two looks at whether something is due.
+LOOK_SECONDS = 5.0
+# Seconds back to which the daily check of orders reaches: longer than any sender tries.
+RECENT_SECONDS = 35 * 86_400.0
+# Orders in one request: the vendor's limit, as the short form has a few words of each.
+ORDERS_PAGE = 1_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = logging.getLogger("ombud.receiver")
+
+
+class Reconciler:
+    """Reads the lists of every shop from time to time. For one event loop."""
+
+    def __init__(self, receiver: "Receiver", clients: Clients, baselines: Baselines) -> None:
+        self._arrivals = receiver.arrivals
+        self._writer = receiver.writer
+        self._clock = receiver.arrivals.clock
+        self._clients = clients
+        self._baselines = baselines
+        self._asked = asyncio.Event()
+        self._pauses = pauses_of(receiver.settings.reconcile_seconds)
+
+    def ask(self) -> None:
+        """Have the changed orders read soon: an arrival waits for what only that list can say."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Read what is due, for ever; nothing at all where that is switched off."""
+        while self._pauses:
+            await self.sweep(self._pauses)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._asked.wait()
+            if self._asked.is_set():
+                self._asked.clear()
+                await self.sweep({Sweep.ORDERS: LOOK_SECONDS})
+
+    async def sweep(self, pauses: Mapping[Sweep, float]) -> None:
+        """Read the lists that were last read longer ago than so (seconds), of every shop that is not paused."""
+        shops = {one.id: one for one in await self._writer.database.fetch(list_shops) if one.paused_at is None}
+        now, ids = self._clock(), sorted(shops)
+        if await self._writer.database.fetch(lambda: any_due(ids, pauses, now)):
+            for claim in await self._writer.write(lambda: claim_due(ids, pauses, now)):
+                await self._try(claim, shops[claim.shop_id])
+
+    async def _try(self, claim: Claim, shop: Shop) -> None:
+        started_at = self._clock()
+        try:
+            client = self._clients(shop).at(Priority.SWEEP)
+            if claim.kind is Sweep.PRODUCTS:
+                await self._products(client, shop)
+            else:
+                await self._orders(client, shop, claim, _moment(started_at))
+        except OmbudError as error:
+            log.warning("the %s of shop %s cannot be compared yet: %s", claim.kind, shop.name, error)
+            await self._writer.write(lambda: give_up(claim, self._clock()))
+        else:
+            await self._writer.write(lambda: finish(claim, started_at))
+
+    async def _orders(self, client: AsyncShopClient, shop: Shop, claim: Claim, now: datetime) -> None:
+        installed = _moment(claim.created_at)
+        if claim.kind is Sweep.RECENT_ORDERS:
+            since = max(installed, now - timedelta(seconds=RECENT_SECONDS))
+        elif claim.swept_at is None:
+            # The watermark: what was paid before it is known. Those that may still go on are remembered, none is told.
+            # The bound is given in seconds, rounded up.
+            until = installed - timedelta(seconds=2)
+            paid = client.orders(status="paid", to_date_paid=until, include_details=False, limit=ORDERS_PAGE)
+            async for orders in _batches(paid):
+                await self._write(lambda rows: note_open_orders(shop, rows), _listed_orders(orders))
+            since = installed
+        else:
+            since = max(installed, _moment(claim.swept_at) - timedelta(seconds=OVERLAP_SECONDS))
+        changed = client.changed_orders(since, overlap_seconds=0, include_details=False, limit=ORDERS_PAGE)
+        async for orders in _batches(changed):
+            await self._write(lambda rows: note_orders(self._arrivals, shop, rows), _listed_orders(orders))
+
+    async def _products(self, client: AsyncShopClient, shop: Shop) -> None:
+        await self._baselines.take(shop)
+        seen: set[str] = set()
+        async for products in _batches(client.products()):
+            listed = await asyncio.to_thread(lambda some: [_listed_product(one) for one in some], products)
+            seen.update(one.subject for one in listed)
+            await self._write(lambda rows: note_products(self._arrivals, shop, rows), listed)
+        await self._writer.write(lambda: note_missing(self._arrivals, shop, frozenset(seen)))
+
+    async def _write(self, note: Callable[[Sequence[Listed]], Operation[None]], listed: Sequence[Listed]) -> None:
+        await self._writer.write(lambda: note(listed))
+
+
+def pauses_of(seconds: Sequence[float]) -> Mapping[Sweep, float]:
+    """Return after how many seconds each list is read again; nothing when the setting is empty."""
+    if not seconds:
+        return {}
+    orders, products = seconds
+    return {Sweep.ORDERS: orders, Sweep.RECENT_ORDERS: CHECK_SECONDS, Sweep.PRODUCTS: products}
+
+
+async def _batches(things: AsyncIterator[T]) -> AsyncIterator[Sequence[T]]:
+    """Give them in batches that one short transaction can take."""
+    batch: list[T] = []
+    async for thing in things:
+        batch.append(thing)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _listed_orders(orders: Sequence[Order]) -> list[Listed]:
+    """Leave out what is in a state that is not known here: a look could make nothing of it."""
+    return [Listed(f"order/{one.id}", status=int(one.status)) for one in orders if one.status is not None]
+
+
+def _listed_product(product: Product) -> Listed:
+    return Listed(f"product/{product.id}", version=version_of(product.raw))
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
