@@ -395,6 +395,28 @@ from {rows} r
 where d.day = any(array(select day from day)) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state > 0
 returning d.event_id, d.lane_id;
 
+-- name: count_one_more
+-- rows: day bigint, event_id bigint, lane_id bigint
+-- An event gets one more delivery, unless it has one in that lane. Where a day moves meanwhile, its row is locked first.
+update event set fan_out = fan_out + 1
+where day = :day and id = :event_id
+  and not exists (select 1 from delivery where day = :day and event_id = :event_id and lane_id = :lane_id)
+returning day, id;
+-- postgres:
+update event e set fan_out = e.fan_out + 1 from {rows} r
+where e.day = r.day and e.id = r.event_id
+  and not exists (select 1 from delivery d where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id)
+returning e.day, e.id;
+
+-- name: insert_late
+-- rows: day bigint, event_id bigint, lane_id bigint, rank bigint
+-- And here it is, due at once.
+insert into delivery(day, shop_id, event_id, lane_id, subject, due_at, rank)
+select day, shop_id, id, :lane_id, subject, :now, :rank from event where day = :day and id = :event_id;
+-- postgres:
+insert into delivery(day, shop_id, event_id, lane_id, subject, due_at, rank)
+select e.day, e.shop_id, e.id, r.lane_id, e.subject, :now, r.rank from {rows} r join event e on e.day = r.day and e.id = r.event_id;
+
 -- Chores -----------------------------------------------------------------------------------------------------------
 
 -- name: take_chore
