@@ -1,7 +1,8 @@
 """A sender on one database: what publishes, and what delivers when this process is asked to."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ombud.db.database import Database
@@ -43,6 +44,8 @@ class Sender:
             self.outbox.mailbox, self.deliverer.guard, settings.endpoints_per_shop, self._backfill
         )
         self._rounds = Rounds([Round(BACKFILL_SECONDS, self._write_past)])
+        # Hears what came of each try and the seconds it took.
+        self.on_try: Callable[[Delivery, Outcome, float], None] | None = None
         self._performer: Performer | None = None
         self._stopped = False
 
@@ -83,8 +86,13 @@ class Sender:
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)
+        began = time.monotonic()
         outcome = await self.deliverer.perform(delivery, destination)
-        return never_again(outcome) if delivery.data == TEST_DATA else outcome
+        if delivery.data == TEST_DATA:
+            return never_again(outcome)
+        if self.on_try is not None:
+            self.on_try(delivery, outcome, time.monotonic() - began)
+        return outcome
 
     async def _write_past(self) -> bool:
         waits = await self.database.fetch(self._backfill.waits)
