@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -119,18 +119,20 @@ class Engine:
         try:
             while self._waiting:
                 waiting, self._waiting = self._waiting, []
+                returned: dict[Statement, list[tuple[Any, ...]]] = {}
                 for entry in united(waiting):
-                    await self._do(entry)
+                    returned[entry.statement] = await self._do(entry, returned)
         finally:
             self._runner = None
 
-    async def _do(self, entry: Entry) -> None:
+    async def _do(self, entry: Entry, returned: Mapping[Statement, list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
         try:
-            rows = await self.run_relaxed(entry.statement, entry.rows)
+            rows = await self.run_relaxed(entry.statement, entry.rows(returned))
         except Exception as error:  # noqa: BLE001 - the commits stand, whatever this is; a sweep does it again
             log.warning("%s was not run after its commit: %s", entry.statement.name, reason_of(error))
-        else:
-            entry.announce(rows)
+            return []
+        entry.announce(rows)
+        return rows
 
 
 async def _repeated(pool: Pool, use: Callable[[Session], Awaitable[T]]) -> T:

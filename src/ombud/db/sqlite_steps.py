@@ -50,7 +50,12 @@ class Steps:
 
     def run_afterwards(self, afterwards: list[Afterwards]) -> Announcements:
         """Run what operations have named to be run after all of them; returns what to announce after the commit."""
-        return [(entry, self._rows(entry.statement, entry.rows, tuple)) for entry in united(afterwards)]
+        returned: dict[Statement, list[tuple[Any, ...]]] = {}
+        announcements: Announcements = []
+        for entry in united(afterwards):
+            rows = returned[entry.statement] = self._rows(entry.statement, entry.rows(returned), tuple)
+            announcements.append((entry, rows))
+        return announcements
 
     def _rows(self, statement: Statement, values: Any, factory: RowFactory | None = None) -> list[Any]:
         text = statement.for_sqlite

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
@@ -19,7 +20,7 @@ from ombud.mailbox.turn import TurnDone
 log = logging.getLogger("ombud.mailbox")
 
 # Lanes owned at once: what is in memory of each is bounded by held.KNOWN_MOST.
-LANES = 4_096
+LANES = 16_384
 # Deliveries of a lane, or seconds of its lease, after which it makes room when more lanes are due than can be owned.
 QUANTUM_STARTS = 64
 QUANTUM_SECONDS = 2.0
@@ -94,8 +95,7 @@ class Holder:
     def hear(self, heard: Heard) -> None:
         """Take over what an append has handed over, and look where it has rung."""
         taken, gifts = heard
-        fresh = {row[0]: self._hold(lane_of(row)) for row in taken}
-        self.lanes.update(fresh)
+        fresh = self._take(taken)
         brought: list[tuple[HeldLane, Appended]] = []
         for appended in (one for gift in gifts for one in gift):
             held = self.lanes.get(appended.lane_id)
@@ -114,6 +114,18 @@ class Holder:
             self._greetings.add(task)
             task.add_done_callback(self._greetings.discard)
         self.awake.set()
+
+    def _take(self, taken: Iterable[Sequence[Any]]) -> Mapping[int, HeldLane]:
+        """Own what an append has handed over; returns the lanes of which nothing was known."""
+        fresh = {}
+        for lane in map(lane_of, taken):
+            held = self.lanes.get(lane.id)
+            if held is None:
+                fresh[lane.id] = self.lanes[lane.id] = self._hold(lane)
+            elif lane.stored or held.leaving:
+                # Its lease had ended unnoticed, or a turn is giving it back.
+                self._own_again(lane)
+        return fresh
 
     @property
     def _sees_all(self) -> bool:
@@ -136,7 +148,7 @@ class Holder:
                 self._look()
             elif known is None or known["closed"] or not held.takes_over:
                 # Also when its destination is closed: a load skips what waits.
-                held.stock.leave_to_a_load(appended.deliveries)
+                held.leave_to_a_load(appended.deliveries)
                 self.attend(held)
             else:
                 held.take_over(appended.deliveries, known, now, merging=self._mailbox.policy.merging)
@@ -178,10 +190,12 @@ class Holder:
     def take_in(self, touches: Iterable[Touch], done: TurnDone) -> None:
         """The turn is committed."""
         now = time.monotonic()
+        # Not what an append has brought since.
+        released = [held for held in done.released if held.leaving]
         leased_until = self._turn_clock + self._mailbox.policy.lease
         for touch in touches:
             touch.held.note(touch, self._extend_at(self._turn_at), leased_until)
-        self._let_go(done)
+        self._let_go(done, released)
         for touch, hold_until, given_up_at in done.seen:
             touch.held.sees(hold_until, given_up_at, touch, self._turn_clock)
         for held, loaded in done.loaded:
@@ -206,7 +220,7 @@ class Holder:
         self._turning = False
         self._rung.clear()
 
-    def _let_go(self, done: TurnDone) -> None:
+    def _let_go(self, done: TurnDone, released: Iterable[HeldLane]) -> None:
         # Where the clock jumped past the end of our own lease, we may have leased it anew and given it back. What was
         # heard while the turn was under way has been taken after that.
         emptied = [self.lanes[lane_id] for lane_id in done.emptied if lane_id in self.lanes]
@@ -214,7 +228,7 @@ class Holder:
             held.lose()
             if held.idle and not held.results:
                 self._forget(held)
-        for held in done.released:
+        for held in released:
             self._forget(held)
             if held.stock.stale:
                 self._look()  # rung while the turn gave it back

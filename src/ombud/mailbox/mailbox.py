@@ -108,7 +108,7 @@ class Bell(Protocol):
         """Return a token by which an append may lease idle lanes for this process, or None when there is no room."""
 
     def holds(self, lane_id: int) -> bool:
-        """Return whether this process owns the lane already, as far as it knows."""
+        """Return whether this process has leased the lane already, as far as it knows."""
 
     def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Hear which lanes were leased by such a token (rows of the lane)."""
@@ -219,7 +219,8 @@ class Mailbox:
                 )
         idle = [(lane_id, token, self.policy.lease, now) for lane_id in by_lane if not bell.holds(lane_id)]
         yield Afterwards(sql["hand_over"], idle, bell.taken)
-        yield from self._announce(bell, [Appended(lane_id, found, token=token) for lane_id, found in by_lane.items()])
+        brought = [Appended(lane_id, found, token=token) for lane_id, found in by_lane.items()]
+        yield from self._announce(bell, brought, unless=sql["hand_over"])
 
-    def _announce(self, bell: Bell, appended: Sequence[Appended]) -> Operation[None]:
-        yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended)
+    def _announce(self, bell: Bell, appended: Sequence[Appended], unless: Statement | None = None) -> Operation[None]:
+        yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended, unless)
