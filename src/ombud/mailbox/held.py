@@ -30,6 +30,33 @@ REPLAY_SHARE = 1 / 4
 class HeldLane:
     """What the owner of a lane knows. Times named `_at` are on the monotonic clock in seconds."""
 
+    __slots__ = (
+        "_again",
+        "_asks_due",
+        "_careful",
+        "_extend_at",
+        "_gives_way",
+        "_leased_until",
+        "_loads",
+        "_looked_at",
+        "_lost",
+        "_paused",
+        "_replays",
+        "_stored_health",
+        "_stores",
+        "_worked_at",
+        "facts",
+        "health",
+        "in_flight",
+        "lane",
+        "leased_at",
+        "leaving",
+        "next_due",
+        "results",
+        "started",
+        "stock",
+    )
+
     def __init__(self, lane: Lane, now: float, extend_at: float) -> None:
         self.lane = lane
         self.health = self._stored_health = lane.health
@@ -240,8 +267,8 @@ class HeldLane:
     def last_touch(self) -> Touch:
         """Return what is left to write when its owner stops."""
         keeps = (self._stored_health, self.health) if self._keeps else None
-        results, leaves = list(self.results), not self.in_flight
-        return Touch(self, self.lane, self.health, results, self._again, keeps=keeps, leaves=leaves, crashes=self._crashes)
+        work = (self.lane, self.health, list(self.results), self._again)
+        return Touch(self, *work, keeps=keeps, leaves=not self.in_flight, crashes=self._crashes)
 
     def begin(self, touch: Touch) -> None:
         """A turn begins: a ring that comes while it is committed makes the lane stale again."""

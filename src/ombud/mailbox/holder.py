@@ -117,11 +117,12 @@ class Holder:
 
     def _take(self, taken: Iterable[Sequence[Any]]) -> Mapping[int, HeldLane]:
         """Own what an append has handed over; returns the lanes of which nothing was known."""
-        fresh = {}
+        fresh, now = {}, time.monotonic()
+        extend_at = self._extend_at(now)
         for lane in map(lane_of, taken):
             held = self.lanes.get(lane.id)
             if held is None:
-                fresh[lane.id] = self.lanes[lane.id] = self._hold(lane)
+                fresh[lane.id] = self.lanes[lane.id] = HeldLane(lane, now, extend_at)
             elif lane.stored or held.leaving:
                 # Its lease had ended unnoticed, or a turn is giving it back.
                 self._own_again(lane)

@@ -103,7 +103,7 @@ class Health(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """A lane whose lease this process holds, as it was leased. `stored`: else it is in the memory of the only performer."""
+    """A lane whose lease this process holds, as it was leased. `stored`: else that is in its memory alone."""
 
     id: int
     shop_id: int
