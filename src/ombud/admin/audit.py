@@ -95,7 +95,8 @@ class _Time:
 def audit(performs: Performs | None) -> Operation[Report]:
     """Look for everything that must not be, in one snapshot of the database.
 
-    `performs` says whether a process works a box. None: there is no seat to ask about. Raises ConfigurationError when the tables are not of this version.
+    `performs` says whether a process works a box. None: there is no seat to ask about. Raises ConfigurationError when
+    the tables are not of this version.
     """
     parts = yield from _parts()
     boxes = [box for part, worked in BOXES.items() if part in parts for box in worked]

@@ -9,7 +9,7 @@ from ombud.db.operation import Afterwards, Statement
 
 log = logging.getLogger("ombud.db")
 
-Then: TypeAlias = Callable[[list[tuple[Any, ...]], list[Any]], None]
+Then: TypeAlias = Callable[[list[Any], list[Any]], None]
 
 
 @dataclass
@@ -19,6 +19,7 @@ class Entry:
     statement: Statement
     then: Then | None
     unless: Statement | None = None
+    reads: bool = False
     wanted: set[tuple[Any, ...]] = field(default_factory=set)
     gifts: list[Any] = field(default_factory=list)
 
@@ -33,7 +34,7 @@ class Entry:
             wanted = {row for row in wanted if row[0] not in served}
         return sorted(wanted)
 
-    def announce(self, returned: list[tuple[Any, ...]]) -> None:
+    def announce(self, returned: list[Any]) -> None:
         """Tell who wants to know, after the commit. What goes wrong with that is logged: the commit stands."""
         if self.then is None:
             return
@@ -45,9 +46,9 @@ class Entry:
 
 def united(steps: Iterable[Afterwards]) -> list[Entry]:
     """Unite steps by statement and listener, in the order in which they were first named."""
-    entries: dict[tuple[Statement, Then | None, Statement | None], Entry] = {}
+    entries: dict[tuple[Statement, Then | None, Statement | None, bool], Entry] = {}
     for step in steps:
-        key = (step.statement, step.then, step.unless)
+        key = (step.statement, step.then, step.unless, step.reads)
         entry = entries.get(key)
         if entry is None:
             entry = entries[key] = Entry(*key)

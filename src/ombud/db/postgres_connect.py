@@ -29,6 +29,11 @@ LONG_READ_SECONDS = 600.0
 # Prepared statements that a connection keeps: those of a sender, a receiver and their panel, with each kind of values.
 STATEMENTS = 512
 
+# What writes finds its rows by an index, for each row of its input. A statement is planned once, perhaps while its
+# table is nearly empty, and would scan the table it has become.
+_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_DURABLE = {**_BY_INDEX, "synchronous_commit": "on"}
+_RELAXED = {**_BY_INDEX, "synchronous_commit": "off"}
 _READING = {"default_transaction_read_only": "on"}
 _COMMON = {
     "application_name": "ombud",
@@ -41,9 +46,6 @@ _COMMON = {
     # Compiling a statement costs more than running any of ours.
     "jit": "off",
 }
-# What writes finds its rows by an index, for each row of its input. A statement is planned once, perhaps while its table
-# is nearly empty, and would scan the table it has become.
-_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _INSPECT = """
 select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major,
     current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
@@ -60,7 +62,7 @@ class Server:
 
     async def durable(self) -> Session:
         """Connect for commits that survive a power cut; raises ConfigurationError when this server's do not."""
-        connection = await self._connect(_BY_INDEX | {"synchronous_commit": "on"}, STATEMENT_SECONDS)
+        connection = await self._connect(_DURABLE, STATEMENT_SECONDS)
         try:
             check_server(await connection.fetchrow(_INSPECT))
         except BaseException:
@@ -70,7 +72,7 @@ class Server:
 
     async def relaxed(self) -> Session:
         """Connect for what may be lost with the server: no commit waits for the disk."""
-        return Session(await self._connect(_BY_INDEX | {"synchronous_commit": "off"}, STATEMENT_SECONDS), self.now)
+        return Session(await self._connect(_RELAXED, STATEMENT_SECONDS), self.now)
 
     async def reading(self) -> Session:
         """Connect for short reads."""

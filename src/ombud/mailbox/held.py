@@ -92,7 +92,7 @@ class HeldLane:
         stock = self.stock
         if stock.stale or self._blocked or self.leaving or self._careful or self.health.closed_at is not None:
             return False
-        return (self.facts is not None or stock.expects) and len(stock.known) < KNOWN_MOST
+        return len(stock.known) < KNOWN_MOST
 
     @property
     def _blocked(self) -> bool:
@@ -138,11 +138,6 @@ class HeldLane:
             self._worked_at = now
         self.stock.fill(loaded)
 
-    def leave_to_a_load(self, deliveries: Iterable[Delivery]) -> None:
-        """Do not start from memory what was expected."""
-        self.stock.leave_to_a_load(deliveries)
-        self._stores = True
-
     def rung(self, *, changed: bool) -> None:
         """Look for more; and when the destination has changed, what has not started is read again with it."""
         self.stock.stale = True
@@ -150,10 +145,10 @@ class HeldLane:
             self.drop_unstarted()
 
     def take_over(self, deliveries: Iterable[Delivery], facts: Mapping[str, Any], now: float, *, merging: bool) -> None:
-        """Start from memory what was expected; `facts` are of after its commit."""
+        """Start from memory what was appended; `facts` are of after its commit."""
         self.facts, self._worked_at = facts, now
         self._loads += 1
-        for delivery in self.stock.no_longer_expected(deliveries):
+        for delivery in deliveries:
             if delivery.subject in self.stock.busy and (merging or covers(facts, delivery.subject)):
                 self.stock.rewind()  # a load merges it with what else has come
             else:

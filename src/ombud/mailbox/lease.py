@@ -9,7 +9,6 @@ from ombud.db.operation import Afterwards, Operation
 from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Health, Lane
 
-
 _ID = itemgetter(Lane._fields.index("id"))
 
 

@@ -88,7 +88,6 @@ class Stock:
 
     __slots__ = (
         "_busy",
-        "_expected",
         "_known",
         "_passed",
         "_rewound",
@@ -105,22 +104,15 @@ class Stock:
         # By subject, what waits until the one in flight has ended.
         self._waiting: dict[str, list[Delivery]] = {}
         self._busy: set[str] = set()
-        # Events that are loaded and not settled: a load may find them again. Of those, what an append has committed
-        # and what starts as soon as the facts are read.
+        # Events that are loaded and not settled: a load may find them again.
         self._known: set[int] = set()
-        self._expected: set[int] = set()
         self._passed = _NONE  # busy subjects of which something waits before the cursor
         self._rewound = False  # while a load was under way
 
     @property
     def waits(self) -> bool:
         """Whether something waits to start."""
-        return bool(self._expected or self._waiting or self.ready)
-
-    @property
-    def expects(self) -> bool:
-        """Whether an append has committed something that starts soon."""
-        return bool(self._expected)
+        return bool(self._waiting or self.ready)
 
     @property
     def known(self) -> set[int]:
@@ -160,25 +152,6 @@ class Stock:
             self._busy.add(delivery.subject)
             self.ready.add(delivery)
 
-    def expect(self, deliveries: Iterable[Delivery]) -> None:
-        """Know what an append has just committed: a load that finds it before it starts leaves it alone."""
-        events = [delivery.event_id for delivery in deliveries if delivery.event_id not in self._known]
-        self._expected.update(events)
-        self._known.update(events)
-
-    def leave_to_a_load(self, deliveries: Iterable[Delivery]) -> None:
-        """Do not start from memory what was expected."""
-        self.no_longer_expected(deliveries)
-        self.rewind()
-
-    def no_longer_expected(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
-        """Return which of these were expected; they are not any more, and unknown."""
-        found = [delivery for delivery in deliveries if delivery.event_id in self._expected]
-        events = {delivery.event_id for delivery in found}
-        self._expected -= events
-        self._known -= events
-        return found
-
     def free(self, subject: str) -> None:
         """A try of that subject has ended: another one may start."""
         self._busy.discard(subject)
@@ -195,12 +168,11 @@ class Stock:
         self._known.discard(event_id)
 
     def drop_unstarted(self, tried: Iterable[int]) -> None:
-        """Forget what has not started, also what is expected; `tried`: the events that have."""
+        """Forget what has not started; `tried`: the events that have."""
         for delivery in self.ready:
             self._busy.discard(delivery.subject)
         self.ready.clear()
         self._waiting.clear()
-        self._expected.clear()
         self._known = set(tried)
         self.rewind()
 
