@@ -59,8 +59,8 @@ async def hearing(tmp_path: Path) -> AsyncIterator[Hearing]:
 async def test_only_what_took_the_lane_itself_starts_from_memory(
     hearing: Hearing, monkeypatch: pytest.MonkeyPatch, token: int | None, *, starts: bool
 ) -> None:
-    """Where a ring is a commit of its own: of two commits that end together, one may be heard with what the other took. A
-    former owner may have performed that one, and given the lane back in between.
+    """Where a ring is a commit of its own: of two commits that end together, one may be heard with what the other took.
+    A former owner may have performed that one, and given the lane back in between.
     """
     monkeypatch.setattr(SqliteDatabase, "exclusive", False)
     hearing.hear(token)

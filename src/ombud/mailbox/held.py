@@ -30,33 +30,6 @@ REPLAY_SHARE = 1 / 4
 class HeldLane:
     """What the owner of a lane knows. Times named `_at` are on the monotonic clock in seconds."""
 
-    __slots__ = (
-        "_again",
-        "_asks_due",
-        "_careful",
-        "_extend_at",
-        "_gives_way",
-        "_leased_until",
-        "_loads",
-        "_looked_at",
-        "_lost",
-        "_paused",
-        "_replays",
-        "_stored_health",
-        "_stores",
-        "_worked_at",
-        "facts",
-        "health",
-        "in_flight",
-        "lane",
-        "leased_at",
-        "leaving",
-        "next_due",
-        "results",
-        "started",
-        "stock",
-    )
-
     def __init__(self, lane: Lane, now: float, extend_at: float) -> None:
         self.lane = lane
         self.health = self._stored_health = lane.health
