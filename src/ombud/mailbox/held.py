@@ -40,19 +40,16 @@ class HeldLane:
         self.results: list[Result] = []
         self.next_due: float | None = None
         self.leased_at = now
-        self.started = 0
+        self.started = self._loads = 0
         self._lost = False  # the lease went to somebody else; what is in flight is only recorded
-        self._paused = False
-        self._gives_way = False
+        self._paused = self._gives_way = False
         self.leaving = False  # a turn is giving it back
         self._stores = False  # something may be left in a lane that is owned in memory alone
-        self._again = False
+        self._again, self._asks_due = False, True
         self._careful = CAREFUL_TRIES if lane.crashes else 0
         self._replays = 0  # in flight
-        self._loads = 0
         self._extend_at, self._leased_until = extend_at, lane.leased_until
         self._worked_at = self._looked_at = now
-        self._asks_due = True
 
     @property
     def idle(self) -> bool:
@@ -63,9 +60,8 @@ class HeldLane:
     def takes_over(self) -> bool:
         """What was just appended may start from memory: nothing older waits unread."""
         stock = self.stock
-        if stock.stale or self._blocked or self.leaving or self._careful or self.health.closed_at is not None:
-            return False
-        return len(stock.known) < KNOWN_MOST
+        ready = not (stock.stale or self._blocked or self.leaving or self._careful)
+        return ready and self.health.closed_at is None and len(stock.known) < KNOWN_MOST
 
     @property
     def _blocked(self) -> bool:
@@ -227,16 +223,18 @@ class HeldLane:
         leaves = self._leaves(now, clock, linger_seconds) and (self.lane.stored or not extend)
         if not (self.results or wanted or keeps or extend or leaves):
             return None
-        stores = self.lane.stored or self._stores or self._grown
+        grown = self.health.window >= STORED_GROWTH * self._stored_health.window
+        stores = self.lane.stored or self._stores or grown
         asks_due, careful = self._asks_due and not leaves, self._careful > 0
         work = (self._again, wanted, keeps, extend, leaves, stores, asks_due, careful, self._crashes)
         return Touch(self, self.lane, self.health, list(self.results), *work)
 
     def last_touch(self) -> Touch:
         """Return what is left to write when its owner stops."""
-        keeps = (self._stored_health, self.health) if self._keeps else None
-        work = (self.lane, self.health, list(self.results), self._again)
-        return Touch(self, *work, keeps=keeps, leaves=not self.in_flight, crashes=self._crashes)
+        keeps, work = (self._stored_health, self.health), (self.lane, self.health, list(self.results), self._again)
+        return Touch(
+            self, *work, keeps=keeps if self._keeps else None, leaves=not self.in_flight, crashes=self._crashes
+        )
 
     def begin(self, touch: Touch) -> None:
         """A turn begins: a ring that comes while it is committed makes the lane stale again."""
@@ -276,18 +274,12 @@ class HeldLane:
         """A result that cannot be written becomes another one."""
         self.results[self.results.index(result)] = result._replace(outcome=outcome)
 
-    @property
-    def _grown(self) -> bool:
-        return self.health.window >= STORED_GROWTH * self._stored_health.window
-
     def _leaves(self, now: float, clock: int, linger_seconds: float) -> bool:
         if not self.idle or self._blocked:
             return self.idle
-        # Kept until the next one may start: another owner would not know when this one has.
-        if not self._pace.over(clock):
-            return False
         lingers = self._loads >= LINGER_LOADS and now < self._worked_at + linger_seconds
-        return not lingers or self.health.closed_at is not None
+        # Kept until the next one may start: another owner would not know when this one has.
+        return self._pace.over(clock) and (not lingers or self.health.closed_at is not None)
 
     def _wanted(self, *, merging: bool) -> Wanted:
         stock = self.stock
