@@ -39,7 +39,6 @@ class HeldLane:
         self.in_flight: dict[int, Delivery] = {}
         self.results: list[Result] = []
         self.next_due: float | None = None
-        self.leased_at = now
         self.started = self._loads = 0
         self._lost = False  # the lease went to somebody else; what is in flight is only recorded
         self._paused = self._gives_way = False
@@ -49,7 +48,7 @@ class HeldLane:
         self._careful = CAREFUL_TRIES if lane.crashes else 0
         self._replays = 0  # in flight
         self._extend_at, self._leased_until = extend_at, lane.leased_until
-        self._worked_at = self._looked_at = now
+        self.leased_at = self._worked_at = self._looked_at = now
 
     @property
     def idle(self) -> bool:
@@ -68,9 +67,10 @@ class HeldLane:
         return self._lost or self._paused or self._gives_way
 
     @property
-    def _keeps(self) -> bool:
-        """Its health has changed in more than the window, which a release stores."""
-        return self.health is not self._stored_health and self.health[1:] != self._stored_health[1:]
+    def _keeps(self) -> tuple[Health, Health] | None:
+        """Its health as it is stored and as it is, if that differs in more than the window, which a release stores."""
+        same = self.health is self._stored_health or self.health[1:] == self._stored_health[1:]
+        return None if same else (self._stored_health, self.health)
 
     @property
     def _crashes(self) -> int:
@@ -217,7 +217,7 @@ class HeldLane:
     def touch(self, now: float, clock: int, *, merging: bool, linger_seconds: float) -> Touch | None:
         """Return what a turn is to do with it, or None when it needs nothing."""
         wanted = self._wanted(merging=merging) if self.hungry(clock) else None
-        keeps = (self._stored_health, self.health) if self._keeps and not self._lost else None
+        keeps = None if self._lost else self._keeps
         # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
         extend = now >= self._extend_at or (wanted is not None and not self.lane.stored)
         leaves = self._leaves(now, clock, linger_seconds) and (self.lane.stored or not extend)
@@ -231,10 +231,8 @@ class HeldLane:
 
     def last_touch(self) -> Touch:
         """Return what is left to write when its owner stops."""
-        keeps, work = (self._stored_health, self.health), (self.lane, self.health, list(self.results), self._again)
-        return Touch(
-            self, *work, keeps=keeps if self._keeps else None, leaves=not self.in_flight, crashes=self._crashes
-        )
+        work = (self.lane, self.health, list(self.results), self._again)
+        return Touch(self, *work, keeps=self._keeps, leaves=not self.in_flight, crashes=self._crashes)
 
     def begin(self, touch: Touch) -> None:
         """A turn begins: a ring that comes while it is committed makes the lane stale again."""
