@@ -19,6 +19,7 @@ from ombud.receiver.ledger import holds
 from ombud.receiver.model import Call, effect_key
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.retries import rescheduled
+from ombud.receiver.settling import Settling
 from ombud.receiver.telling import told_of
 from ombud.receiver.unconfirmed import is_unconfirmed
 
@@ -26,9 +27,6 @@ sql = read_queries("ombud.receiver")
 
 # Webhooks that a run is told to answer for: what a person or a log can still use.
 MOST_ARRIVALS = 100
-
-# Seconds that a run waits for what the run before it has written of its end: a commit, unless its lane was lost.
-SETTLE_SECONDS = 1.0
 
 SUPERSEDED = "superseded: this is not so any more, or has happened again since"
 NOT_READ = "never confirmed: it came while OMBUD_CONFIRM was none, and the handler asks for the object"
@@ -59,8 +57,7 @@ class Caller:
         self._runner = runner
         self._retry_seconds = retry_seconds
         self._handlers = {handler.name: handler for handler in handlers}
-        # By handler, shop and subject: whether the end of its last run is on record.
-        self._settling: dict[tuple[int, int, str], asyncio.Event] = {}
+        self._settling = Settling()
         self._gates = {one.name: asyncio.Semaphore(one.concurrency) for one in handlers if one.concurrency is not None}
 
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
@@ -78,7 +75,8 @@ class Caller:
             "subject": delivery.subject,
             "event_type": delivery.type,
         }
-        await self._after_the_last(handler_id, delivery)
+        whose = (handler_id, delivery.shop_id, delivery.subject)
+        await self._settling.after_the_last(whose)
         found = await self._database.fetch(lambda: _call(delivery, handler, key))
         if isinstance(found, str):
             return Skip(found)
@@ -90,22 +88,7 @@ class Caller:
         if not isinstance(outcome, Done):
             return outcome
         applied = key | {"version": version, "now": self._changes.clock()}
-        whose = (handler_id, delivery.shop_id, delivery.subject)
-        settled = self._settling[whose] = asyncio.Event()
-
-        def then() -> None:
-            settled.set()
-            self._settling.pop(whose, None)
-
-        return replace(outcome, also=lambda: _apply(applied), then=then)
-
-    async def _after_the_last(self, handler_id: int, delivery: Delivery) -> None:
-        """Wait until the end of the last run of this subject is on record: a lane starts the next one before."""
-        settled = self._settling.pop((handler_id, delivery.shop_id, delivery.subject), None)
-        if settled is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SETTLE_SECONDS):
-                    await settled.wait()
+        return self._settling.ending(whose, replace(outcome, also=lambda: _apply(applied)))
 
 
 def _apply(applied: Mapping[str, Any]) -> Operation[None]:

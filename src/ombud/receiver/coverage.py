@@ -4,20 +4,12 @@ An arrival says that its subject may have changed before it came. So a look answ
 it began, and for no other. Nothing is dropped by a window of time: who waits for quiet is answered for by a later look.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ombud.client import OrderStatus
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Delivery
 
-# How far an order has come. Less than before was either taken back, or comes from a copy that lags behind.
-PROGRESS: Mapping[OrderStatus, int] = {
-    OrderStatus.UNPAID: 0,
-    OrderStatus.PAID: 1,
-    OrderStatus.DONE: 2,
-    OrderStatus.CANCELLED: 3,
-}
 SECOND = 1_000_000
 
 
@@ -60,6 +52,11 @@ def settle_after(past: Past, age_seconds: float, settle_seconds: Sequence[float]
     return settle_seconds[past.looks]
 
 
-def steps_back(known: OrderStatus | None, status: OrderStatus) -> bool:
-    """Whether an order has come less far than it had."""
-    return known is not None and PROGRESS[status] < PROGRESS[known]
+def may_be_old(changed: bool, told: int, since_seconds: float | None, settle_seconds: Sequence[float]) -> bool:
+    """Whether a look that shows another state than the last one, so soon after that, may come from an older copy.
+
+    Believed, it could end a state that holds still; the next look would begin it anew, and tell it a second time. Where
+    nothing was `told` yet there is nothing to tell twice.
+    """
+    lag = settle_seconds[0] if settle_seconds else 0.0
+    return changed and told > 0 and since_seconds is not None and since_seconds < lag

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ombud.client import Order, Product
 from ombud.db.operation import Make, Operation
 from ombud.mailbox.model import Dead, Delivery, Outcome, Retry
-from ombud.receiver.coverage import Past
+from ombud.receiver.coverage import SECOND, Past, settle_after
 from ombud.receiver.documents import read_document
 from ombud.receiver.telling import Known, Look, Teller, known_of, sql
 
@@ -59,6 +59,14 @@ class Looks:
         if pauses[0] is None or pauses[1] is None:
             return Dead(f"Unconfirmed: {words[0].lower()}{words[1:]}. The webhook may be forged.", status=status)
         return Retry(f"{words} (yet).", after=min(pauses[0], pauses[1]), status=status)
+
+    def settle_after(self, look: Look, past: Past) -> float | None:
+        """Return the seconds after which to look again, when a look has found nothing new; None for never."""
+        if self.own_pause(look.delivery) is None:
+            return None
+        # How long it was put off to be quiet says nothing of the API.
+        age_seconds = (look.started_at - look.delivery.created_at) / SECOND - self.settings.quiet_seconds[1]
+        return settle_after(past, age_seconds, self.settings.settle_seconds)
 
     def own_pause(self, delivery: Delivery) -> float | None:
         """Return the seconds of the schedule after this try; None when it is the last one."""

@@ -5,17 +5,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from ombud.client import AsyncShopClient, Order, OrderStatus
-from ombud.db.operation import Operation
 from ombud.mailbox.model import Dead, Delivery, Done, Outcome, Retry
-from ombud.receiver.coverage import PROGRESS, SECOND, Past, steps_back
+from ombud.receiver.coverage import SECOND, Past, may_be_old
 from ombud.receiver.ledger import ORDER_EVENTS
 from ombud.receiver.listed import ORDER_RECONCILE
 from ombud.receiver.looks import Looks
-from ombud.receiver.telling import Known, Look, sql, whole_second
+from ombud.receiver.telling import Known, Look, whole_second
 
 HELD = "held: this order is older than this inbox; the list of changed orders will say whether this has happened since"
-# Of the pause before a second look: by how much it may come early, as a timer may.
-EARLY = 0.1
+# What an order from before may have been for long.
+ENDED = frozenset({OrderStatus.DONE, OrderStatus.CANCELLED})
 
 
 class OrderLooks:
@@ -25,8 +24,6 @@ class OrderLooks:
         """`ask`: have the list of changed orders read soon."""
         self._looks = looks
         self._ask = ask
-        settle = looks.settings.settle_seconds
-        self._doubt_seconds = settle[0] if settle else 0.0
 
     async def perform(self, delivery: Delivery, client: AsyncShopClient, order_id: str) -> Outcome:
         """Look, and return what to write with the settle; raises what the client raises."""
@@ -41,10 +38,9 @@ class OrderLooks:
     async def _judge(self, look: Look, order: Order, past: Past, known: Known) -> Outcome:
         delivery, status = look.delivery, look.order_status
         assert status is not None
-        if self._doubtful(look, status, known):
-            await self._looks.write(lambda: _doubt(look))
-            words = f"The shop says that this order is {status.word} again; a second look will prove it."
-            return Retry(words, after=self._doubt_seconds, status=200)
+        if self._may_be_old(look, known):
+            words = f"The shop says that this order is {status.word}, and said something else just now."
+            return Retry(words, after=self._looks.settings.settle_seconds[0], status=200)
         if self._held(order, status, known, delivery):
             self._ask()
             return Done(status=200, reason=HELD)
@@ -52,10 +48,20 @@ class OrderLooks:
         if delivery.type == ORDER_RECONCILE or status in ORDER_EVENTS[delivery.type]:
             return Done(status=200, also=found)
         if status is OrderStatus.CANCELLED:
-            # It is past everything: what the webhook says was so once, and nobody is to act on it any more.
-            return Done(status=200, reason="superseded: the order is cancelled", also=found)
+            return await self._superseded(look, past)
         await self._looks.write(found)
         return self._looks.unconfirmed(delivery, past, f"The shop says that this order is {status.word}", status=200)
+
+    async def _superseded(self, look: Look, past: Past) -> Outcome:
+        """End what a cancelled order is past: it was so once, and nobody is to act on it any more.
+
+        After some more looks: it may have been taken up again since, and the answers come from an old copy.
+        """
+        pause = self._looks.settle_after(look, past)
+        if pause is None:
+            return Done(status=200, reason="superseded: the order is cancelled", also=self._looks.record(look))
+        await self._looks.write(self._looks.record(look))
+        return Retry("The order is cancelled (still).", after=pause, status=200)
 
     def _held(self, order: Order, status: OrderStatus, known: Known, delivery: Delivery) -> bool:
         """Whether nobody can say if an order from before its shop was known here came into this state since.
@@ -65,19 +71,16 @@ class OrderLooks:
         if not self._looks.settings.reconcile_seconds or delivery.type == ORDER_RECONCILE:
             return False
         begun = order.date_created if order.date_paid is None else order.date_paid
-        if begun is None or known.status is not None or PROGRESS[status] < PROGRESS[OrderStatus.DONE]:
+        if begun is None or known.status is not None or status not in ENDED:
             return False
         return begun.timestamp() * SECOND < whole_second(known.installed_at)
 
-    def _doubtful(self, look: Look, status: OrderStatus, known: Known) -> bool:
-        """Whether it may be an old copy that says that something was taken back: for some seconds, or a second look.
-
-        Believed at once it would open a new epoch, and the next look would tell the same transition again.
-        """
-        if not steps_back(known.order_status, status) or self._looks.own_pause(look.delivery) is None:
+    def _may_be_old(self, look: Look, known: Known) -> bool:
+        if self._looks.own_pause(look.delivery) is None:
             return False
-        gap = self._doubt_seconds * (1 - EARLY) * SECOND
-        return bool(gap) and (known.doubted_at is None or look.started_at - known.doubted_at < gap)
+        since = None if known.looked_at is None else (look.started_at - known.looked_at) / SECOND
+        changed = known.order_status is not look.order_status
+        return may_be_old(changed, known.told, since, self._looks.settings.settle_seconds)
 
 
 def _found(look: Look, order: Order, status: OrderStatus) -> Look:
@@ -86,8 +89,3 @@ def _found(look: Look, order: Order, status: OrderStatus) -> Look:
 
 def _microseconds(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * SECOND)
-
-
-def _doubt(look: Look) -> Operation[None]:
-    key = {"shop_id": look.delivery.shop_id, "subject": look.delivery.subject, "now": look.started_at}
-    yield sql["doubt"], key

@@ -4,7 +4,7 @@ from ombud.client import AsyncShopClient
 from ombud.client.budget import Priority
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Delivery, Done, Outcome, Retry, Skip
-from ombud.receiver.coverage import SECOND, Past, answered_for, settle_after
+from ombud.receiver.coverage import SECOND, Past, answered_for
 from ombud.receiver.listed import PRODUCT_RECONCILE
 from ombud.receiver.looks import Looks
 from ombud.receiver.telling import Known, Look, sql
@@ -33,11 +33,8 @@ class ProductLooks:
         return Done(status=200, also=self._looks.record(look))
 
     async def _unchanged(self, look: Look, past: Past) -> Outcome:
-        delivery = look.delivery
-        # How long it was put off to be quiet says nothing of the API.
-        age_seconds = (look.started_at - delivery.created_at) / SECOND - self._settings.quiet_seconds[1]
-        pause = settle_after(past, age_seconds, self._settings.settle_seconds)
-        if pause is None or self._looks.own_pause(delivery) is None:
+        pause = self._looks.settle_after(look, past)
+        if pause is None:
             return Done(status=200, reason="nothing is different", also=self._looks.record(look))
         await self._looks.write(self._looks.record(look))
         return Retry("Nothing is different (yet).", after=pause, status=200)

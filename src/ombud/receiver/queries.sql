@@ -170,7 +170,9 @@ where m.shop_id = :shop_id and m.subject = :subject;
 
 -- name: get_mirror
 -- What is known of a subject.
-select m.version, coalesce(m.incarnation, 0) as incarnation, m.absent_at, m.status, m.doubted_at,
+select m.version, coalesce(m.incarnation, 0) as incarnation, m.absent_at, m.status,
+  (select r.started_at from reading r where r.shop_id = s.id and r.id = m.reading_id) as looked_at,
+  (select count(*) from ledger l where l.shop_id = s.id and l.subject = :subject) as told,
   case m.baseline when 1 then s.baseline_at end as baseline_at, s.created_at as installed_at
 from inbox_shop s left join mirror m on m.shop_id = s.id and m.subject = :subject
 where s.id = :shop_id;
@@ -180,7 +182,7 @@ where s.id = :shop_id;
 insert into mirror(shop_id, subject, version, incarnation, absent_at, reading_id, status)
 values (:shop_id, :subject, :version, :incarnation, null, :reading_id, :status)
 on conflict (shop_id, subject) do update set version = excluded.version, incarnation = excluded.incarnation,
-  baseline = 0, absent_at = null, reading_id = excluded.reading_id, status = excluded.status, doubted_at = null;
+  baseline = 0, absent_at = null, reading_id = excluded.reading_id, status = excluded.status;
 
 -- name: past_of_arrival
 -- What is on record before a look at an arrival's subject: looks at it, answers to it, who waits beside it and since when,
@@ -211,10 +213,6 @@ on conflict (shop_id, subject) do nothing;
 -- name: suspect_absent
 -- Missed for the first time; a second look must prove it.
 update mirror set absent_at = coalesce(absent_at, :now) where shop_id = :shop_id and subject = :subject;
-
--- name: doubt
--- An order seems to have gone back; a second look must prove it.
-update mirror set doubted_at = coalesce(doubted_at, :now) where shop_id = :shop_id and subject = :subject;
 
 -- name: announced
 -- Whether a webhook has said this of a subject.

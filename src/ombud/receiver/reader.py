@@ -13,6 +13,7 @@ from ombud.receiver.clients import Clients
 from ombud.receiver.looks import Looks
 from ombud.receiver.order_looks import OrderLooks
 from ombud.receiver.product_looks import ProductLooks
+from ombud.receiver.settling import Settling
 from ombud.receiver.shops import read_shop
 from ombud.receiver.telling import Teller
 
@@ -33,6 +34,7 @@ class Reader:
         self._looks = Looks(receiver, teller)
         self._orders = OrderLooks(self._looks, ask)
         self._products = ProductLooks(self._looks)
+        self._settling = Settling()
         self._clients = clients
         self._baselines = baselines
         self._patience_seconds = receiver.patience_seconds
@@ -45,10 +47,14 @@ class Reader:
             kind, _, object_id = delivery.subject.partition("/")
             if kind == "product":
                 await self._baselines.take(shop)
+            # What the last look has found decides how this one is judged.
+            await self._settling.after_the_last((shop.id, delivery.subject))
             async with asyncio.timeout(self._patience_seconds + READ_SECONDS):
                 if kind == "order":
-                    return await self._orders.perform(delivery, client.at(Priority.CONFIRM_ORDER), object_id)
-                return await self._products.perform(delivery, client.at(Priority.CONFIRM_PRODUCT), object_id)
+                    outcome = await self._orders.perform(delivery, client.at(Priority.CONFIRM_ORDER), object_id)
+                else:
+                    outcome = await self._products.perform(delivery, client.at(Priority.CONFIRM_PRODUCT), object_id)
+            return self._settling.ending((shop.id, delivery.subject), outcome)
         except ApiError as error:
             return Retry(str(error), after=self._pause(delivery, error), fault=Fault.LANE, status=error.status)
         except (ConfigurationError, NetworkError, UnexpectedAnswer) as error:

@@ -52,7 +52,8 @@ class Known:
     incarnation: int = 0
     absent_at: int | None = None
     status: int | None = None  # of an order
-    doubted_at: int | None = None
+    looked_at: int | None = None  # when the last look began
+    told: int = 0  # how many ledgers speak of it
     # When the shop had its first look, if nobody has looked at this subject since.
     baseline_at: int | None = None
     # Since when its shop is known here.

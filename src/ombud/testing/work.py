@@ -17,6 +17,8 @@ from ombud.testing.runner import TrialRunner
 
 T = TypeVar("T")
 
+# Real seconds between two looks at what other threads may have written.
+LOOK_SECONDS = 0.05
 # Real seconds after which a trial takes what does not end for a handler that hangs.
 PATIENCE_SECONDS = 30.0
 
@@ -97,26 +99,35 @@ class Work:
         """Return rows of the inbox's database."""
         return self._receiver.database.read(lambda: _once(Statement("trial", sql), values))
 
-    def until(self, check: Callable[[], object], what: str) -> None:
-        """Wait until something is so; looks after every commit. Raises TimeoutError naming what it has waited for."""
+    def until(self, check: Callable[[], object], what: str, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Wait until something is so; looks after every commit, and calls `meanwhile` when none comes.
+
+        Raises TimeoutError naming what it has waited for.
+        """
         deadline = time.monotonic() + PATIENCE_SECONDS
         with self._writer.commits:
             while not check():
                 self._raise()
                 # Other threads may commit as well: what they have written is seen with the next look.
-                self._writer.commits.wait(0.05)
+                if not self._writer.commits.wait(LOOK_SECONDS):
+                    meanwhile()
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"A trial waits for {what or 'its start'} since {PATIENCE_SECONDS:g} seconds.")
 
     def reconcile(self) -> None:
         """Have every list of the shop compared with what is known."""
         assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(self._receiver.reconcile(), self._loop).result(PATIENCE_SECONDS)
+        comparing = self._receiver.reconcile()
+        try:
+            asyncio.run_coroutine_threadsafe(comparing, self._loop).result(PATIENCE_SECONDS)
+        finally:
+            comparing.close()
+            self._raise()
 
     def settle(self) -> None:
         """Wait until nothing is due, moving the clock to what is due later, until nothing waits at all."""
         while True:
-            self.until(lambda: not self._due(), "what is due: does a handler hang?")
+            self._until_nothing_is_due()
             waiting = self._waiting()
             if not waiting:
                 return
@@ -125,10 +136,10 @@ class Work:
 
     def pass_by(self, seconds: float) -> None:
         """Wait until nothing is due, move the clock, and wait until nothing is due then."""
-        self.until(lambda: not self._due(), "what is due: does a handler hang?")
+        self._until_nothing_is_due()
         self._clock.move(round(seconds * 1_000_000))
         self.ring()
-        self.until(lambda: not self._due(), "what is due: does a handler hang?")
+        self._until_nothing_is_due()
 
     def ring(self) -> None:
         """Have every lane with work looked at."""
@@ -138,6 +149,10 @@ class Work:
             lanes = {row["lane_id"] for row in waiting if row["box"] == mailbox.box}
             if lanes:
                 receiver.database.write(partial(mailbox.ring, *lanes))
+
+    def _until_nothing_is_due(self) -> None:
+        # The owner of a lane sleeps by the machine's clock, whatever became due by this one.
+        self.until(lambda: not self._due(), "what is due: does a handler hang?", self.ring)
 
     def _due(self) -> list[Row]:
         now = self._clock()
