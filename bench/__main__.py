@@ -91,7 +91,8 @@ def _visits(servers: Servers) -> Mapping[str, Callable[[int], Round]]:
     )
     publisher = Publisher(sender, servers.new_key(), servers.folder / "sender.db", target)
     publisher.add_endpoints(ONE + HUNDRED)
-    arrivals = servers.folder / "receiver.db"
+    arrivals = receiver.database
+    assert arrivals is not None
     return {
         "nginx, 64 connections": lambda seconds: Generator(seconds, core).run(nginx, 64)[0],
         "receiver, 64 connections": lambda seconds: acknowledge(Generator(seconds, core), receiver, 64, arrivals),

@@ -7,9 +7,10 @@ from typing import Any
 from bench.load import Round
 
 Rounds = Mapping[str, Sequence[Round]]
+Yardsticks = Mapping[str, Sequence[str]]
 
 # Each figure, and the one of the same round that it is held against.
-YARDSTICKS = {
+YARDSTICKS: Yardsticks = {
     "receiver, 64 connections": ("nginx, 64 connections", "Flask, 64 connections"),
     "receiver, 256 connections": ("nginx, 256 connections",),
     "sender, 1 endpoint": ("nginx, 64 connections",),
@@ -18,23 +19,23 @@ YARDSTICKS = {
 }
 
 
-def document(machine: Mapping[str, Any], rounds: Rounds) -> dict[str, Any]:
+def document(machine: Mapping[str, Any], rounds: Rounds, yardsticks: Yardsticks = YARDSTICKS) -> dict[str, Any]:
     """Return everything that was measured."""
     return {
         "machine": dict(machine),
         "ratios": {
             f"{name} / {yardstick}": {"rate": _spread(rates), "per_core_second": _spread(cores)}
-            for name, yardstick, rates, cores in _ratios(rounds)
+            for name, yardstick, rates, cores in _ratios(rounds, yardsticks)
         },
         "figures": {name: _figure(taken) for name, taken in rounds.items()},
         "rounds": {name: [vars(one) for one in taken] for name, taken in rounds.items()},
     }
 
 
-def text(machine: Mapping[str, Any], rounds: Rounds) -> str:
+def text(machine: Mapping[str, Any], rounds: Rounds, yardsticks: Yardsticks = YARDSTICKS) -> str:
     """Return it as tables, ratios first."""
     lines = ["| ratio, of the same round | rate | min-max | for a core-second | min-max |", "|---|---|---|---|---|"]
-    for name, yardstick, rates, cores in _ratios(rounds):
+    for name, yardstick, rates, cores in _ratios(rounds, yardsticks):
         lines.append(f"| {name} / {yardstick} | {_cells(rates, '.3f')} | {_cells(cores, '.3f')} |")
     lines += ["", "| figure | per second | min-max | for a core-second | min-max | of a core | p50 ms | p99 ms |"]
     lines.append("|---|---|---|---|---|---|---|---|")
@@ -47,9 +48,9 @@ def text(machine: Mapping[str, Any], rounds: Rounds) -> str:
     return "\n".join([*lines, "", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items())])
 
 
-def _ratios(rounds: Rounds) -> Iterator[tuple[str, str, list[float], list[float]]]:
+def _ratios(rounds: Rounds, held_against: Yardsticks) -> Iterator[tuple[str, str, list[float], list[float]]]:
     """Yield a figure, what it is held against, and both kinds of ratio, round by round."""
-    for name, yardsticks in YARDSTICKS.items():
+    for name, yardsticks in held_against.items():
         for yardstick in yardsticks:
             pairs = list(zip(rounds[name], rounds[yardstick], strict=True))
             rates = [one.per_second / other.per_second for one, other in pairs]

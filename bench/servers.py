@@ -1,5 +1,6 @@
 """The servers that are measured, each a process of its own on a free port of this machine, stopped by its id."""
 
+import http.client
 import json
 import os
 import select
@@ -9,8 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -51,6 +52,8 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     path: str = f"/hooks/{TOKEN}"
+    # Where it stores what it is sent.
+    database: Path | None = None
 
     @property
     def base(self) -> str:
@@ -92,15 +95,34 @@ class Servers:
     def flask(self) -> Server:
         """Start the Flask view under gunicorn: one worker, eight threads."""
         port = free_port()
-        options = ["--workers", "1", "--threads", "8", "--bind", f"{HOST}:{port}", "bench.flask_app:app"]
+        options = ["--workers", "1", "--threads", "8", "--bind", f"{HOST}:{port}", "bench.receiver.flask_app:app"]
         process = self._start("flask", [sys.executable, "-m", "gunicorn", *options], core=self._cores.server)
         return self._answering(process, port)
 
     def receiver(self) -> Server:
         """Start `ombud receive`: hooks, commit, 200; the work is left to another process."""
-        environment = {"OMBUD_TOKEN": TOKEN, "OMBUD_DATABASE_URL": f"sqlite:///{self.folder}/receiver.db"}
-        options = ["receive", "bench.receiver_app:inbox", "--no-work", "--port", "0", "--json"]
-        return self._ombud("receiver", options, environment)
+        environment, database = self._inbox("receiver")
+        options = ["receive", "bench.receiver.app:inbox", "--no-work", "--port", "0", "--json"]
+        return replace(self._ombud("receiver", options, environment), database=database)
+
+    def web(self, name: str, command: Sequence[str]) -> Server:
+        """Start the inbox under a web server: Python's arguments, in which `{port}` stands for a free one."""
+        environment, database = self._inbox(name)
+        port = free_port()
+        arguments = [part.replace("{port}", str(port)) for part in command]
+        process = self._start(name, [sys.executable, *arguments], core=self._cores.server, environment=environment)
+        server = replace(self._answering(process, port), database=database)
+        # An inbox makes its database when it is first asked for something.
+        with closing(http.client.HTTPConnection(HOST, port, timeout=PATIENCE_SECONDS)) as connection:
+            connection.request("GET", "/hooks/nobody")
+            connection.getresponse()
+        return server
+
+    def _inbox(self, name: str) -> tuple[Mapping[str, str], Path]:
+        """Return the environment of an inbox that only stores, and its database."""
+        database = self.folder / f"{name}.db"
+        url = f"sqlite:///{database}"
+        return {"OMBUD_TOKEN": TOKEN, "OMBUD_DATABASE_URL": url, "OMBUD_PERFORM": "elsewhere"}, database
 
     def sender(self) -> Server:
         """Start `ombud serve`: API and delivery, allowed to deliver to this machine."""

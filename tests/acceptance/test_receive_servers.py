@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -140,3 +141,32 @@ def test_wsgi_under_the_standard_librarys_server(
     process.terminate()
     process.wait(PATIENCE_SECONDS)
     process.stdout.close()
+
+
+def test_rsgi_under_granian(store: Store, reports: Reports, settings: dict[str, str], tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    options = ["--interface", "rsgi", "--port", str(port), "--log-level", "warning"]
+    command = ["granian", *options, "tests.receiver.mounted:rsgi"]
+    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=clean_environment(**settings))
+    hook = Hook(hook_url(port))
+    order_id = store.pay()
+    try:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                assert hook.hear("order.new", order_id) == 200
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        wait_until_settled(tmp_path)
+        assert [one["order"] for one in reports.wait("ship")] == [order_id]
+        assert httpx2.head(hook_url(port)).status_code == 405
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+
+def hook_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/hooks/{TOKEN}"

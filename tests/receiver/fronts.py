@@ -1,8 +1,9 @@
-"""The two doors of an inbox, ASGI and WSGI, asked the same way."""
+"""The doors of an inbox, ASGI, RSGI and WSGI, asked the same way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from ombud.receiver.inbox import Inbox
@@ -54,6 +55,33 @@ async def ask_asgi(inbox: Inbox, request: Request) -> Answered:
     return Answered(start["status"], headers, b"".join(part["body"] for part in parts))
 
 
+class RsgiHeaders(dict[str, str]):
+    """As granian hands them over."""
+
+    def get_all(self, name: str) -> list[str]:
+        return [self[name]]
+
+
+async def ask_rsgi(inbox: Inbox, request: Request) -> Answered:
+    answered: list[Answered] = []
+
+    def response(status: int, headers: list[tuple[str, str]], body: bytes = b"") -> None:
+        answered.append(Answered(status, dict(headers), body))
+
+    protocol = SimpleNamespace(response_bytes=response, response_empty=response)
+    scope = SimpleNamespace(
+        proto="http",
+        method=request.method,
+        path=request.path,
+        query_string=request.query.decode("latin-1"),
+        client=f"{request.peer}:1" if request.peer else "",
+        headers=RsgiHeaders(request.headers),
+    )
+    await inbox.rsgi.__rsgi__(scope, protocol)
+    [answer] = answered
+    return answer
+
+
 async def ask_wsgi(inbox: Inbox, request: Request) -> Answered:
     """In a thread, as a WSGI server would; its strings are bytes read as Latin-1 (PEP 3333)."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -74,4 +102,4 @@ async def ask_wsgi(inbox: Inbox, request: Request) -> Answered:
     return Answered(int(line.partition(" ")[0]), {name.lower(): value for name, value in headers}, body)
 
 
-FRONTS: dict[str, Front] = {"asgi": ask_asgi, "wsgi": ask_wsgi}
+FRONTS: dict[str, Front] = {"asgi": ask_asgi, "rsgi": ask_rsgi, "wsgi": ask_wsgi}

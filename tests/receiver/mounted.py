@@ -28,6 +28,8 @@ def sync(event: Event, product: Product, change: Change, context: Context) -> No
 fast = FastAPI(lifespan=inbox.lifespan)
 fast.mount("/hooks", inbox.asgi)
 
+rsgi = inbox.rsgi
+
 star = Starlette(routes=[Mount("/hooks", inbox.asgi)], lifespan=inbox.lifespan)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ombud.receiver.arrival import MALFORMED, UNKNOWN, Arrival, read_query
+from ombud.receiver.arrival import MALFORMED, UNKNOWN, Arrival, read_in_full, read_query
 from ombud.wire import EVENT_TYPES, PARAMETER_OF, event_url
 
 IDS = st.from_regex(r"\A[0-9A-Za-z_.:-]{1,64}\Z")
@@ -55,6 +55,15 @@ def test_an_id_is_what_the_wire_allows_or_nothing(event_type: str, object_id: by
         assert arrival.subject == f"{EVENT_TYPES[event_type]}/{object_id.decode()}"
     else:
         assert arrival.event_type == MALFORMED
+
+
+NEARLY = st.from_regex(rb"\A[a-z_]{5,10}=(order|product)\.(new|add)(;|&&?)(order|product)_id=[0-9%a.&=]{0,5}\Z")
+WRONG = st.from_regex(rb"\Aevent_type=(order\.new|product\.add)&(order|product)_id=[!-~]{1,8}\n?\Z")
+
+
+@given(NEARLY | WRONG)
+def test_the_short_way_and_the_long_one_mean_the_same(query: bytes) -> None:
+    assert read_query(query) == read_in_full(query)
 
 
 @pytest.mark.parametrize(

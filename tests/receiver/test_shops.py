@@ -19,7 +19,8 @@ from ombud.client.budget import Budgets
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.model import Draft
 from ombud.receiver.clients import Clients
-from ombud.receiver.hook import Asked, Hook, write_notes
+from ombud.receiver.hook import Asked, Hook
+from ombud.receiver.notes import write_notes
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.redaction import REDACTED
 from ombud.receiver.shop_changes import (
@@ -166,7 +167,7 @@ def test_shops_on_every_database(home: Home) -> None:
     hook = Hook(receiver.settings)
     known = receiver.database.read(lambda: hook.learn(TOKEN))
     hook.judge(known, Asked("GET", NEW, {}, "192.0.2.7"))
-    notes = hook.take_notes()
+    notes = hook.notebook.take()
     write(lambda: write_notes(notes))
     shop = receiver.database.read(list_shops)[0]
     write(lambda: arrivals.append([Draft(shop.id, "order.new", "order/1", [shop.reader_lane_id])]))

@@ -1,7 +1,6 @@
 """An inbox at work against a running shop, and short words for what tests do with it."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +15,6 @@ from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
 from ombud.mailbox.model import State
 from ombud.receiver.embedded import LocalRunner
-from ombud.receiver.hook import Hook
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.receiver import Receiver
 from ombud.settings import Settings
@@ -92,7 +90,7 @@ class Desk:
         # A test says when, by `receiver.reconcile()`.
         receiver.reconciles = False
         self.receiver = receiver
-        self.inbox._opened = (os.getpid(), receiver, Hook(settings))
+        self.inbox.open_on(receiver)
 
     async def hear(self, event_type: str, object_id: str) -> None:
         """Take a webhook in."""

@@ -6,14 +6,17 @@ It knows no handler and needs no API key, and works with an event loop and witho
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
+from typing import NamedTuple
 
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Draft
-from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
-from ombud.receiver.shops import find_shop_of_token, sql, token_hash
-from ombud.receiver.sources import Sources, Verdict, note_source, sources_of
+from ombud.receiver.arrival import LONGEST_QUERY, read_query
+from ombud.receiver.notes import Note, Notebook
+from ombud.receiver.shops import find_shop_of_token, token_hash
+from ombud.receiver.sources import Sources, Verdict, sources_of
 from ombud.settings import Settings
 from ombud.wire import EVENT_TYPES
 
@@ -24,10 +27,11 @@ RETRY_AFTER_SECONDS = 1
 # Seconds that a good token is remembered: one that was replaced twice stops working within this.
 REMEMBER_SECONDS = 1.0
 REMEMBER_TOKENS = 10_000
-# Seconds between two notes of the same: precise enough for who waits until nobody uses the old token.
-NOTE_SECONDS = 60.0
-# Notes that wait to be written; each is written with the next answer.
-MOST_NOTES = 100
+# Addresses whose verdict is remembered as long as their token is.
+REMEMBER_SOURCES = 1_000
+
+# The headers that say something here; others are not even decoded.
+LOOKED_AT = frozenset({"sec-purpose", "sec-fetch-mode", "x-forwarded-for"})
 
 log = logging.getLogger("ombud.receiver")
 
@@ -45,7 +49,17 @@ class Reply:
         """Status and phrase: `200 OK`."""
         return f"{self.status} {HTTPStatus(self.status).phrase}"
 
-    @property
+    @cached_property
+    def body(self) -> bytes:
+        """The sentence as it is sent."""
+        return self.text.encode()
+
+    @cached_property
+    def raw_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The headers as ASGI has them."""
+        return tuple((name.lower().encode(), value.encode()) for name, value in self.headers)
+
+    @cached_property
     def headers(self) -> list[tuple[str, str]]:
         """What goes with it: no cache may answer in our place."""
         return [
@@ -56,9 +70,8 @@ class Reply:
         ]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A request: header names in lower case; `source` as `source_of` returns it."""
+class Asked(NamedTuple):
+    """A request: of its headers those of LOOKED_AT, names in lower case; `source` as `source_of` returns it."""
 
     method: str
     query: bytes
@@ -72,21 +85,13 @@ class Known:
 
     shop_id: int
     name: str
-    reader_lane_id: int
+    lanes: Sequence[int]  # its reader's
     digest: bytes
     sources: Sources
     used_at: int
     now: int
-
-
-@dataclass(frozen=True)
-class Note:
-    """What is to be written down beside the answer: the use of a token, or of an address."""
-
-    shop_id: int
-    token_hash: bytes | None = None
-    source: str | None = None
-    known: bool = False
+    # What was said of addresses since.
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
 
 OK = Reply(200, "OK")
@@ -107,10 +112,11 @@ class Hook:
         # By hash, as everywhere: no look-up compares the token itself.
         self._tokens: dict[bytes, tuple[Known, float]] = {}
         self._junk: dict[int, tuple[int, int]] = {}
-        # What is to be written down, and until when (monotonic seconds) nothing need be said of it again.
-        self._notes: list[Note] = []
-        self._noted: dict[tuple[int, bytes | str], float] = {}
+        self.notebook = Notebook()
         self._told_of_proxies = False
+        # An order is read at once: somebody waits for it. A product is often saved a few times in a row.
+        quiet = round(settings.quiet_seconds[0] * 1_000_000) if settings.confirm == "api" else 0
+        self._delays = {event_type: quiet for event_type, kind in EVENT_TYPES.items() if kind == "product"}
 
     def recall(self, token: str) -> Known | None:
         """Return the shop of a token that was looked up a moment ago, and was good."""
@@ -126,7 +132,8 @@ class Hook:
         sources = yield from sources_of(found.shop_id, found.created_at, found.now, self._settings)
         if len(self._tokens) >= REMEMBER_TOKENS:
             self._tokens.clear()
-        known = Known(found.shop_id, found.name, found.reader_lane_id, digest, sources, found.used_at or 0, found.now)
+        used_at = found.used_at or 0
+        known = Known(found.shop_id, found.name, [found.reader_lane_id], digest, sources, used_at, found.now)
         self._tokens[digest] = (known, time.monotonic() + REMEMBER_SECONDS)
         return known
 
@@ -140,34 +147,31 @@ class Hook:
             return UNKNOWN_TOKEN
         if refused := _refusal(asked):
             return refused
-        self._note_use(shop)
-        self._tell_of_unnamed_proxies(asked)
-        if self._is_from_elsewhere(shop, asked.source):
+        verdict = shop.verdicts.get(asked.source) or self._look_at_source(shop, asked)
+        if verdict is Verdict.REFUSED:
             return WRONG_SOURCE
         arrival = read_query(asked.query)
-        if not arrival.readable and self._too_much_junk(shop.shop_id):
-            return TOO_MUCH_JUNK
-        return self._draft(arrival, shop)
+        if not arrival.readable:
+            if self._too_much_junk(shop.shop_id):
+                return TOO_MUCH_JUNK
+            return Draft(shop.shop_id, arrival.event_type, arrival.subject, (), arrival.note)
+        delay = self._delays.get(arrival.event_type, 0)
+        return Draft(shop.shop_id, arrival.event_type, arrival.subject, shop.lanes, arrival.note, delay)
 
-    def take_notes(self) -> Sequence[Note]:
-        """Return what is to be written down now; whoever takes it writes it, after the answer if that is possible."""
-        if not self._notes:
-            return ()
-        notes, self._notes = self._notes, []
-        return notes
-
-    def _note_use(self, shop: Known) -> None:
-        self._note(Note(shop.shop_id, token_hash=shop.digest), shop.digest, shop.now - shop.used_at)
-
-    def _is_from_elsewhere(self, shop: Known, source: str) -> bool:
-        """Judge where a request comes from, and write down what is new; returns whether it is refused."""
-        verdict = shop.sources.judge(source)
-        if verdict is Verdict.KNOWN and source not in shop.sources.last_at:
-            return False  # a range that was allowed; its addresses are not kept
+    def _look_at_source(self, shop: Known, asked: Asked) -> Verdict:
+        """Judge where a request comes from, and note what is new: once for each look-up of the token."""
+        source, sources = asked.source, shop.sources
+        verdict = sources.judge(source)
+        if len(shop.verdicts) >= REMEMBER_SOURCES:
+            shop.verdicts.clear()
+        shop.verdicts[source] = verdict
+        self.notebook.add(Note(shop.shop_id, token_hash=shop.digest), shop.now - shop.used_at)
+        self._tell_of_unnamed_proxies(asked)
+        if verdict is Verdict.KNOWN and source not in sources.last_at:
+            return verdict  # in a range that was allowed; its addresses are not kept
         known = verdict in (Verdict.KNOWN, Verdict.LEARNED)
         note = Note(shop.shop_id, source=source, known=known)
-        is_new = self._note(note, source, shop.now - shop.sources.last_at.get(source, 0))
-        if is_new and not known:
+        if self.notebook.add(note, shop.now - sources.last_at.get(source, 0)) and not known:
             log.warning(
                 "%s a webhook for shop %s from %s, which is not one of its addresses. If it is:"
                 " ombud shops sources NAME --allow %s",
@@ -176,7 +180,7 @@ class Hook:
                 source,
                 source,
             )
-        return verdict is Verdict.REFUSED
+        return verdict
 
     def _tell_of_unnamed_proxies(self, asked: Asked) -> None:
         """Say once that addresses are compared which are those of a proxy."""
@@ -192,41 +196,12 @@ class Hook:
                 asked.source,
             )
 
-    def _note(self, note: Note, what: bytes | str, ago: int) -> bool:
-        """Have something written down, unless it was noted within the last minute (`ago`, in microseconds, or here)."""
-        now, key = time.monotonic(), (note.shop_id, what)
-        if ago < NOTE_SECONDS * 1_000_000 or self._noted.get(key, 0.0) > now:
-            return False
-        if len(self._notes) >= MOST_NOTES:
-            return False
-        if len(self._noted) >= REMEMBER_TOKENS:
-            self._noted.clear()
-        self._noted[key] = now + NOTE_SECONDS
-        self._notes.append(note)
-        return True
-
-    def _draft(self, arrival: Arrival, shop: Known) -> Draft:
-        lanes = [shop.reader_lane_id] if arrival.readable else []
-        # An order is read at once: somebody waits for it. A product is often saved a few times in a row.
-        waits = self._settings.confirm == "api" and EVENT_TYPES.get(arrival.event_type) == "product"
-        delay = round(self._settings.quiet_seconds[0] * 1_000_000) if waits else 0
-        return Draft(shop.shop_id, arrival.event_type, arrival.subject, lanes, arrival.note, delay)
-
     def _too_much_junk(self, shop_id: int) -> bool:
         minute = int(time.monotonic() // 60)
         since, count = self._junk.get(shop_id, (minute, 0))
         count = count + 1 if since == minute else 1
         self._junk[shop_id] = (minute, count)
         return count > JUNK_PER_MINUTE
-
-
-def write_notes(notes: Sequence[Note]) -> Operation[None]:
-    """Write down what was noted."""
-    for note in notes:
-        if note.token_hash is not None:
-            yield sql["note_token_use"], {"id": note.shop_id, "token_hash": note.token_hash}
-        if note.source is not None:
-            yield from note_source(note.shop_id, note.source, known=note.known)
 
 
 def token_of(path: str) -> str:
@@ -237,7 +212,8 @@ def token_of(path: str) -> str:
 def _refusal(asked: Asked) -> Reply | None:
     if asked.method != "GET":
         return ONLY_GET
-    headers = asked.headers
-    if "prefetch" in headers.get("sec-purpose", "") or headers.get("sec-fetch-mode") == "navigate":
-        return FROM_A_BROWSER
+    if headers := asked.headers:
+        looks = "prefetch" in headers.get("sec-purpose", "") or headers.get("sec-fetch-mode") == "navigate"
+        if looks:
+            return FROM_A_BROWSER
     return TOO_LONG if len(asked.query) > LONGEST_QUERY else None

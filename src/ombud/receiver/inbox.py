@@ -8,11 +8,12 @@ import os
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ombud.db.connect import open_database
 from ombud.errors import ConfigurationError, OmbudError
@@ -22,8 +23,19 @@ from ombud.receiver.hook import Hook
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.redaction import redact_access_logs
 from ombud.receiver.router import Router
+from ombud.receiver.rsgi import RsgiHook
 from ombud.receiver.wsgi import StartResponse, answer_wsgi
 from ombud.settings import Settings, read_settings
+
+
+class Opened(NamedTuple):
+    """What a process has opened: the receiver on the inbox's database, and the ack path."""
+
+    receiver: Receiver
+    hook: Hook
+
+
+_inboxes: "weakref.WeakSet[Inbox]" = weakref.WeakSet()
 
 
 class Inbox(Router):
@@ -32,10 +44,13 @@ class Inbox(Router):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-        self._opened: tuple[int, Receiver, Hook] | None = None
+        # What this process has opened.
+        self.opened: Opened | None = None
         self._opening = threading.Lock()
         self._embedded: Embedded | None = None
         self.asgi = AsgiHook(self)
+        self.rsgi = RsgiHook(self)
+        _inboxes.add(self)
 
     @classmethod
     def from_env(cls) -> "Inbox":
@@ -45,17 +60,17 @@ class Inbox(Router):
     @property
     def receiver(self) -> Receiver:
         """The receiver on this inbox's database, opened in this process; raises ConfigurationError."""
-        return self._open()[0]
+        return self.open().receiver
 
     @property
     def hook(self) -> Hook:
         """The ack path in this process."""
-        return self._open()[1]
+        return self.open().hook
 
     @property
     def is_open(self) -> bool:
         """Whether this process has the database open already."""
-        return self._mine() is not None
+        return self.opened is not None
 
     def wsgi(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a hook under WSGI: the commit happens in the request's own thread. `ombud work` performs."""
@@ -96,31 +111,37 @@ class Inbox(Router):
     def close(self) -> None:
         """Commit what waits and close the database; what is needed later opens it again."""
         with self._opening:
-            mine, self._opened = self._mine(), None
-            if mine is not None:
-                mine[0].close()
+            opened, self.opened = self.opened, None
+            if opened is not None:
+                opened.receiver.close()
 
     def open_on(self, receiver: Receiver) -> None:
         """Use this receiver until `close`, in place of one on the database of the settings: for tests."""
-        self._opened = (os.getpid(), receiver, Hook(self.settings))
+        self.opened = Opened(receiver, Hook(self.settings))
 
-    def _mine(self) -> tuple[Receiver, Hook] | None:
-        """Return what this process has opened: a forked child can use nothing of its parent's."""
-        return None if self._opened is None or self._opened[0] != os.getpid() else self._opened[1:]
-
-    def _open(self) -> tuple[Receiver, Hook]:
-        mine = self._mine()
-        if mine is not None:
-            return mine
+    def open(self) -> Opened:
+        """Open the database, or return what is open; raises ConfigurationError."""
+        if self.opened is not None:
+            return self.opened
         # Several threads of a WSGI server may take their first webhook at once.
         with self._opening:
-            mine = self._mine()
-            if mine is None:
-                receiver = Receiver(open_database(self.settings.database_url), self.settings)
-                mine = (receiver, Hook(self.settings))
-                self._opened = (os.getpid(), *mine)
-                redact_access_logs(mine[1])
-            return mine
+            if self.opened is None:
+                opened = Opened(Receiver(open_database(self.settings.database_url), self.settings), Hook(self.settings))
+                redact_access_logs(opened.hook)
+                self.opened = opened
+            return self.opened
+
+    def _forget(self) -> None:
+        """In a forked child: nothing of its parent's can be used, and nobody is opening anything."""
+        self.opened, self._opening = None, threading.Lock()
+
+
+def _forget_all() -> None:
+    for inbox in list(_inboxes):
+        inbox._forget()  # noqa: SLF001 - its own module
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def load_inbox(target: str) -> Inbox:

@@ -8,7 +8,8 @@ from ombud.db.operation import Operation
 from ombud.errors import OmbudError
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Draft
-from ombud.receiver.hook import NOT_STORED, OK, Asked, Note, Reply, token_of, write_notes
+from ombud.receiver.hook import LOOKED_AT, NOT_STORED, OK, Asked, Reply, token_of
+from ombud.receiver.notes import Note, write_notes
 from ombud.receiver.source import source_of
 from ombud.settings import TrustedProxy
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
 
 StartResponse = Callable[..., Any]
+
+# Under which name each header stands in the environment of a request (PEP 3333).
+_LOOKED_AT = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in LOOKED_AT}
 
 log = logging.getLogger("ombud.receiver")
 
@@ -29,11 +33,11 @@ def answer_wsgi(inbox: "Inbox", environ: dict[str, Any], start_response: StartRe
 
 def _answer(inbox: "Inbox", environ: dict[str, Any]) -> Reply:
     try:
-        hook, receiver = inbox.hook, inbox.receiver
+        receiver, hook = inbox.open()
         token = token_of(environ.get("PATH_INFO", ""))
         shop = hook.recall(token) or receiver.database.read(lambda: hook.learn(token))
         judged = hook.judge(shop, _asked(environ, receiver.settings.trusted_proxies))
-        notes = hook.take_notes()
+        notes = hook.notebook.take()
         if isinstance(judged, Draft):
             receiver.database.write(lambda: _store(receiver.arrivals, [judged], notes))
         elif notes:
@@ -50,11 +54,7 @@ def _store(arrivals: Mailbox, drafts: Sequence[Draft], notes: Sequence[Note]) ->
 
 
 def _asked(environ: dict[str, Any], trusted: tuple[TrustedProxy, ...]) -> Asked:
-    headers = {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
+    headers = {name: str(environ[key]) for name, key in _LOOKED_AT.items() if key in environ}
     source = source_of(environ.get("REMOTE_ADDR", ""), headers.get("x-forwarded-for", ""), trusted)
     query = environ.get("QUERY_STRING", "").encode("latin-1", "backslashreplace")
     return Asked(environ["REQUEST_METHOD"], query, headers, source)

@@ -1,0 +1,62 @@
+"""What is written down beside the answers: that a token is used, and where requests come from. Once in a while each."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ombud.db.operation import Operation
+from ombud.receiver.shops import sql
+from ombud.receiver.sources import note_source
+
+# Seconds between two notes of the same: precise enough for who waits until nobody uses the old token.
+NOTE_SECONDS = 60.0
+# Notes that wait to be written; all of them are written with the next answer.
+MOST_NOTES = 100
+# Tokens and addresses of which this process remembers that they were noted.
+REMEMBER_NOTED = 10_000
+
+
+@dataclass(frozen=True)
+class Note:
+    """The use of a token, or of an address."""
+
+    shop_id: int
+    token_hash: bytes | None = None
+    source: str | None = None
+    known: bool = False
+
+
+class Notebook:
+    """Collects notes until somebody writes them."""
+
+    def __init__(self) -> None:
+        self._notes: list[Note] = []
+        # Until when (monotonic seconds) nothing need be said of it again.
+        self._noted: dict[tuple[int, bytes | str | None], float] = {}
+
+    def add(self, note: Note, ago: int) -> bool:
+        """Have something written down, unless it was within the last minute: here, or `ago` microseconds elsewhere."""
+        now, key = time.monotonic(), (note.shop_id, note.token_hash or note.source)
+        if ago < NOTE_SECONDS * 1_000_000 or self._noted.get(key, 0.0) > now or len(self._notes) >= MOST_NOTES:
+            return False
+        if len(self._noted) >= REMEMBER_NOTED:
+            self._noted.clear()
+        self._noted[key] = now + NOTE_SECONDS
+        self._notes.append(note)
+        return True
+
+    def take(self) -> Sequence[Note]:
+        """Return what is to be written down now; whoever takes it writes it, after the answer if that is possible."""
+        if not self._notes:
+            return ()
+        notes, self._notes = self._notes, []
+        return notes
+
+
+def write_notes(notes: Sequence[Note]) -> Operation[None]:
+    """Write down what was noted."""
+    for note in notes:
+        if note.token_hash is not None:
+            yield sql["note_token_use"], {"id": note.shop_id, "token_hash": note.token_hash}
+        if note.source is not None:
+            yield from note_source(note.shop_id, note.source, known=note.known)
