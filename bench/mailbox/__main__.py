@@ -19,6 +19,7 @@ import uvloop
 from bench.machine import describe
 from bench.mailbox.place import Place, PostgresPlace, SqlitePlace
 from bench.mailbox.scenarios import SCENARIOS, Figures
+from ombud.cli.collector import collect_rarely
 from tests.support.postgres import PostgresServers
 
 # What each database is asked, in this order.
@@ -99,6 +100,7 @@ def _figures(command: Sequence[str]) -> Figures:
 
 
 def _visit(scenario: str, database: str, place: str, seconds: float) -> Figures:
+    collect_rarely()  # as the processes of Ombud do
     where: Place = SqlitePlace(Path(place)) if database == "sqlite" else PostgresPlace(place)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_await(scenario, where, seconds))

@@ -35,6 +35,8 @@ FEW_STORED, MANY_STORED = 10_000, 5_000_000
 SNAPSHOT_DELIVERIES = 200_000
 # Deliveries of an append when a lane gets about two and a half of them.
 FEW_PER_LOAD = 500
+# Deliveries of an append to sparse lanes: what 25,000 a second bring in 20 ms.
+SPARSE_BATCH = 500
 APPENDERS, APPENDS_PER_SECOND = 4, 1_000
 
 
@@ -76,9 +78,9 @@ async def sparse(place: Place, seconds: float) -> Figures:
     for _ in range(10):
         await mill.append(dead)
     async with mill.working():
-        await mill.feed(lanes, seconds / 2)
+        await mill.feed(lanes, seconds / 2, SPARSE_BATCH)
         logged, before = place.bytes_logged(), mill.performed
-        rate = await mill.feed(lanes, seconds)
+        rate = await mill.feed(lanes, seconds, SPARSE_BATCH)
         logged = place.bytes_logged() - logged
     done = mill.performed - before
     mill.close()

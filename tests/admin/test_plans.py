@@ -19,7 +19,7 @@ from tests.support.postgres import PostgresServers
 PARTS = ["ombud.mailbox", "ombud.sender", "ombud.receiver", "ombud.admin", "ombud.shop"]
 STATEMENTS = {
     statement.name: statement
-    for file in ("queries.sql", "people.sql")
+    for file in ("queries.sql", "people.sql", "tally.sql")
     for statement in read_queries("ombud.admin", file)
 }
 # `from event e`, `join delivery d`: what a plan calls them.
@@ -31,6 +31,7 @@ EVERY = [
     for package, file in [
         ("admin", "queries.sql"),
         ("admin", "people.sql"),
+        ("admin", "tally.sql"),
         ("admin", "audit.sql"),
         ("shop", "queries.sql"),
     ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ombud.db.operation import Operation
+from ombud.db.operation import Operation, Row
 from ombud.mailbox.lease import lane_of
 from ombud.mailbox.mailbox import Appended
 from ombud.mailbox.model import Delivery, Done, Lane, State
@@ -20,6 +20,7 @@ class Ear:
         self.token: int | None = 77
         self.held: set[int] = set()
         self.lanes: list[Lane] = []
+        self.facts: list[Row] = []
         self.appended: list[Appended] = []
         self.calls: list[str] = []
 
@@ -32,6 +33,10 @@ class Ear:
     def taken(self, lanes: list[tuple[Any, ...]], _gifts: list[Any]) -> None:
         self.calls.append("taken")
         self.lanes += [lane_of(row) for row in lanes]
+
+    def learned(self, facts: list[Row], _gifts: list[Any]) -> None:
+        self.calls.append("learned")
+        self.facts += facts
 
     def rung(self, _lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
         self.calls.append("rung")
@@ -50,10 +55,10 @@ def test_an_append_leases_an_idle_lane(office: Office, ear: Ear, clock: StoppedC
 
     (lane,) = ear.lanes
     assert (lane.id, lane.shop_id, lane.token, lane.health.window, lane.crashes) == (lane_id, 5, 77, 3, 0)
-    row = office.lane(lane_id)
-    assert (row["lease_token"], row["wake_at"]) == (77, lane.leased_until)
+    assert office.lease() == []
     assert lane.leased_until == clock() + LEASE_SECONDS * 1_000_000
-    assert ear.calls == ["taken", "rung"]
+    assert ear.calls == ["taken", "learned", "rung"]
+    assert [facts["note"] for facts in ear.facts] == ["first"]
     (appended,) = ear.appended
     assert (appended.lane_id, appended.changed) == (lane_id, False)
     assert [delivery.event_id for delivery in appended.deliveries] == [event_id]
@@ -136,7 +141,7 @@ def test_a_lane_with_work_for_later_is_taken_all_the_same(office: Office, ear: E
 
 
 def test_two_appends_of_one_commit_share_a_lane(office: Office, ear: Ear) -> None:
-    """Each with a token of its own: one is stored, and that one is told."""
+    """Each has a token of its own."""
     lane_id = office.add_lane()
 
     def twice() -> Operation[list[int]]:
@@ -146,8 +151,8 @@ def test_two_appends_of_one_commit_share_a_lane(office: Office, ear: Ear) -> Non
         return first + second
 
     events = office.run(twice)
-    (lane,) = ear.lanes
-    assert lane.token == office.lane(lane_id)["lease_token"]
+    assert {lane.id for lane in ear.lanes} == {lane_id}
+    assert office.lease() == []
     found: list[Delivery] = [delivery for appended in ear.appended for delivery in appended.deliveries]
     assert [delivery.event_id for delivery in found] == events
 

@@ -41,10 +41,10 @@ def test_any_life(kind: str, postgres_servers: PostgresServers) -> None:
 
 CONTROLS = [
     ("ring_lanes", "where id = :lane_id", "where false and id = :lane_id"),
-    ("fence", "lease_token = :token", "(lease_token = :token or true)"),
+    ("fence", "lease_token is :token", "(lease_token is :token or true)"),
     ("lease_lanes", "wake_at <= :now", "wake_at <= :now + 60000000"),
     ("lease_lanes", "case when lease_token is null then 0 else 1 end", "0"),
-    ("release_lanes", "and lease_token = :token", "and (lease_token = :token or true)"),
+    ("release_lanes", "and lease_token is :token", "and (lease_token is :token or true)"),
     ("load_due", "d.due_at <= :now", "d.due_at <= :now + 100000000"),
     ("settle_deliveries", "attempts = attempts + :counts", "attempts = attempts + 1 + 0 * :counts"),
     ("pause_lanes", "hold_until = 4611686018427387904", "hold_until = hold_until"),

@@ -50,6 +50,19 @@ update item set number = (select count(*) from item) where name = :name returnin
 -- postgres:
 update item i set number = (select count(*) from item) from {rows} r where i.name = r.name returning i.name, i.number;
 
+-- name: numbers
+-- rows: name text
+select name, number from item where name = :name;
+-- postgres:
+select i.name, i.number from {rows} r join item i on i.name = r.name;
+
+-- name: divided
+-- rows: name text
+-- What no database can do.
+select json_extract('{', '$.a') from item where name = :name;
+-- postgres:
+select 1 / (i.number - i.number) from {rows} r join item i on i.name = r.name;
+
 -- name: larger
 select {greatest}(:a, :b) as larger, {least}(:a, :b) as smaller;
 
@@ -316,14 +329,14 @@ class Announced:
     """Hears what comes after commits."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[list[tuple[Any, ...]], list[Any]]] = []
+        self.heard: list[tuple[list[Any], list[Any]]] = []
         self._one = threading.Semaphore(0)
 
-    def then(self, rows: list[tuple[Any, ...]], gifts: list[Any]) -> None:
+    def then(self, rows: list[Any], gifts: list[Any]) -> None:
         self.heard.append((rows, gifts))
         self._one.release()
 
-    def wait(self) -> tuple[list[tuple[Any, ...]], list[Any]]:
+    def wait(self) -> tuple[list[Any], list[Any]]:
         assert self._one.acquire(timeout=PATIENCE_SECONDS)
         return self.heard[-1]
 
@@ -370,6 +383,38 @@ def test_an_error_in_what_follows_a_commit_is_nobodys(database: Database, caplog
 
     assert announced.wait() == ([("a", 1)], [7])
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_what_one_statement_has_done_another_leaves_out(database: Database) -> None:
+    count, add = STATEMENTS["count_all"], STATEMENTS["add_and_return"]
+
+    def append(announced: Announced) -> Operation[None]:
+        yield STATEMENTS["add"], [("a", 0), ("b", 0)]
+        yield Afterwards(count, [("a",), ("none",)])
+        yield Afterwards(add, [("a", 1), ("c", 1), ("none", 1)], announced.then, unless=count)
+
+    announced = Announced()
+    database.write(partial(append, announced))
+
+    assert sorted(announced.wait()[0]) == [("c", 1), ("none", 1)]
+
+
+def test_what_only_reads_returns_mappings_and_may_fail(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    def append(announced: Announced) -> Operation[None]:
+        yield STATEMENTS["add"], [("a", 5)]
+        yield Afterwards(STATEMENTS["numbers"], [("a",)], announced.then, "numbers", reads=True)
+        yield Afterwards(STATEMENTS["divided"], [("a",)], announced.then, "divided", reads=True)
+        yield Afterwards(STATEMENTS["count_all"], [("a",)], announced.then, "count")
+
+    announced = Announced()
+    database.write(partial(append, announced))
+    while not announced.heard or announced.heard[-1][1] != ["count"]:
+        announced.wait()
+
+    assert announced.heard[0] == ([{"name": "a", "number": 5}], ["numbers"])
+    assert announced.heard[-1] == ([("a", 1)], ["count"])
+    assert [gift for rows, [gift] in announced.heard if not rows] in (["divided"], [])
+    assert "divided" in caplog.text
 
 
 def test_the_answer_does_not_wait_for_what_follows(database: Database) -> None:

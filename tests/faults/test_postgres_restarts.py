@@ -89,7 +89,7 @@ async def test_nothing_is_lost(postgres_servers: PostgresServers, version: str) 
 async def test_commits_that_do_not_wait_for_the_disk_are_caught(
     postgres_servers: PostgresServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(postgres_connect._DURABLE, "synchronous_commit", "off")
+    monkeypatch.setattr(postgres_connect, "_DURABLE", postgres_connect._RELAXED)
     monkeypatch.setattr(postgres_connect, "check_server", lambda _: None)
 
     assert (await campaign(postgres_servers["newest"], CONTROL_RESTARTS, [IMMEDIATE])).findings.lost

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ombud.db.operation import Row
 from ombud.db.sqlite import SqliteDatabase
+from ombud.mailbox.bell import Heard
 from ombud.mailbox.holder import Holder
 from ombud.mailbox.mailbox import Appended, Policy
 from ombud.mailbox.model import NEVER, Delivery, Done, Outcome
@@ -28,19 +30,20 @@ class Hearing:
         office.append(self.lane_id)
         [lane] = office.lease()
         self.delivery = office.load(lane).deliveries[0]
-        self.row = (self.lane_id, 1, lane.destination_id, TOKEN, 1, 0, "", None, 0, 0, 0, 0, 0, None, None, NEVER)
+        self.row = (self.lane_id, 1, lane.destination_id, TOKEN, 1, 0, "", None, 0, 0, 0, 0, 0, None, None, NEVER, True)
+        self.facts: dict[int, Row] = {self.lane_id: {"closed": None}}
         self.holder = Holder(office.mailbox, database, perform, 8, lambda: None)
 
     def hear(self, token: int | None) -> None:
         """Hear that a commit has taken the lane, and what an append with that token brings."""
-        self.holder.hear(([self.row], [[Appended(self.lane_id, [self.delivery], token=token)]]))
+        self.holder.hear(Heard([self.row], [[Appended(self.lane_id, [self.delivery], token=token)]], self.facts))
 
     @property
     def starts(self) -> bool:
         """Whether it starts from memory; else a load is to find it."""
-        stock = self.holder.lanes[self.lane_id].stock
-        assert stock.expects is not stock.stale
-        return stock.expects
+        held = self.holder.lanes[self.lane_id]
+        assert bool(held.in_flight) is not held.stock.stale
+        return bool(held.in_flight)
 
 
 @pytest.fixture
@@ -54,11 +57,12 @@ async def hearing(tmp_path: Path) -> AsyncIterator[Hearing]:
 
 @pytest.mark.parametrize(("token", "starts"), [(TOKEN, True), (TOKEN + 1, False), (None, False)])
 async def test_only_what_took_the_lane_itself_starts_from_memory(
-    hearing: Hearing, token: int | None, *, starts: bool
+    hearing: Hearing, monkeypatch: pytest.MonkeyPatch, token: int | None, *, starts: bool
 ) -> None:
-    """Of two commits that end together, one may be heard with what the other took. A former owner may have performed
-    that one, and given the lane back in between.
+    """Where a ring is a commit of its own: of two commits that end together, one may be heard with what the other took.
+    A former owner may have performed that one, and given the lane back in between.
     """
+    monkeypatch.setattr(SqliteDatabase, "exclusive", False)
     hearing.hear(token)
 
     assert hearing.starts is starts
@@ -70,3 +74,12 @@ async def test_a_turn_that_gave_a_lane_back_does_not_end_the_lease_that_an_appen
     hearing.holder.take_in(touches, TurnDone(emptied=[hearing.lane_id]))
 
     assert hearing.starts
+
+
+@pytest.mark.parametrize("facts", [None, {"closed": "destination deleted"}])
+async def test_a_lane_that_leads_nowhere_is_left_to_a_load(hearing: Hearing, facts: Row | None) -> None:
+    """Also when its facts could not be read."""
+    hearing.facts = {} if facts is None else {hearing.lane_id: facts}
+    hearing.hear(TOKEN)
+
+    assert not hearing.starts

@@ -200,40 +200,18 @@ def test_a_subject_that_is_free_before_the_load_says_that_it_was_passed_is_read_
 # Hand-over ------------------------------------------------------------------------------------------------------------
 
 
-def test_what_an_append_brings_starts_once_though_a_load_finds_it_too() -> None:
-    owner = Owner()
-    brought = deliveries(1, 2)
-    owner.held.stock.expect(brought)
-    assert not owner.held.idle
-    owner.fill(deliveries(1, 2, 3))
-    assert owner.start() == [3]
-    owner.held.take_over(brought, OPEN, owner.now, merging=False)
-    assert owner.start() == [1, 2]
-
-
-def test_what_a_load_has_taken_is_not_expected_any_more() -> None:
+def test_what_a_load_has_brought_is_not_taken_over_again() -> None:
     owner = Owner()
     owner.fill(deliveries(1))
     assert owner.start() == [1]
-    owner.held.stock.expect(deliveries(1, 2))
     owner.held.take_over(deliveries(1, 2), OPEN, owner.now, merging=False)
     assert owner.start() == [2]
-
-
-def test_what_is_left_to_a_load_is_found_by_it() -> None:
-    owner = Owner()
-    owner.held.stock.expect(deliveries(1))
-    owner.held.stock.leave_to_a_load(deliveries(1))
-    assert owner.held.stock.known == set()
-    owner.turn(*deliveries(1))
-    assert owner.start() == [1]
 
 
 def test_merging_leaves_a_busy_subject_to_a_load() -> None:
     owner = Owner(merging=True)
     owner.fill([delivery(1, "a")])
     owner.start()
-    owner.held.stock.expect([delivery(2, "a"), delivery(3, "b")])
     owner.held.take_over([delivery(2, "a"), delivery(3, "b")], OPEN, owner.now, merging=True)
 
     assert owner.start() == [3]
@@ -241,12 +219,11 @@ def test_merging_leaves_a_busy_subject_to_a_load() -> None:
     assert owner.begin().wanted is not None
 
 
-@pytest.mark.parametrize("state", ["stale", "paused", "giving way", "leaving", "lost", "careful", "closed", "no facts"])
+@pytest.mark.parametrize("state", ["stale", "paused", "giving way", "leaving", "lost", "careful", "closed"])
 def test_a_lane_with_something_older_or_in_trouble_takes_nothing_over(state: str) -> None:
     owner = Owner(crashes=int(state == "careful"), closed_at=NOW if state == "closed" else None)
     held = owner.held
-    if state != "no facts":
-        owner.fill([])
+    owner.fill([])
     match state:
         case "stale":
             held.rung(changed=False)
@@ -266,5 +243,3 @@ def test_an_idle_lane_in_order_takes_over() -> None:
     owner = Owner()
     owner.fill([])
     assert owner.held.takes_over
-    owner.held.stock.expect(deliveries(1))
-    assert owner.held.takes_over, "and while it waits for the facts of the first"

@@ -274,8 +274,8 @@ async def test_what_is_in_flight_when_its_destination_closes_keeps_its_result(
     performing.hold("order/1")
     async with working(office, writer, performing) as (worker, _):
         await writer.until(lambda: office.state(waiting) == State.DONE)
-        late = office.append(lane_id, subject="order/3")
         office.close_destination(lane_id, "destination deleted")
+        late = office.append(lane_id, subject="order/3")
         worker.wake()
         await writer.until(lambda: office.state(late) == State.SKIPPED)
         performing.let_go("order/1")

@@ -3,7 +3,7 @@
 import pytest
 
 from ombud.mailbox.model import Done, Outcome, Retry, State
-from tests.mailbox.office import CountingDatabase, Office, Performing, WatchedWriter, working
+from tests.mailbox.office import CountingDatabase, Office, Performing, WatchedWriter, until_it_takes_over, working
 
 # Looks at the database, each one poll apart, in which nothing may be written.
 LOOKS = 25
@@ -173,3 +173,21 @@ async def test_what_waited_for_its_subject_starts_though_another_delivery_hangs(
         await writer.until(lambda: office.state(hanging) == State.DONE)
 
     assert office.state(first) == State.DONE
+
+
+async def test_after_the_worker_has_ended_what_comes_late_is_given_back(
+    office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a ring is a commit of its own, an append may have asked while the worker was there."""
+    lane_id = office.add_lane()
+    async with working(office, writer, Performing()):
+        await until_it_takes_over(office, writer)
+        bell = office.mailbox.bell
+    monkeypatch.setattr(bell, "_has_room", lambda: True)
+    office.mailbox.bell = bell
+    event_id = office.append(lane_id)
+    assert office.lease() == []
+    await writer.until(lambda: office.lane(lane_id)["wake_at"] <= office.clock())
+
+    lane = office.lane(lane_id)
+    assert (lane["crashes"], lane["lease_token"], office.state(event_id)) == (0, None, State.PENDING)

@@ -24,6 +24,7 @@ NEW = {
     "shop_id": 7,
 } | CHOICES
 KNOWN = {"id", "created_at", "updated_at", "signed", "previous_secret_until", "state", "closed_since", "next_try_at"}
+KNOWN |= {"disabled_at", "disabled_reason", "sending_since"}
 FIELDS = NEW.keys() | KNOWN
 
 
@@ -222,6 +223,7 @@ async def test_unknown_ids(client: httpx2.AsyncClient, is_problem: Any) -> None:
         ("/v1/endpoints/ep_0000000000000", {"GET", "PATCH", "DELETE"}),
         ("/v1/endpoints/ep_0000000000000/pause", {"POST"}),
         ("/v1/endpoints/ep_0000000000000/secret", {"POST"}),
+        ("/v1/endpoints/ep_0000000000000/test", {"POST"}),
     ],
 )
 async def test_other_methods_are_not_allowed(
@@ -308,3 +310,38 @@ async def test_a_full_shop_cannot_restore(client: httpx2.AsyncClient, is_problem
         await add(client)
 
     is_problem(await client.post(f"/v1/endpoints/{made['id']}/restore"), 409, words="Delete one first")
+
+
+async def test_a_test_event_is_marked(client: httpx2.AsyncClient, is_problem: Any) -> None:
+    made = await add(client, event_types=["product.add"])
+    path = f"/v1/endpoints/{made['id']}"
+
+    answer = await client.post(f"{path}/test", json={})
+
+    assert answer.status_code == 201, answer.text
+    event = answer.json()
+    assert (event["test"], event["event_type"], event["subject"]) == (True, "product.add", "product/0")
+    assert [one["endpoint_id"] for one in event["deliveries"]] == [made["id"]]
+    other = (await client.post(f"{path}/test", json={"event_type": "order.new", "object_id": "7"})).json()
+    assert other["subject"] == "order/7"
+    published = (await client.post("/v1/events", json={"event_type": "product.add", "product_id": 1})).json()
+    listed = (await client.get("/v1/events")).json()["data"]
+    assert {one["id"]: one["test"] for one in listed} == {event["id"]: True, other["id"]: True, published["id"]: False}
+    for field, body in (
+        ("event_type", {"event_type": "order.paid"}),
+        ("order_id", {"event_type": "order.new", "object_id": ""}),
+    ):
+        is_problem(await client.post(f"{path}/test", json=body), 422, field)
+    await client.post(f"{path}/pause")
+    is_problem(await client.post(f"{path}/test", json={}), 409, words="paused")
+    await client.patch(path, json={"enabled": False})
+    is_problem(await client.post(f"{path}/test", json={}), 409, words="disabled")
+
+
+async def test_a_new_endpoint_may_ask_for_the_past(client: httpx2.AsyncClient, is_problem: Any) -> None:
+    answer = await client.post("/v1/endpoints", json={"url": URL, "send_since": "2026-02-03T04:05:06+01:00"})
+
+    assert answer.json()["sending_since"] == "2026-02-03T03:05:06.000000Z"
+    for text in ("yesterday", "2026-02-03T04:05:06", "9999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", ""):
+        is_problem(await client.post("/v1/endpoints", json={"url": URL, "send_since": text}), 422, "send_since")
+    assert len((await client.get("/v1/endpoints")).json()["data"]) == 1

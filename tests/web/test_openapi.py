@@ -18,7 +18,7 @@ SERVED = {
     ("GET", "/v1/endpoints/{endpoint_id}"),
     ("PATCH", "/v1/endpoints/{endpoint_id}"),
     ("DELETE", "/v1/endpoints/{endpoint_id}"),
-    *(("POST", f"/v1/endpoints/{{endpoint_id}}/{verb}") for verb in ("pause", "resume", "restore", "secret")),
+    *(("POST", f"/v1/endpoints/{{endpoint_id}}/{verb}") for verb in ("pause", "resume", "restore", "secret", "test")),
 }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ombud.web.panel_story import Step, Tone, line_of
-from ombud.web.panel_words import ago, due, duration, exact
+from ombud.web.words import ENGLISH, exact, words_in
 
+WORDS = words_in(ENGLISH)
 AT = "2026-11-02T08:14:05.000000Z"
 LATER = "2026-11-02T08:14:05.012000Z"
 
@@ -35,7 +36,7 @@ def run(state: str, *attempts: dict[str, Any], reason: str | None = None) -> dic
 
 
 def words(event: dict[str, Any], arrival: dict[str, Any] | None = None) -> list[list[str]]:
-    stages = line_of({"event": event, "arrival": arrival}).stages
+    stages = line_of({"event": event, "arrival": arrival}, WORDS).stages
     return [[f"{step.tone} {step.words} | {step.about}" for step in stage] for stage in stages]
 
 
@@ -44,7 +45,7 @@ def test_all_went_well() -> None:
         "event": event(work("done", tried(200))),
         "arrival": arrival(runs=[run("done", tried(None, 2, at=LATER))]),
     }
-    line = line_of(story)
+    line = line_of(story, WORDS)
     assert line.took == "14 ms"
     assert line.stages == [
         [Step(Tone.GOOD, "GET 200", "4 ms")],
@@ -107,7 +108,7 @@ def test_a_read(document: dict[str, Any], expected: list[str]) -> None:
     ],
 )
 def test_runs(runs: list[dict[str, Any]], expected: list[str]) -> None:
-    line = line_of({"event": event(), "arrival": arrival(runs=runs)})
+    line = line_of({"event": event(), "arrival": arrival(runs=runs)}, WORDS)
     assert line.took == ""
     assert words(event(), arrival(runs=runs))[3] == expected
 
@@ -126,18 +127,18 @@ def test_runs(runs: list[dict[str, Any]], expected: list[str]) -> None:
     ],
 )
 def test_times_are_distances(text: str, expected: str) -> None:
-    assert ago(text, datetime(2026, 11, 2, 8, 14, 5, 300, tzinfo=UTC)) == expected
+    assert WORDS.ago(text, datetime(2026, 11, 2, 8, 14, 5, 300, tzinfo=UTC)) == expected
 
 
 def test_what_should_have_been_done_is_due_now() -> None:
     now = datetime(2026, 11, 2, 8, 14, 5, tzinfo=UTC)
-    assert due("2026-11-02T08:14:01.000000Z", now) == due("2026-11-02T08:14:05.500000Z", now) == "now"
-    assert due("2026-11-02T08:14:35.000000Z", now) == "in 30 s"
+    assert WORDS.due("2026-11-02T08:14:01.000000Z", now) == WORDS.due("2026-11-02T08:14:05.500000Z", now) == "now"
+    assert WORDS.due("2026-11-02T08:14:35.000000Z", now) == "in 30 s"
 
 
 def test_exact_times_and_durations() -> None:
     assert exact("2026-11-02T08:14:05.123456Z") == "2026-11-02 08:14:05.123 UTC"
-    assert [duration(value) for value in (0, 999, 1_000, 59_000, 61_000)] == [
+    assert [WORDS.duration(value) for value in (0, 999, 1_000, 59_000, 61_000)] == [
         "0 ms",
         "999 ms",
         "1.0 s",

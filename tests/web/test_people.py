@@ -230,7 +230,7 @@ def test_a_brake_forgets_what_it_counted_longest_ago(monkeypatch: pytest.MonkeyP
 
 # What each page is for: everybody may look at the others, and editors may change.
 OWNERS = ("/people", "/keys", "/audit")
-EVERYBODY = (LOGIN, SET_UP, "/logout", "/account")
+EVERYBODY = (LOGIN, SET_UP, "/logout", "/account", "/language")
 
 
 async def test_every_route_asks_for_its_role(app: SenderApp) -> None:
@@ -289,7 +289,7 @@ async def test_an_owner_lets_people_in(app: SenderApp, rows: Callable[..., list[
         page = await owner.post("/people/invite", data={"role": "editor", "shop": "7"})
         [link] = re.findall(rf"{BASE}({SET_UP}[\w-]+)", page.text)
         assert link not in (await owner.get("/people")).text
-        assert "of shop 7" in (await guest.get(link)).text
+        assert "Shop 7" in (await guest.get(link)).text
         assert (await guest.post(link, data={"name": "Bo", "password": PASSWORD})).status_code == 303
         assert (await guest.get("/account")).status_code == 200
         [bo] = rows("select id from person where name = 'Bo'")

@@ -49,6 +49,7 @@ async def test_an_event_without_a_delivery(client: httpx2.AsyncClient) -> None:
         "event_type": "order.new",
         "subject": "order/0",
         "fan_out": 0,
+        "test": False,
         "deliveries": [],
     }
 

@@ -16,7 +16,7 @@ from ombud.db.queries import read_queries
 from ombud.errors import ConfigurationError
 from ombud.mailbox.ids import ID_LIMIT, first_id_of
 from ombud.mailbox.mailbox import DAY_MICROSECONDS
-from ombud.mailbox.model import NEVER, Box
+from ombud.mailbox.model import Box
 
 sql = read_queries("ombud.admin", "audit.sql")
 
@@ -95,8 +95,8 @@ class _Time:
 def audit(performs: Performs | None) -> Operation[Report]:
     """Look for everything that must not be, in one snapshot of the database.
 
-    `performs` says whether a process works a box. None: there is no seat to ask about, and a lane is rung a moment
-    after the commit of what it is rung for. Raises ConfigurationError when the tables are not of this version.
+    `performs` says whether a process works a box. None: there is no seat to ask about. Raises ConfigurationError when
+    the tables are not of this version.
     """
     parts = yield from _parts()
     boxes = [box for part, worked in BOXES.items() if part in parts for box in worked]
@@ -115,7 +115,8 @@ def audit(performs: Performs | None) -> Operation[Report]:
     waiting = []
     for box in boxes:
         waiting.append((yield from _waiting(box, time.now, performs)))
-        findings += yield from _unattended(waiting[-1], time, rung_with_commit=performs is not None)
+        if waiting[-1].performed:
+            findings += yield from _unattended(box, time)
     return Report(findings, (yield from count_rows()), waiting)
 
 
@@ -163,17 +164,13 @@ def _run(check: Check, values: Mapping[str, Any]) -> Operation[list[Finding]]:
     return [Finding(check.name, rows[0]["total"], [check.say(row) for row in rows])] if rows else []
 
 
-def _unattended(waiting: Waiting, time: _Time, *, rung_with_commit: bool) -> Operation[list[Finding]]:
-    """Find lanes that will not be looked at. That nobody performs at the moment is no finding."""
-    values = {"examples": EXAMPLES, "box": waiting.box}
-    settled = NEVER if rung_with_commit else time.seen - GRACE
-    findings: list[Finding] = []
-    if rung_with_commit or waiting.performed:
-        findings += yield from _run(ASLEEP, values | {"soon": time.now + GRACE, "settled": settled})
-    if waiting.performed:
-        before = values | {"before": min(time.now, time.seen) - OVERLOOKED_TIME}
-        findings += yield from _run(ABANDONED, before)
-        findings += yield from _run(OVERLOOKED, before)
+def _unattended(box: Box, time: _Time) -> Operation[list[Finding]]:
+    """Find lanes that will not be looked at although somebody performs: whoever begins to, looks everywhere."""
+    values = {"examples": EXAMPLES, "box": box}
+    before = values | {"before": min(time.now, time.seen) - OVERLOOKED_TIME}
+    findings = yield from _run(ASLEEP, values | {"soon": time.now + GRACE, "settled": time.seen - GRACE})
+    findings += yield from _run(ABANDONED, before)
+    findings += yield from _run(OVERLOOKED, before)
     return findings
 
 

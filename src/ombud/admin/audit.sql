@@ -166,7 +166,7 @@ limit :examples;
 
 -- name: lane_asleep
 -- A free lane with pending work wakes when the first of it is due, or when it is no longer held. Only what was so at
--- :settled counts: PostgreSQL rings a moment after the commit.
+-- :settled counts: PostgreSQL rings a moment after the commit, and on SQLite a lane may be in its performer's memory.
 select l.id as lane_id, p.event_id, p.due_at, l.wake_at, p.pending, count(*) over () as total
 from (
   select lane_id, min(event_id) as event_id, min(due_at) as due_at, count(*) as pending

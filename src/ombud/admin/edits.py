@@ -38,9 +38,11 @@ class EndpointEdits:
         yield from self._check_seen(caller, endpoint_id)
         return (yield from self._endpoints.get(endpoint_id))
 
-    def add(self, caller: Caller, edit: EndpointEdit, shop_id: int, secret: str | None) -> Operation[Endpoint]:
+    def add(
+        self, caller: Caller, edit: EndpointEdit, shop_id: int, secret: str | None, since: int | None = None
+    ) -> Operation[Endpoint]:
         """Add one; the shop has been checked (Caller.shop_for)."""
-        endpoint = yield from self._endpoints.add(edit, shop_id, secret)
+        endpoint = yield from self._endpoints.add(edit, shop_id, secret, since)
         yield from self._note(caller, "endpoint.add", endpoint, _host(edit.url))
         return endpoint
 
@@ -78,6 +80,13 @@ class EndpointEdits:
         endpoint = yield from self._endpoints.resume(endpoint_id)
         yield from self._note(caller, "endpoint.resume", endpoint)
         return endpoint
+
+    def test(self, caller: Caller, endpoint_id: int, event_type: str | None, object_id: str) -> Operation[int]:
+        """Send it a test event; returns the event's id."""
+        endpoint = yield from self.get(caller, endpoint_id)
+        event_id = yield from self._endpoints.test(endpoint_id, event_type, object_id)
+        yield from self._note(caller, "endpoint.test", endpoint)
+        return event_id
 
     def rotate_secret(
         self, caller: Caller, endpoint_id: int, secret: str, overlap_seconds: int = OVERLAP_SECONDS

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ombud.admin.events import Document, rfc3339
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import format_id, time_of_id
 from ombud.mailbox.model import NEVER, Box
 from ombud.sender.endpoint import Endpoint
 
@@ -43,6 +43,9 @@ def endpoint_document(endpoint: Endpoint) -> Document:
         "retry": edit.retry,
         "signed": endpoint.signed and not edit.strict,
         "previous_secret_until": rfc3339(endpoint.previous_until) if endpoint.previous_until else None,
+        "disabled_reason": endpoint.disabled_reason,
+        "disabled_at": rfc3339(endpoint.disabled_at) if endpoint.disabled_at else None,
+        "sending_since": None if endpoint.backfill_id is None else rfc3339(time_of_id(endpoint.backfill_id)),
         "created_at": rfc3339(endpoint.created_at),
         "updated_at": rfc3339(endpoint.updated_at),
     }

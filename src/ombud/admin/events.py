@@ -7,9 +7,10 @@ from ombud.admin.access import EVERY_SHOP, OPERATOR, Caller
 from ombud.admin.walk import walk
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.errors import NotFound
+from ombud.errors import InvalidInput, NotFound
 from ombud.mailbox.ids import ID_LIMIT, format_id
 from ombud.mailbox.model import Box, State
+from ombud.sender.outbox import TEST_DATA
 from ombud.sender.url import redacted
 
 sql = read_queries("ombud.admin")
@@ -28,6 +29,17 @@ def rfc3339(microseconds: int) -> str:
     """Return a time as the API writes it: UTC, with microseconds."""
     text = (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
     return text.replace("+00:00", "Z")
+
+
+def parse_time(text: str, field: str) -> int:
+    """Return UTC microseconds of a time in RFC 3339 with its offset; raises InvalidInput."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None or time < _EPOCH:
+        raise InvalidInput(field, "It is a time with its offset, such as 2026-11-26T08:00:00Z.")
+    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 def list_events(before: int, rows: int) -> Operation[list[Document]]:
@@ -79,6 +91,7 @@ def _event(row: Row) -> Document:
         "shop_id": row["shop_id"],
         "event_type": row["type"],
         "subject": row["subject"],
+        "test": row["data"] == TEST_DATA,
         "created_at": rfc3339(row["created_at"]),
         "fan_out": row["fan_out"],
     }

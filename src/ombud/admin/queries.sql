@@ -3,14 +3,14 @@
 
 -- name: list_events
 -- A page of a box's events, newest first, with how many of their deliveries are in which state.
-select e.day, e.id, e.shop_id, e.type, e.subject, e.created_at, e.fan_out,
+select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, e.fan_out,
   count(*) filter (where d.state = 0) as pending, count(*) filter (where d.state = 1) as done,
   count(*) filter (where d.state = 2) as dead, count(*) filter (where d.state = 3) as skipped
 from (
-  select day, id, shop_id, type, subject, created_at, fan_out from event
+  select day, id, shop_id, type, subject, data, created_at, fan_out from event
   where box = :box and id < :before order by id desc limit :rows
 ) e left join delivery d on d.day = e.day and d.event_id = e.id
-group by e.day, e.id, e.shop_id, e.type, e.subject, e.created_at, e.fan_out
+group by e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, e.fan_out
 order by e.id desc;
 
 -- name: event_ids_back
@@ -19,15 +19,15 @@ select id from event where box = :box and id < :before order by id desc limit 1 
 
 -- name: list_events_of_shop
 -- A page of one shop's events among those from `since` on, with the deliveries to its own endpoints.
-select e.day, e.id, e.shop_id, e.type, e.subject, e.created_at, count(d.event_id) as fan_out,
+select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, count(d.event_id) as fan_out,
   count(*) filter (where d.state = 0) as pending, count(*) filter (where d.state = 1) as done,
   count(*) filter (where d.state = 2) as dead, count(*) filter (where d.state = 3) as skipped
 from (
-  select day, id, shop_id, type, subject, created_at from event
+  select day, id, shop_id, type, subject, data, created_at from event
   where box = :box and id < :before and id >= :since and shop_id = :shop_id order by id desc limit :rows
 ) e left join (delivery d join lane l on l.id = d.lane_id and l.shop_id = :shop_id)
   on d.day = e.day and d.event_id = e.id
-group by e.day, e.id, e.shop_id, e.type, e.subject, e.created_at
+group by e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at
 order by e.id desc;
 
 -- name: shop_of_endpoint
@@ -36,7 +36,7 @@ select shop_id from endpoint where id = :id;
 
 -- name: get_event
 -- One event of a box.
-select day, id, shop_id, type, subject, created_at, fan_out from event
+select day, id, shop_id, type, subject, data, created_at, fan_out from event
 where day in (select day from day) and id = :id and box = :box;
 
 -- name: deliveries_of_event

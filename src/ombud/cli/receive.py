@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ombud.cli.collector import collect_rarely
 from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
 from ombud.receiver.children import ChildRunner
 from ombud.receiver.inbox import Inbox, load_inbox
@@ -56,6 +57,7 @@ def run_work(target: str, *, as_json: bool) -> int:
         with failure_explains(databases):
             await performing.run()
 
+    collect_rarely()
     try:
         asyncio.run(work())
     finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from ombud.cli.collector import collect_rarely
 from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
 from ombud.db.database import Database
 from ombud.errors import ConfigurationError
@@ -56,6 +57,7 @@ def url_of(bound: socket.socket) -> str:
 
 def run(start: Callable[[], Awaitable["Service"]]) -> int:
     """Run a service until a signal; returns the exit code."""
+    collect_rarely()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(start))
 

@@ -1,7 +1,7 @@
 """What the operations of one commit have named to be run after all of them, and whom to tell when that is committed."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -9,7 +9,7 @@ from ombud.db.operation import Afterwards, Statement
 
 log = logging.getLogger("ombud.db")
 
-Then: TypeAlias = Callable[[list[tuple[Any, ...]], list[Any]], None]
+Then: TypeAlias = Callable[[list[Any], list[Any]], None]
 
 
 @dataclass
@@ -18,15 +18,23 @@ class Entry:
 
     statement: Statement
     then: Then | None
+    unless: Statement | None = None
+    reads: bool = False
     wanted: set[tuple[Any, ...]] = field(default_factory=set)
     gifts: list[Any] = field(default_factory=list)
 
-    @property
-    def rows(self) -> Sequence[tuple[Any, ...]]:
-        """The rows to run the statement for, in an order that all processes keep."""
-        return sorted(self.wanted)
+    def rows(self, returned: Mapping[Statement, Sequence[tuple[Any, ...]]]) -> Sequence[tuple[Any, ...]]:
+        """Return the rows to run the statement for, in an order that all processes keep.
 
-    def announce(self, returned: list[tuple[Any, ...]]) -> None:
+        `returned`: what the entries before this one have.
+        """
+        wanted = self.wanted
+        if self.unless is not None and (others := returned.get(self.unless)):
+            served = {row[0] for row in others}
+            wanted = {row for row in wanted if row[0] not in served}
+        return sorted(wanted)
+
+    def announce(self, returned: list[Any]) -> None:
         """Tell who wants to know, after the commit. What goes wrong with that is logged: the commit stands."""
         if self.then is None:
             return
@@ -38,9 +46,12 @@ class Entry:
 
 def united(steps: Iterable[Afterwards]) -> list[Entry]:
     """Unite steps by statement and listener, in the order in which they were first named."""
-    entries: dict[tuple[Statement, Then | None], Entry] = {}
+    entries: dict[tuple[Statement, Then | None, Statement | None, bool], Entry] = {}
     for step in steps:
-        entry = entries.setdefault((step.statement, step.then), Entry(step.statement, step.then))
+        key = (step.statement, step.then, step.unless, step.reads)
+        entry = entries.get(key)
+        if entry is None:
+            entry = entries[key] = Entry(*key)
         entry.wanted.update(step.rows)
         if step.gift is not None:
             entry.gifts.append(step.gift)

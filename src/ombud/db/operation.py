@@ -58,15 +58,19 @@ class Afterwards:
     SQLite that is the end of the same transaction; on PostgreSQL a transaction of its own after the commit, which is
     lost if the process dies between the two. The step itself is answered with no rows at once.
 
+    A row is left out whose first value is the first one of a row that the statement `unless` has returned before it.
+
     `then` is called after the commit, once for a statement and a `then`, with the rows that the statement returned, as
     tuples, and with every `gift`; where the commit was made: in that thread, or on that event loop. An error in it is
-    logged.
+    logged. What only `reads` returns dicts; an error in that statement is logged, and there are no rows.
     """
 
     statement: Statement
     rows: Sequence[tuple[Any, ...]]
-    then: Callable[[list[tuple[Any, ...]], list[Any]], None] | None = None
+    then: Callable[[list[Any], list[Any]], None] | None = None
     gift: Any = None
+    unless: Statement | None = None
+    reads: bool = False
 
     def __post_init__(self) -> None:
         if not self.statement.columns:

@@ -29,8 +29,11 @@ LONG_READ_SECONDS = 600.0
 # Prepared statements that a connection keeps: those of a sender, a receiver and their panel, with each kind of values.
 STATEMENTS = 512
 
-_DURABLE = {"synchronous_commit": "on"}
-_RELAXED = {"synchronous_commit": "off"}
+# What writes finds its rows by an index, for each row of its input. A statement is planned once, perhaps while its
+# table is nearly empty, and would scan the table it has become.
+_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_DURABLE = {**_BY_INDEX, "synchronous_commit": "on"}
+_RELAXED = {**_BY_INDEX, "synchronous_commit": "off"}
 _READING = {"default_transaction_read_only": "on"}
 _COMMON = {
     "application_name": "ombud",

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from ombud.db.agenda import Entry, united
-from ombud.db.operation import Afterwards, Make, Statement
+from ombud.db.operation import Afterwards, Make, RowFactory, Statement
 from ombud.db.postgres_connect import Server
 from ombud.db.postgres_errors import Trouble, reason_of
 from ombud.db.postgres_pool import Gate, Pool
@@ -81,9 +81,9 @@ class Engine:
 
         return await _repeated(self._reading, read)
 
-    async def run_relaxed(self, statement: Statement, values: Any) -> list[Any]:
-        """Run one statement in a transaction of its own, which may be lost with the server; the rows are tuples."""
-        return await _repeated(self._relaxed, lambda session: session.rows_of((statement, values, tuple)))
+    async def run_relaxed(self, statement: Statement, values: Any, factory: RowFactory = tuple) -> list[Any]:
+        """Run one statement in a transaction of its own, which may be lost with the server."""
+        return await _repeated(self._relaxed, lambda session: session.rows_of((statement, values, factory)))
 
     async def close(self) -> None:
         """Finish what is under way, within bounds, and close the connections."""
@@ -119,18 +119,21 @@ class Engine:
         try:
             while self._waiting:
                 waiting, self._waiting = self._waiting, []
+                returned: dict[Statement, list[Any]] = {}
                 for entry in united(waiting):
-                    await self._do(entry)
+                    returned[entry.statement] = await self._do(entry, returned)
         finally:
             self._runner = None
 
-    async def _do(self, entry: Entry) -> None:
+    async def _do(self, entry: Entry, returned: Mapping[Statement, list[Any]]) -> list[Any]:
+        factory = dict if entry.reads else tuple
         try:
-            rows = await self.run_relaxed(entry.statement, entry.rows)
+            rows = await self.run_relaxed(entry.statement, entry.rows(returned), factory)
         except Exception as error:  # noqa: BLE001 - the commits stand, whatever this is; a sweep does it again
             log.warning("%s was not run after its commit: %s", entry.statement.name, reason_of(error))
-        else:
-            entry.announce(rows)
+            return []
+        entry.announce(rows)
+        return rows
 
 
 async def _repeated(pool: Pool, use: Callable[[Session], Awaitable[T]]) -> T:

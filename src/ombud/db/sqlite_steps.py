@@ -1,5 +1,6 @@
 """Runs the steps of operations on one SQLite connection. The hot path is a tuple of values, or a list of them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -12,8 +13,10 @@ from ombud.db.script import sqlite_script
 
 T = TypeVar("T")
 
+log = logging.getLogger("ombud.db")
+
 # What was run after all operations of a transaction, with the rows that it returned.
-Announcements: TypeAlias = list[tuple[Entry, list[tuple[Any, ...]]]]
+Announcements: TypeAlias = list[tuple[Entry, list[Any]]]
 
 
 class Steps:
@@ -50,7 +53,22 @@ class Steps:
 
     def run_afterwards(self, afterwards: list[Afterwards]) -> Announcements:
         """Run what operations have named to be run after all of them; returns what to announce after the commit."""
-        return [(entry, self._rows(entry.statement, entry.rows, tuple)) for entry in united(afterwards)]
+        returned: dict[Statement, list[Any]] = {}
+        announcements: Announcements = []
+        for entry in united(afterwards):
+            rows = entry.rows(returned)
+            rows = self._read(entry.statement, rows) if entry.reads else self._rows(entry.statement, rows, tuple)
+            returned[entry.statement] = rows
+            announcements.append((entry, rows))
+        return announcements
+
+    def _read(self, statement: Statement, values: Any) -> list[Any]:
+        try:
+            return self._rows(statement, values)
+        except apsw.SQLError:
+            # A row that a statement cannot read, such as one with broken JSON: the transaction goes on.
+            log.exception("%s failed", statement.name)
+            return []
 
     def _rows(self, statement: Statement, values: Any, factory: RowFactory | None = None) -> list[Any]:
         text = statement.for_sqlite

@@ -4,16 +4,22 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Container, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from ombud.db.operation import Row
 from ombud.mailbox.lease import new_token
 from ombud.mailbox.mailbox import Appended
 
 log = logging.getLogger("ombud.mailbox")
 
-# Rows of the lanes that were leased with a commit, and what was committed for all lanes.
-Heard = tuple[list[tuple[Any, ...]], list[Sequence[Appended]]]
+
+class Heard(NamedTuple):
+    """Rows of the lanes that were taken with a commit, what was committed for all lanes, and by lane where it leads."""
+
+    taken: Sequence[tuple[Any, ...]]
+    gifts: Sequence[Sequence[Appended]]
+    facts: Mapping[int, Row]
 
 
 class WorkerBell:
@@ -28,6 +34,7 @@ class WorkerBell:
         # Two threads that commit may announce at once.
         self._lock = threading.Lock()
         self._taken: list[tuple[Any, ...]] = []
+        self._facts: dict[int, Row] = {}
         self._heard: deque[Heard] = deque()
 
     def take(self) -> int | None:
@@ -43,12 +50,18 @@ class WorkerBell:
         with self._lock:
             self._taken += lanes
 
+    def learned(self, facts: list[Row], _gifts: list[Any]) -> None:
+        """Keep what was read of lanes until `rung`."""
+        with self._lock:
+            self._facts.update({row["lane_id"]: row for row in facts})
+
     def rung(self, _lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
         """Tell the worker."""
         with self._lock:
             taken, self._taken = self._taken, []
+            facts, self._facts = self._facts, {}
             first = not self._heard
-            self._heard.append((taken, gifts))
+            self._heard.append(Heard(taken, gifts, facts))
         if first:
             try:
                 self._loop.call_soon_threadsafe(self.deliver)

@@ -100,7 +100,7 @@ def _after_answer(health: Health, now: int, care: Care) -> Health:
     if health.failures == 0 and health.window >= care.window_cap:
         return health
     # One more for each success doubles the window in a round of them.
-    return health._replace(window=min(care.window_cap, health.window + 1), failures=0, failed_subjects="")
+    return Health(min(care.window_cap, health.window + 1), 0, "", *health[3:])
 
 
 class _Failure(NamedTuple):

@@ -19,6 +19,8 @@ LEAST_LOAD = 8
 KNOWN_MOST = 512
 # Loads with work in one lease, after which a lane is busy enough to stay leased while it is empty for a moment.
 LINGER_LOADS = 3
+# Growth of a window that is worth a write of a lane that was owned in memory alone.
+STORED_GROWTH = 4
 # Tries in careful mode after a crash: as many as may have been in flight.
 CAREFUL_TRIES = 64
 # Share of a lane's window that replays may hold.
@@ -37,19 +39,16 @@ class HeldLane:
         self.in_flight: dict[int, Delivery] = {}
         self.results: list[Result] = []
         self.next_due: float | None = None
-        self.leased_at = now
-        self.started = 0
+        self.started = self._loads = 0
         self._lost = False  # the lease went to somebody else; what is in flight is only recorded
-        self._paused = False
-        self._gives_way = False
-        self._leaving = False  # a turn is giving it back
-        self._again = False
+        self._paused = self._gives_way = False
+        self.leaving = False  # a turn is giving it back
+        self._stores = False  # something may be left in a lane that is owned in memory alone
+        self._again, self._asks_due = False, True
         self._careful = CAREFUL_TRIES if lane.crashes else 0
         self._replays = 0  # in flight
-        self._loads = 0
         self._extend_at, self._leased_until = extend_at, lane.leased_until
-        self._worked_at = self._looked_at = now
-        self._asks_due = True
+        self.leased_at = self._worked_at = self._looked_at = now
 
     @property
     def idle(self) -> bool:
@@ -60,18 +59,18 @@ class HeldLane:
     def takes_over(self) -> bool:
         """What was just appended may start from memory: nothing older waits unread."""
         stock = self.stock
-        if stock.stale or self._blocked or self._leaving or self._careful or self.health.closed_at is not None:
-            return False
-        return (self.facts is not None or stock.expects) and len(stock.known) < KNOWN_MOST
+        ready = not (stock.stale or self._blocked or self.leaving or self._careful)
+        return ready and self.health.closed_at is None and len(stock.known) < KNOWN_MOST
 
     @property
     def _blocked(self) -> bool:
         return self._lost or self._paused or self._gives_way
 
     @property
-    def _keeps(self) -> bool:
-        """Its health has changed in more than the window, which a release stores."""
-        return self.health is not self._stored_health and self.health[1:] != self._stored_health[1:]
+    def _keeps(self) -> tuple[Health, Health] | None:
+        """Its health as it is stored and as it is, if that differs in more than the window, which a release stores."""
+        same = self.health is self._stored_health or self.health[1:] == self._stored_health[1:]
+        return None if same else (self._stored_health, self.health)
 
     @property
     def _crashes(self) -> int:
@@ -115,10 +114,10 @@ class HeldLane:
             self.drop_unstarted()
 
     def take_over(self, deliveries: Iterable[Delivery], facts: Mapping[str, Any], now: float, *, merging: bool) -> None:
-        """Start from memory what was expected; `facts` are of after its commit."""
+        """Start from memory what was appended; `facts` are of after its commit."""
         self.facts, self._worked_at = facts, now
         self._loads += 1
-        for delivery in self.stock.no_longer_expected(deliveries):
+        for delivery in deliveries:
             if delivery.subject in self.stock.busy and (merging or covers(facts, delivery.subject)):
                 self.stock.rewind()  # a load merges it with what else has come
             else:
@@ -147,6 +146,8 @@ class HeldLane:
         del self.in_flight[delivery.event_id]
         self.results.append(result)
         self.stock.free(delivery.subject)
+        if type(result.outcome) is not Done:
+            self._stores = True
         if delivery.rank:
             self._replays -= 1
             # They are loaded a few at a time.
@@ -159,6 +160,7 @@ class HeldLane:
 
     def drop_unstarted(self) -> None:
         """Forget what was loaded and has not started: it is read again, with the facts as they are then."""
+        self._stores = True
         self.stock.drop_unstarted([*self.in_flight, *(result.delivery.event_id for result in self.results)])
 
     def give_way(self) -> None:
@@ -173,7 +175,8 @@ class HeldLane:
 
     def own_again(self, lane: Lane) -> None:
         """It was leased anew, and something may still be in flight."""
-        self.lane, self._leased_until, self._lost, self._gives_way = lane, lane.leased_until, False, False
+        self.lane, self._leased_until = lane, lane.leased_until
+        self._lost = self._gives_way = self.leaving = False
         self.drop_unstarted()
 
     def sees(self, hold_until: int, given_up_at: int | None, touch: Touch, clock: int) -> None:
@@ -214,45 +217,46 @@ class HeldLane:
     def touch(self, now: float, clock: int, *, merging: bool, linger_seconds: float) -> Touch | None:
         """Return what a turn is to do with it, or None when it needs nothing."""
         wanted = self._wanted(merging=merging) if self.hungry(clock) else None
-        keeps = (self._stored_health, self.health) if self._keeps and not self._lost else None
-        extend, leaves = now >= self._extend_at, self.idle
-        if leaves and self._loads >= LINGER_LOADS and now < self._worked_at + linger_seconds:
-            leaves = self._blocked or self.health.closed_at is not None
-        # Kept until the next one may start: another owner would not know when this one has.
-        leaves = leaves and (self._blocked or self._pace.over(clock))
+        keeps = None if self._lost else self._keeps
+        # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
+        extend = now >= self._extend_at or (wanted is not None and not self.lane.stored)
+        leaves = self._leaves(now, clock, linger_seconds) and (self.lane.stored or not extend)
         if not (self.results or wanted or keeps or extend or leaves):
             return None
+        grown = self.health.window >= STORED_GROWTH * self._stored_health.window
+        stores = self.lane.stored or self._stores or grown
         asks_due, careful = self._asks_due and not leaves, self._careful > 0
-        work = (self._again, wanted, keeps, extend, leaves, asks_due, careful, self._crashes)
-        return Touch(self, self.health, list(self.results), *work)
+        work = (self._again, wanted, keeps, extend, leaves, stores, asks_due, careful, self._crashes)
+        return Touch(self, self.lane, self.health, list(self.results), *work)
 
     def last_touch(self) -> Touch:
         """Return what is left to write when its owner stops."""
-        keeps = (self._stored_health, self.health) if self._keeps else None
-        results, leaves = list(self.results), not self.in_flight
-        return Touch(self, self.health, results, self._again, keeps=keeps, leaves=leaves, crashes=self._crashes)
+        work = (self.lane, self.health, list(self.results), self._again)
+        return Touch(self, *work, keeps=self._keeps, leaves=not self.in_flight, crashes=self._crashes)
 
     def begin(self, touch: Touch) -> None:
         """A turn begins: a ring that comes while it is committed makes the lane stale again."""
-        self._leaving = touch.leaves
+        self.leaving = touch.leaves
         self._asks_due = self._asks_due and not touch.asks_due
         if touch.wanted is not None:
             self.stock.begin(touch.wanted.cursor)
 
     def undo(self, touch: Touch) -> None:
         """The turn came to nothing, as far as anybody knows."""
-        self._leaving = False
+        self.leaving = False
         self._again = bool(touch.results)
         self.stock.stale = self.stock.stale or touch.wanted is not None
         self._asks_due = self._asks_due or touch.asks_due
 
     def note(self, touch: Touch, extend_at: float, leased_until: int) -> None:
         """The turn is committed."""
-        self._leaving = self._again = False
+        self.leaving = self._again = False
         self.settled(touch.results)
         if touch.keeps is not None:
             self._stored_health = touch.keeps[1]
         if touch.extend:
+            if self.lane is touch.lane:
+                self.lane = self.lane._replace(stored=True)
             self._extend_at, self._leased_until = extend_at, leased_until
 
     def settled(self, results: Sequence[Result]) -> None:
@@ -267,6 +271,13 @@ class HeldLane:
     def blame(self, result: Result, outcome: Outcome) -> None:
         """A result that cannot be written becomes another one."""
         self.results[self.results.index(result)] = result._replace(outcome=outcome)
+
+    def _leaves(self, now: float, clock: int, linger_seconds: float) -> bool:
+        if not self.idle or self._blocked:
+            return self.idle
+        lingers = self._loads >= LINGER_LOADS and now < self._worked_at + linger_seconds
+        # Kept until the next one may start: another owner would not know when this one has.
+        return self._pace.over(clock) and (not lingers or self.health.closed_at is not None)
 
     def _wanted(self, *, merging: bool) -> Wanted:
         stock = self.stock

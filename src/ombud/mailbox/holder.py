@@ -4,12 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.lease import lane_of
-from ombud.mailbox.load import facts_of
 from ombud.mailbox.mailbox import Appended, Mailbox
 from ombud.mailbox.model import Lane, Loaded
 from ombud.mailbox.starter import Perform, Starter
@@ -19,7 +19,7 @@ from ombud.mailbox.turn import TurnDone
 log = logging.getLogger("ombud.mailbox")
 
 # Lanes owned at once: what is in memory of each is bounded by held.KNOWN_MOST.
-LANES = 4_096
+LANES = 16_384
 # Deliveries of a lane, or seconds of its lease, after which it makes room when more lanes are due than can be owned.
 QUANTUM_STARTS = 64
 QUANTUM_SECONDS = 2.0
@@ -50,7 +50,6 @@ class Holder:
         self.awake = asyncio.Event()
         # Those that need the next turn.
         self._dirty: dict[int, HeldLane] = {}
-        self._greetings: set[asyncio.Task[None]] = set()
         # What was rung while a turn was under way, which may have leased it without seeing what was rung for.
         self._rung: set[int] = set()
         self._turning = False
@@ -93,64 +92,46 @@ class Holder:
 
     def hear(self, heard: Heard) -> None:
         """Take over what an append has handed over, and look where it has rung."""
-        taken, gifts = heard
-        fresh = {row[0]: self._hold(lane_of(row)) for row in taken}
-        self.lanes.update(fresh)
-        brought: list[tuple[HeldLane, Appended]] = []
-        for appended in (one for gift in gifts for one in gift):
+        now, merging = time.monotonic(), self._mailbox.policy.merging
+        fresh = self._take(heard.taken, now)
+        for appended in (one for gift in heard.gifts for one in gift):
             held = self.lanes.get(appended.lane_id)
             if held is None:
                 if self._turning:
                     self._rung.add(appended.lane_id)
                 self._look()
-            elif appended.deliveries and (_took(appended, fresh) or (self._sees_all and held.takes_over)):
-                held.stock.expect(appended.deliveries)
-                brought.append((held, appended))
+                continue
+            facts = heard.facts.get(appended.lane_id)
+            # A load skips what waits for a closed destination.
+            if self._starts_from_memory(held, appended, fresh) and facts is not None and not facts["closed"]:
+                held.take_over(appended.deliveries, facts, now, merging=merging)
+                self.starter.enter(held)
             else:
                 held.rung(changed=appended.changed)
                 self._dirty[held.lane.id] = held
-        if brought:
-            task = asyncio.create_task(self._greet(brought))
-            self._greetings.add(task)
-            task.add_done_callback(self._greetings.discard)
+        self.starter.start()
         self.awake.set()
 
-    @property
-    def _sees_all(self) -> bool:
-        """Whether an append and its ring are one commit: else what it brings may have been loaded and tried since."""
-        return self._database.exclusive
+    def _take(self, taken: Iterable[Sequence[Any]], now: float) -> Mapping[int, HeldLane]:
+        """Own what an append has handed over; returns the lanes of which nothing was known."""
+        fresh, extend_at = {}, self._extend_at(now)
+        for lane in map(lane_of, taken):
+            held = self.lanes.get(lane.id)
+            if held is None:
+                fresh[lane.id] = self.lanes[lane.id] = HeldLane(lane, now, extend_at)
+            elif lane.stored or held.leaving:
+                # Its lease had ended unnoticed, or a turn is giving it back.
+                self._own_again(lane)
+        return fresh
 
-    async def _greet(self, brought: Sequence[tuple[HeldLane, Appended]]) -> None:
-        """Learn where the lanes lead now, and start from memory what was appended for them."""
-        lane_ids = list({held.lane.id: None for held, _ in brought})
-        try:
-            facts = await self._database.fetch(lambda: facts_of(self._mailbox, lane_ids))
-        except Exception:
-            # A load meets the same trouble, where it is handled.
-            log.warning("what was appended is loaded instead of started", exc_info=True)
-            facts = {}
-        now = time.monotonic()
-        for held, appended in brought:
-            known = facts.get(held.lane.id)
-            if self.lanes.get(held.lane.id) is not held:
-                self._look()
-            elif known is None or known["closed"] or not held.takes_over:
-                # Also when its destination is closed: a load skips what waits.
-                held.stock.leave_to_a_load(appended.deliveries)
-                self.attend(held)
-            else:
-                held.take_over(appended.deliveries, known, now, merging=self._mailbox.policy.merging)
-                self.starter.enter(held)
-        self.starter.start()
-
-    async def greeted(self) -> None:
-        """Wait until all that was heard has been taken over."""
-        await asyncio.gather(*self._greetings)
+    def _starts_from_memory(self, held: HeldLane, appended: Appended, fresh: Mapping[int, HeldLane]) -> bool:
+        if not appended.deliveries or not held.takes_over:
+            return False
+        # Where an append and its ring are two commits, what it brings may have been loaded and tried in between.
+        return self._database.exclusive or _took(appended, fresh)
 
     def cancel(self) -> None:
         """Start nothing more, and end every try."""
-        for task in self._greetings:
-            task.cancel()
         self.starter.cancel()
 
     # Turns ------------------------------------------------------------------------------------------------------------
@@ -178,10 +159,12 @@ class Holder:
     def take_in(self, touches: Iterable[Touch], done: TurnDone) -> None:
         """The turn is committed."""
         now = time.monotonic()
+        # Not what an append has brought since.
+        released = [held for held in done.released if held.leaving]
         leased_until = self._turn_clock + self._mailbox.policy.lease
         for touch in touches:
             touch.held.note(touch, self._extend_at(self._turn_at), leased_until)
-        self._let_go(done)
+        self._let_go(done, released)
         for touch, hold_until, given_up_at in done.seen:
             touch.held.sees(hold_until, given_up_at, touch, self._turn_clock)
         for held, loaded in done.loaded:
@@ -206,7 +189,7 @@ class Holder:
         self._turning = False
         self._rung.clear()
 
-    def _let_go(self, done: TurnDone) -> None:
+    def _let_go(self, done: TurnDone, released: Iterable[HeldLane]) -> None:
         # Where the clock jumped past the end of our own lease, we may have leased it anew and given it back. What was
         # heard while the turn was under way has been taken after that.
         emptied = [self.lanes[lane_id] for lane_id in done.emptied if lane_id in self.lanes]
@@ -214,7 +197,7 @@ class Holder:
             held.lose()
             if held.idle and not held.results:
                 self._forget(held)
-        for held in done.released:
+        for held in released:
             self._forget(held)
             if held.stock.stale:
                 self._look()  # rung while the turn gave it back

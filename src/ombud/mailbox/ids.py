@@ -63,6 +63,11 @@ def first_id_of(microseconds: int) -> int:
     return max(0, microseconds // 1000 - EPOCH_MILLISECONDS) << (NODE_BITS + COUNTER_BITS)
 
 
+def time_of_id(number: int) -> int:
+    """Return when an id was made (UTC microseconds), to the millisecond."""
+    return ((number >> (NODE_BITS + COUNTER_BITS)) + EPOCH_MILLISECONDS) * 1000
+
+
 def format_id(prefix: str, number: int) -> str:
     """Return the id as people see it: `evt_` and 13 characters, which sort as the numbers do."""
     pairs = "".join([_PAIRS[(number >> shift) & 1023] for shift in (50, 40, 30, 20, 10, 0)])

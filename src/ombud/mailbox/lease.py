@@ -2,11 +2,14 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from ombud.db.operation import Afterwards, Operation
 from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Health, Lane
+
+_ID = itemgetter(Lane._fields.index("id"))
 
 
 def new_token() -> int:
@@ -38,30 +41,32 @@ def fence(lanes: Sequence[Lane]) -> Operation[Mapping[int, Sequence[Any]]]:
     The first thing of an owner's transaction. A condition on the token in each later statement would not do: it locks
     nothing, and a thief that leased the lane meanwhile would load what this transaction is about to settle.
     """
-    rows = yield sql["fence"], [(lane.id, lane.token) for lane in lanes], tuple
+    # In the order in which they are stored: a page of lanes is looked up once.
+    rows = yield sql["fence"], [(lane.id, lane.proof) for lane in sorted(lanes, key=_ID)], tuple
     return {row[0]: row for row in rows}
 
 
 def extend(mailbox: Mailbox, lanes: Sequence[Lane]) -> Operation[None]:
-    """Keep lanes beyond the end of their lease."""
-    yield sql["extend_leases"], [(lane.id, lane.token, mailbox.policy.lease) for lane in lanes]
+    """Keep lanes beyond the end of their lease, and store a lease that was in memory alone."""
+    lease = mailbox.policy.lease
+    yield sql["extend_leases"], [(lane.id, lane.proof, lease, lane.token) for lane in lanes]
 
 
 def keep_health(lanes: Sequence[tuple[Lane, Health, int]]) -> Operation[None]:
     """Store how owned lanes do; with each, the crashes that still count."""
-    yield sql["keep_health"], [(lane.id, lane.token, *health, crashes) for lane, health, crashes in lanes]
+    yield sql["keep_health"], [(lane.id, lane.proof, *health, crashes) for lane, health, crashes in lanes]
 
 
 def note_start(lane: Lane, event_id: int | None) -> Operation[None]:
     """Put on record what is about to start, or that nothing is; for a lane whose last owner died."""
-    yield sql["note_start"], [(lane.id, lane.token, event_id)]
+    yield sql["note_start"], [(lane.id, lane.proof, event_id)]
 
 
 def release(lanes: Sequence[tuple[Lane, Health]]) -> Operation[None]:
     """Give lanes back with the crashes that still count; each wakes when its earliest pending delivery is due."""
     yield (
         sql["release_lanes"],
-        [(lane.id, lane.token, health.window, health.failures, lane.crashes) for lane, health in lanes],
+        [(lane.id, lane.proof, health.window, health.failures, lane.crashes) for lane, health in lanes],
     )
     yield Afterwards(sql["recheck_lanes"], [(lane.id,) for lane, _ in lanes])
 
@@ -75,6 +80,6 @@ def sweep() -> Operation[None]:
 def lane_of(row: Sequence[Any]) -> Lane:
     """Return a leased lane from its row, as the statements that lease return it."""
     (id_, shop_id, destination_id, token, window, failures, subjects, closed_at, closed_time, probes, warned) = row[:11]
-    crashes, hold_until, given_up_at, started, leased_until = row[11:]
+    crashes, hold_until, given_up_at, started, leased_until, stored = row[11:]
     health = Health(window, failures, subjects, closed_at, closed_time, probes, warned, given_up_at, hold_until)
-    return Lane(id_, shop_id, destination_id, token, leased_until, health, crashes, started)
+    return Lane(id_, shop_id, destination_id, token, leased_until, health, crashes, started, bool(stored))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ombud.db.operation import Afterwards, Operation, Statement
+from ombud.db.operation import Afterwards, Operation, Row, Statement
 from ombud.db.queries import read_queries
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.health import Care
@@ -108,13 +108,16 @@ class Bell(Protocol):
         """Return a token by which an append may lease idle lanes for this process, or None when there is no room."""
 
     def holds(self, lane_id: int) -> bool:
-        """Return whether this process owns the lane already, as far as it knows."""
+        """Return whether this process has leased the lane already, as far as it knows."""
 
     def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Hear which lanes were leased by such a token (rows of the lane)."""
 
+    def learned(self, facts: list[Row], gifts: list[Any]) -> None:
+        """Hear where lanes lead as of after the commit; after `taken`."""
+
     def rung(self, lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
-        """Hear for which lanes something was committed; after `taken` of the same commit."""
+        """Hear for which lanes something was committed; after `taken` and `learned` of the same commit."""
 
 
 class WakeBell:
@@ -133,6 +136,9 @@ class WakeBell:
 
     def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Nothing is ever taken."""
+
+    def learned(self, facts: list[Row], gifts: list[Any]) -> None:
+        """Nobody asks."""
 
     def rung(self, _lanes: list[tuple[Any, ...]], _gifts: list[Sequence[Appended]]) -> None:
         """Wake the others."""
@@ -219,7 +225,9 @@ class Mailbox:
                 )
         idle = [(lane_id, token, self.policy.lease, now) for lane_id in by_lane if not bell.holds(lane_id)]
         yield Afterwards(sql["hand_over"], idle, bell.taken)
-        yield from self._announce(bell, [Appended(lane_id, found, token=token) for lane_id, found in by_lane.items()])
+        yield Afterwards(self.facts, [(lane_id,) for lane_id, *_ in idle], bell.learned, reads=True)
+        brought = [Appended(lane_id, found, token=token) for lane_id, found in by_lane.items()]
+        yield from self._announce(bell, brought, unless=sql["hand_over"])
 
-    def _announce(self, bell: Bell, appended: Sequence[Appended]) -> Operation[None]:
-        yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended)
+    def _announce(self, bell: Bell, appended: Sequence[Appended], unless: Statement | None = None) -> Operation[None]:
+        yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended, unless)

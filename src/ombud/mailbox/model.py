@@ -103,7 +103,7 @@ class Health(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """A lane whose lease this process holds, as it was leased."""
+    """A lane whose lease this process holds, as it was leased. `stored`: else that is in its memory alone."""
 
     id: int
     shop_id: int
@@ -113,6 +113,12 @@ class Lane(NamedTuple):
     health: Health = Health()
     crashes: int = 0
     started: int | None = None  # the event that was about to start when a worker died
+    stored: bool = True
+
+    @property
+    def proof(self) -> int | None:
+        """The token as it stands in the database."""
+        return self.token if self.stored else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 -- The life of a delivery, top to bottom: append, ring, lease, load, settle, release; then what people do to it, and the
 -- end of its day. `4611686018427387904` is "never" (model.NEVER): a partial index is used only where its own condition is
--- repeated. The owner of a lane is whoever knows its `lease_token`.
+-- repeated. The owner of a lane is whoever knows its `lease_token`; on SQLite a lane without one may be owned too, in the
+-- memory of the only performer.
 
 -- name: claim_node
 -- A process's share of the id space; a number comes back after 1,024 later claims.
@@ -39,13 +40,15 @@ select r.day, r.shop_id, r.event_id, r.lane_id, r.subject, :now + r.delay from {
 -- name: hand_over
 -- rows: lane_id bigint, token bigint, lease bigint, since bigint
 -- The process that appends takes an idle lane with the ring. Something else that is due, or a sick lane, is left to a load;
--- so is what somebody may have performed already: who has owned the lane `since` before it was written.
-update lane set lease_token = :token, wake_at = :now + :lease,
-  window_size = case when rested_at < :now - 3600000000 then {least}(window_size, 2) else window_size end
+-- so is what somebody may have performed already: who has owned the lane `since` before it was written. On SQLite there is
+-- one performer, which takes it in memory alone: nothing is written until that has lasted a moment.
+select id, shop_id, destination_id, :token as lease_token,
+  case when rested_at < :now - 3600000000 then {least}(window_size, 2) else window_size end as window_size,
+  failures, failed_subjects, closed_at, closed_time, probes, warned, crashes, hold_until, given_up_at, started_event_id,
+  :now + :lease as wake_at, false as stored
+from lane
 where id = :lane_id and lease_token is null and wake_at > :now and hold_until <= :now and closed_at is null
-  and rested_at <= :since
-returning id, shop_id, destination_id, lease_token, window_size, failures, failed_subjects, closed_at, closed_time, probes,
-  warned, crashes, hold_until, given_up_at, started_event_id, wake_at;
+  and rested_at <= :since and crashes = 0;
 -- postgres:
 with taken as (
   select l.id, r.token, r.lease from {rows} r join lane l on l.id = r.lane_id
@@ -58,7 +61,7 @@ update lane l set lease_token = t.token, wake_at = :now + t.lease,
 from taken t where l.id = t.id
 returning l.id, l.shop_id, l.destination_id, l.lease_token, l.window_size, l.failures, l.failed_subjects, l.closed_at,
   l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id,
-  l.wake_at;
+  l.wake_at, true as stored;
 
 -- name: ring_lanes
 -- rows: lane_id bigint
@@ -104,7 +107,7 @@ where id in (
   order by wake_at limit :lanes
 )
 returning id, shop_id, destination_id, lease_token, window_size, failures, failed_subjects, closed_at, closed_time, probes,
-  warned, crashes, hold_until, given_up_at, started_event_id, wake_at;
+  warned, crashes, hold_until, given_up_at, started_event_id, wake_at, true as stored;
 -- postgres:
 with due as (
   select id from lane where box = :box and wake_at <= :now and wake_at < 4611686018427387904
@@ -116,7 +119,7 @@ update lane l set lease_token = :token, wake_at = :now + :lease,
 from due where l.id = due.id
 returning l.id, l.shop_id, l.destination_id, l.lease_token, l.window_size, l.failures, l.failed_subjects, l.closed_at,
   l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id,
-  l.wake_at;
+  l.wake_at, true as stored;
 
 -- name: free_leases
 -- A newly elected performer is the only one of its box, so every lease it finds belongs to a dead process.
@@ -126,17 +129,18 @@ where box = :box and wake_at < 4611686018427387904 and lease_token is not null;
 -- name: fence
 -- rows: lane_id bigint, token bigint
 -- The first statement of an owner's transaction: which lanes are still mine, locked until the commit.
-select id, hold_until, given_up_at from lane where id = :lane_id and lease_token = :token;
+select id, hold_until, given_up_at from lane where id = :lane_id and lease_token is :token;
 -- postgres:
 select l.id, l.hold_until, l.given_up_at from {rows} r join lane l on l.id = r.lane_id and l.lease_token = r.token
 order by l.id for no key update of l;
 
 -- name: extend_leases
--- rows: lane_id bigint, token bigint, lease bigint
+-- rows: lane_id bigint, token bigint, lease bigint, renewed bigint
 -- The owner is alive.
-update lane set wake_at = :now + :lease where id = :lane_id and lease_token = :token;
+update lane set lease_token = :renewed, wake_at = :now + :lease where id = :lane_id and lease_token is :token;
 -- postgres:
-update lane l set wake_at = :now + r.lease from {rows} r where l.id = r.lane_id and l.lease_token = r.token;
+update lane l set lease_token = r.renewed, wake_at = :now + r.lease from {rows} r
+where l.id = r.lane_id and l.lease_token = r.token;
 
 -- Load: what an owner may start ------------------------------------------------------------------------------------
 
@@ -194,7 +198,7 @@ where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id and d.
 -- name: note_start
 -- rows: lane_id bigint, token bigint, event_id bigint
 -- Careful mode, after a crash: what is about to start, on record before it does.
-update lane set started_event_id = :event_id where id = :lane_id and lease_token = :token;
+update lane set started_event_id = :event_id where id = :lane_id and lease_token is :token;
 -- postgres:
 update lane l set started_event_id = r.event_id from {rows} r
 where l.id = r.lane_id and l.lease_token = r.token;
@@ -283,7 +287,7 @@ update lane set window_size = :window_size, failures = :failures, failed_subject
   closed_time = :closed_time, probes = :probes, warned = :warned, given_up_at = :given_up_at, crashes = :crashes,
   hold_until = case when hold_until = 4611686018427387904 then hold_until else :hold_until end,
   started_event_id = null
-where id = :lane_id and lease_token = :token;
+where id = :lane_id and lease_token is :token;
 -- postgres:
 update lane l set window_size = r.window_size, failures = r.failures, failed_subjects = r.failed_subjects,
   closed_at = r.closed_at, closed_time = r.closed_time, probes = r.probes, warned = r.warned, given_up_at = r.given_up_at,
@@ -303,7 +307,7 @@ update lane set lease_token = null, crashes = :crashes, started_event_id = null,
     coalesce((select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank = 0), 4611686018427387904),
     coalesce((select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank = 1), 4611686018427387904)),
     4611686018427387904), :now)
-where id = :lane_id and lease_token = :token;
+where id = :lane_id and lease_token is :token;
 -- postgres:
 update lane l set lease_token = null, crashes = r.crashes, started_event_id = null, window_size = r.window_size,
   failures = r.failures, rested_at = :now,
@@ -341,8 +345,9 @@ select lane_id from found where lane_id is not null;
 
 -- name: sweep_lanes
 -- rows: lane_id bigint
--- Ring for what the ring of its append has not: only lanes that would sleep past their earliest delivery.
-update lane set wake_at = {greatest}(:now, hold_until,
+-- Ring for what the ring of its append has not: only lanes that would sleep past their earliest delivery. On SQLite, where
+-- a new performer sweeps, a dead one has had them in its memory: counted.
+update lane set crashes = crashes + 1, wake_at = {greatest}(:now, hold_until,
   (select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1)))
 where id = :lane_id and lease_token is null and wake_at > {greatest}(:now, hold_until,
   (select min(due_at) from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1)));
@@ -394,6 +399,28 @@ update delivery d set state = 0, rank = r.rank, due_at = :now, attempts = 0, gen
 from {rows} r
 where d.day = any(array(select day from day)) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state > 0
 returning d.event_id, d.lane_id;
+
+-- name: count_one_more
+-- rows: day bigint, event_id bigint, lane_id bigint
+-- An event gets one more delivery, unless it has one in that lane. Where a day moves meanwhile, its row is locked first.
+update event set fan_out = fan_out + 1
+where day = :day and id = :event_id
+  and not exists (select 1 from delivery where day = :day and event_id = :event_id and lane_id = :lane_id)
+returning day, id;
+-- postgres:
+update event e set fan_out = e.fan_out + 1 from {rows} r
+where e.day = r.day and e.id = r.event_id
+  and not exists (select 1 from delivery d where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id)
+returning e.day, e.id;
+
+-- name: insert_late
+-- rows: day bigint, event_id bigint, lane_id bigint, rank bigint
+-- And here it is, due at once.
+insert into delivery(day, shop_id, event_id, lane_id, subject, due_at, rank)
+select day, shop_id, id, :lane_id, subject, :now, :rank from event where day = :day and id = :event_id;
+-- postgres:
+insert into delivery(day, shop_id, event_id, lane_id, subject, due_at, rank)
+select e.day, e.shop_id, e.id, r.lane_id, e.subject, :now, r.rank from {rows} r join event e on e.day = r.day and e.id = r.event_id;
 
 -- Chores -----------------------------------------------------------------------------------------------------------
 

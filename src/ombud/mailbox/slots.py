@@ -1,7 +1,7 @@
 """Slots: how many deliveries a process has in flight, and whose. A slot is one long-lived task, so a try costs none."""
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -28,7 +28,7 @@ class Slots:
             max(1, int(most * share)) for share in (SHOP_SHARE, RETRY_SHARE, REPLAY_SHARE)
         )
         self._run = run
-        self._of_shop: Counter[int] = Counter()
+        self._of_shop: dict[int, int] = {}
         self._retries = 0
         self._replays = 0
         self._queue: deque[tuple[HeldLane, Delivery]] = deque()
@@ -44,7 +44,7 @@ class Slots:
         if self.used >= self.most:
             return False
         shop_id = held.lane.shop_id
-        if shop_id != EVERY_SHOP and self._of_shop[shop_id] >= self._most_of_shop:
+        if shop_id != EVERY_SHOP and self._of_shop.get(shop_id, 0) >= self._most_of_shop:
             return False
         if delivery.attempts and self._retries >= self._most_retries:
             return False
@@ -53,7 +53,8 @@ class Slots:
     def start(self, held: HeldLane, delivery: Delivery) -> None:
         """Run a try that was admitted."""
         self.used += 1
-        self._of_shop[held.lane.shop_id] += 1
+        shop_id = held.lane.shop_id
+        self._of_shop[shop_id] = self._of_shop.get(shop_id, 0) + 1
         self._retries += delivery.attempts > 0
         self._replays += delivery.rank == Rank.REPLAY
         self._queue.append((held, delivery))
@@ -119,6 +120,8 @@ class Slots:
                     self._ended.set_result(None)
 
     def _leave_shop(self, shop_id: int) -> None:
-        self._of_shop[shop_id] -= 1
-        if not self._of_shop[shop_id]:
+        left = self._of_shop[shop_id] - 1
+        if left:
+            self._of_shop[shop_id] = left
+        else:
             del self._of_shop[shop_id]

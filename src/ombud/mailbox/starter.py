@@ -77,7 +77,8 @@ class Starter:
         delivery = held.take(clock, self._slots.admits)
         if delivery is not None:
             self._slots.start(held, delivery)
-            return True
+            if held.stock.ready:
+                return True
         # A lane that only finds no slot stays in line.
         if not held.stock.ready or len(held.in_flight) >= held.window(clock):
             del self._able[held.lane.id]

@@ -1,6 +1,5 @@
 """What of a lane is loaded and waits to start: one of a subject at a time, each once, up to where it was read."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from ombud.mailbox.model import Delivery, Loaded
 # The lane itself comes first: Slots.admits.
 Admits = Callable[[Any, Delivery], bool]
 START = (0, 0)
+_NONE: frozenset[str] = frozenset()
 
 
 class Ready:
@@ -17,14 +17,21 @@ class Ready:
     Slots have a share for each kind, and what finds none must not stand before what would.
     """
 
+    __slots__ = ("_again", "_first", "_replayed")
+
     def __init__(self) -> None:
-        self._first: deque[Delivery] = deque()
-        self._again: deque[Delivery] = deque()
-        self._replayed: deque[Delivery] = deque()
+        # Lists, though they are taken from the front: they are short, and there are three for each lane in memory.
+        self._first: list[Delivery] = []
+        self._again: list[Delivery] = []
+        self._replayed: list[Delivery] = []
 
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._first) + len(self._again) + len(self._replayed)
+
+    def __bool__(self) -> bool:
+        """Return whether there is one."""
+        return bool(self._first or self._again or self._replayed)
 
     def __iter__(self) -> Iterator[Delivery]:
         """Iterate over all, what is live before what is replayed."""
@@ -38,7 +45,7 @@ class Ready:
 
     def add_first(self, delivery: Delivery) -> None:
         """Let a delivery stand before the others of its kind."""
-        self._row_of(delivery).appendleft(delivery)
+        self._row_of(delivery).insert(0, delivery)
 
     def clear(self) -> None:
         """Forget all."""
@@ -51,11 +58,11 @@ class Ready:
         if again and (not first or again[0].due_at < first[0].due_at):
             first, again = again, first
         if first and admits(held, first[0]):
-            return first.popleft()
+            return first.pop(0)
         if again and admits(held, again[0]):
-            return again.popleft()
+            return again.pop(0)
         if replays and self._replayed and admits(held, self._replayed[0]):
-            return self._replayed.popleft()
+            return self._replayed.pop(0)
         return None
 
     def take_probe(self, held: object, admits: Admits, failed: Sequence[str]) -> Delivery | None:
@@ -70,7 +77,7 @@ class Ready:
                 return delivery
         return None
 
-    def _row_of(self, delivery: Delivery) -> deque[Delivery]:
+    def _row_of(self, delivery: Delivery) -> list[Delivery]:
         if delivery.rank:
             return self._replayed
         return self._again if delivery.attempts else self._first
@@ -79,29 +86,33 @@ class Ready:
 class Stock:
     """The deliveries of one lane in its owner's memory, from their load to their settle."""
 
+    __slots__ = (
+        "_busy",
+        "_known",
+        "_passed",
+        "_rewound",
+        "_waiting",
+        "cursor",
+        "ready",
+        "stale",
+    )
+
     def __init__(self) -> None:
         self.ready = Ready()
         self.stale = False  # more may be due than was loaded
         self.cursor = START
         # By subject, what waits until the one in flight has ended.
-        self._waiting: dict[str, deque[Delivery]] = {}
+        self._waiting: dict[str, list[Delivery]] = {}
         self._busy: set[str] = set()
-        # Events that are loaded and not settled: a load may find them again. Of those, what an append has committed
-        # and what starts as soon as the facts are read.
+        # Events that are loaded and not settled: a load may find them again.
         self._known: set[int] = set()
-        self._expected: set[int] = set()
-        self._passed: frozenset[str] = frozenset()  # busy subjects of which something waits before the cursor
+        self._passed = _NONE  # busy subjects of which something waits before the cursor
         self._rewound = False  # while a load was under way
 
     @property
     def waits(self) -> bool:
         """Whether something waits to start."""
-        return bool(self.ready or self._waiting or self._expected)
-
-    @property
-    def expects(self) -> bool:
-        """Whether an append has committed something that starts soon."""
-        return bool(self._expected)
+        return bool(self._waiting or self.ready)
 
     @property
     def known(self) -> set[int]:
@@ -117,7 +128,7 @@ class Stock:
         """A load from there is under way."""
         self.stale = self._rewound = False
         if cursor == START:
-            self._passed = frozenset()
+            self._passed = _NONE
 
     def fill(self, loaded: Loaded) -> None:
         """Take over what was loaded, each subject once, oldest due first."""
@@ -136,29 +147,10 @@ class Stock:
             return
         self._known.add(delivery.event_id)
         if delivery.subject in self._busy:
-            self._waiting.setdefault(delivery.subject, deque()).append(delivery)
+            self._waiting.setdefault(delivery.subject, []).append(delivery)
         else:
             self._busy.add(delivery.subject)
             self.ready.add(delivery)
-
-    def expect(self, deliveries: Iterable[Delivery]) -> None:
-        """Know what an append has just committed: a load that finds it before it starts leaves it alone."""
-        events = [delivery.event_id for delivery in deliveries if delivery.event_id not in self._known]
-        self._expected.update(events)
-        self._known.update(events)
-
-    def leave_to_a_load(self, deliveries: Iterable[Delivery]) -> None:
-        """Do not start from memory what was expected."""
-        self.no_longer_expected(deliveries)
-        self.rewind()
-
-    def no_longer_expected(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
-        """Return which of these were expected; they are not any more, and unknown."""
-        found = [delivery for delivery in deliveries if delivery.event_id in self._expected]
-        events = {delivery.event_id for delivery in found}
-        self._expected -= events
-        self._known -= events
-        return found
 
     def free(self, subject: str) -> None:
         """A try of that subject has ended: another one may start."""
@@ -167,7 +159,7 @@ class Stock:
             self.rewind()
         if queue := self._waiting.get(subject):
             self._busy.add(subject)
-            self.ready.add_first(queue.popleft())
+            self.ready.add_first(queue.pop(0))
             if not queue:
                 del self._waiting[subject]
 
@@ -176,12 +168,11 @@ class Stock:
         self._known.discard(event_id)
 
     def drop_unstarted(self, tried: Iterable[int]) -> None:
-        """Forget what has not started, also what is expected; `tried`: the events that have."""
+        """Forget what has not started; `tried`: the events that have."""
         for delivery in self.ready:
             self._busy.discard(delivery.subject)
         self.ready.clear()
         self._waiting.clear()
-        self._expected.clear()
         self._known = set(tried)
         self.rewind()
 

@@ -47,7 +47,7 @@ def take_turn(
     mine = yield from _settle(mailbox, touches, done)
     loaded = yield from _load(mailbox, mine, done)
     yield from _release([touch for touch in mine if touch.leaves and not _found(touch, loaded)], done)
-    kept = [touch.held.lane.id for touch in mine if touch.asks_due and touch.held not in done.released]
+    kept = [touch.lane.id for touch in mine if touch.asks_due and touch.held not in done.released]
     done.due = yield from next_due(kept)
     if lanes:
         yield from _lease(mailbox, lanes, done, held)
@@ -66,11 +66,11 @@ def give_back(mailbox: Mailbox, touches: Sequence[Touch]) -> Operation[None]:
 def _settle(mailbox: Mailbox, touches: Sequence[Touch], done: TurnDone) -> Operation[list[Touch]]:
     """Return the touches whose lanes are owned; the results of all are on record."""
     owned = yield from _owned(touches, done)
-    earlier = [one for touch in touches for one in touch.results if _began_earlier(one, touch.held.lane)]
+    earlier = [one for touch in touches for one in touch.results if _began_earlier(one, touch.lane)]
     for again in (False, True):
         results: list[Result] = [result for touch in touches if touch.again is again for result in touch.results]
         yield from settle(mailbox, results, owned, again=again, earlier=earlier)
-    mine = [touch for touch in touches if touch.held.lane.id in owned]
+    mine = [touch for touch in touches if touch.lane.id in owned]
     yield from _keep(mailbox, mine)
     return mine
 
@@ -80,9 +80,9 @@ def _began_earlier(result: Result, lane: Lane) -> bool:
 
 
 def _owned(touches: Sequence[Touch], done: TurnDone) -> Operation[set[int]]:
-    rows = yield from leases.fence([touch.held.lane for touch in touches])
+    rows = yield from leases.fence([touch.lane for touch in touches])
     for touch in touches:
-        row = rows.get(touch.held.lane.id)
+        row = rows.get(touch.lane.id)
         if row is None:
             done.lost.append(touch.held)
         else:
@@ -91,21 +91,22 @@ def _owned(touches: Sequence[Touch], done: TurnDone) -> Operation[set[int]]:
 
 
 def _keep(mailbox: Mailbox, mine: Sequence[Touch]) -> Operation[None]:
-    yield from leases.extend(mailbox, [touch.held.lane for touch in mine if touch.extend])
     changed = [(touch, *touch.keeps) for touch in mine if touch.keeps is not None]
-    yield from leases.keep_health([(touch.held.lane, now, int(touch.careful)) for touch, _, now in changed])
+    yield from leases.keep_health([(touch.lane, now, int(touch.careful)) for touch, _, now in changed])
+    # Last: what proves a lease that was in memory alone is another thing after it.
+    yield from leases.extend(mailbox, [touch.lane for touch in mine if touch.extend])
     if mailbox.on_health is not None:
         for touch, before, now in changed:
-            yield from mailbox.on_health(touch.held.lane, before, now)
+            yield from mailbox.on_health(touch.lane, before, now)
 
 
 def _load(mailbox: Mailbox, mine: Sequence[Touch], done: TurnDone) -> Operation[Mapping[int, Loaded]]:
     # A lane that somebody has paused since is not loaded.
-    paused = {touch.held.lane.id for touch, hold_until, _ in done.seen if hold_until == NEVER}
-    hungry = [touch for touch in mine if touch.wanted is not None and touch.held.lane.id not in paused]
+    paused = {touch.lane.id for touch, hold_until, _ in done.seen if hold_until == NEVER}
+    hungry = [touch for touch in mine if touch.wanted is not None and touch.lane.id not in paused]
     loaded = yield from load(mailbox, [touch.wanted for touch in hungry if touch.wanted is not None])
     for touch in hungry:
-        lane, found = touch.held.lane, loaded[touch.held.lane.id]
+        lane, found = touch.lane, loaded[touch.lane.id]
         if touch.careful:
             found = yield from _carefully(lane, found)
         done.loaded.append((touch.held, found))
@@ -113,12 +114,13 @@ def _load(mailbox: Mailbox, mine: Sequence[Touch], done: TurnDone) -> Operation[
 
 
 def _found(touch: Touch, loaded: Mapping[int, Loaded]) -> bool:
-    found = loaded.get(touch.held.lane.id)
+    found = loaded.get(touch.lane.id)
     return found is not None and (bool(found.deliveries) or found.more)
 
 
 def _release(touches: Sequence[Touch], done: TurnDone) -> Operation[None]:
-    yield from leases.release([(touch.held.lane._replace(crashes=touch.crashes), touch.health) for touch in touches])
+    stored = [touch for touch in touches if touch.stores]
+    yield from leases.release([(touch.lane._replace(crashes=touch.crashes), touch.health) for touch in stored])
     done.released += [touch.held for touch in touches]
 
 

@@ -69,7 +69,9 @@ class Worker:
     async def run(self) -> None:
         """Perform until `stop`; then leave STOP_SECONDS to what is in flight, cut the rest, give every lane back."""
         holder = self._holder
-        bell = WorkerBell(holder.hear, lambda: holder.has_room and self._stocked and not self._stopping, holder.lanes)
+        # Of lanes that are owned in memory alone an append must hear, in its transaction, that they still are.
+        leased = () if self._writer.database.exclusive else holder.lanes
+        bell = WorkerBell(holder.hear, lambda: holder.has_room and self._stocked and not self._stopping, leased)
         silence, self._mailbox.bell = self._mailbox.bell, bell
         try:
             await self._until_done(self._take_stock)
@@ -209,7 +211,6 @@ class Worker:
             await self._writer.write(_nothing)
         bell.deliver()
         bell.tell(self._return)
-        await holder.greeted()
         # Lane by lane, in one commit all the same: what cannot be written of one must not keep the others.
         touches = holder.last_touches()
         given = [self._writer.write(partial(give_back, self._mailbox, [touch])) for touch in touches]
@@ -221,7 +222,7 @@ class Worker:
 
     def _return(self, heard: Heard) -> None:
         """Give back what an append that was under way has taken for a worker that has ended."""
-        lanes = [lane_of(row) for row in heard[0]]
+        lanes = [lane_of(row) for row in heard.taken]
         if lanes:
             self._returns = asyncio.create_task(self._release([(lane, lane.health) for lane in lanes]))
 

@@ -76,6 +76,7 @@ class Endpoint:
     """An endpoint as stored. Times are UTC microseconds.
 
     `signed`: it has a secret. `previous_until`: the secret before that one is good until then as well.
+    `disabled_reason`: None when a person did it. `backfill_id`: of the events of the past, those from this one on come.
     """
 
     id: int
@@ -87,6 +88,9 @@ class Endpoint:
     signed: bool = False
     previous_until: int | None = None
     lanes: int = 1
+    disabled_at: int | None = None
+    disabled_reason: str | None = None
+    backfill_id: int | None = None
 
 
 def in_order(chosen: Collection[str]) -> tuple[str, ...]:
@@ -139,6 +143,9 @@ def endpoint_of(row: Row) -> Endpoint:
         signed=bool(row["signed"]),
         previous_until=row["previous_until"],
         lanes=row["lanes"],
+        disabled_at=row["disabled_at"],
+        disabled_reason=row["disabled_reason"],
+        backfill_id=row["backfill_id"],
     )
 
 

@@ -1,16 +1,19 @@
 """Endpoints: where a shop's events go, and which of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ombud.db.operation import Operation
+from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.model import NEVER, Draft
+from ombud.sender.backfill import Backfill
 from ombud.sender.endpoint import Endpoint, EndpointEdit, endpoint_of, values_of
 from ombud.sender.guard import Guard
-from ombud.sender.outbox import DEFAULT_SHOP_ID, EVERY_SHOP_ID
+from ombud.sender.outbox import DEFAULT_SHOP_ID, EVERY_SHOP_ID, TEST_DATA, Event, lane_of_subject
 from ombud.settings import ENDPOINTS_PER_SHOP
 from ombud.signing import read_secret
 
@@ -21,20 +24,32 @@ PLATFORM_LANES = 8
 # Seconds that the secret before a new one is good as well: a day, to change it at the receiver; at most a week.
 OVERLAP_SECONDS = 86_400
 LONGEST_OVERLAP_SECONDS = 7 * 86_400
+# What a test event is about, unless somebody says otherwise: a number that no shop has.
+TEST_OBJECT_ID = "0"
 
 
 class Endpoints:
     """The endpoints of a sender's mailbox."""
 
-    def __init__(self, mailbox: Mailbox, guard: Guard | None = None, per_shop: int = ENDPOINTS_PER_SHOP) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        guard: Guard | None = None,
+        per_shop: int = ENDPOINTS_PER_SHOP,
+        backfill: Backfill | None = None,
+    ) -> None:
         """Without a `guard` no range is allowed. `per_shop`: how many endpoints a shop has at most."""
         self._mailbox = mailbox
+        self._backfill = backfill or Backfill(mailbox)
         self._guard = guard or Guard()
         self._per_shop = per_shop
 
-    def add(self, edit: EndpointEdit, shop_id: int = DEFAULT_SHOP_ID, secret: str | None = None) -> Operation[Endpoint]:
+    def add(
+        self, edit: EndpointEdit, shop_id: int = DEFAULT_SHOP_ID, secret: str | None = None, since: int | None = None
+    ) -> Operation[Endpoint]:
         """Store a new endpoint; it hears of events from now on. Without a `secret` nothing is signed.
 
+        `since`: UTC microseconds; it hears also of what has happened since then and is still kept, behind what is live.
         Raises InvalidInput, or Conflict when the shop has its fill.
         """
         edit = edit.accepted()
@@ -50,7 +65,10 @@ class Endpoints:
         endpoint = Endpoint(endpoint_id, shop_id, lane_id, edit, now, now, signed=secret is not None, lanes=lanes)
         yield sql["insert_endpoint"], values_of(endpoint) | {"lane_id": lane_id, "lanes": lanes, "secret": secret}
         yield from _subscribe(endpoint)
-        return endpoint
+        if since is None:
+            return endpoint
+        yield from self._backfill.start(endpoint, since)
+        return (yield from self.get(endpoint_id))
 
     def get(self, endpoint_id: int) -> Operation[Endpoint]:
         """Return an endpoint; raises NotFound when there is none, or no longer."""
@@ -108,6 +126,25 @@ class Endpoints:
         yield from self._mailbox.resume(*(yield from self.lanes_of(endpoint)))
         return endpoint
 
+    def test(self, endpoint_id: int, event_type: str | None = None, object_id: str = TEST_OBJECT_ID) -> Operation[int]:
+        """Send it one event that is marked as a test and never repeated; returns the event's id.
+
+        A failing endpoint is tried at once. Raises Conflict while it is disabled or paused, and InvalidInput.
+        """
+        endpoint = yield from self.get(endpoint_id)
+        event = Event(event_type or endpoint.edit.event_types[0], object_id, endpoint.shop_id or DEFAULT_SHOP_ID)
+        if not endpoint.edit.enabled:
+            raise Conflict("The endpoint is disabled. Enable it first.")
+        lanes = yield from self._lane_rows(endpoint)
+        if any(lane["hold_until"] == NEVER for lane in lanes):
+            raise Conflict("The endpoint is paused. Resume it first.")
+        lane_id = lane_of_subject([lane["id"] for lane in lanes], event)
+        draft = Draft(endpoint.shop_id, event.event_type, event.subject, [lane_id], TEST_DATA)
+        [event_id] = yield from self._mailbox.append([draft])
+        if any(lane["closed_at"] is not None for lane in lanes):
+            yield from self._mailbox.resume(lane_id)
+        return event_id
+
     def delete(self, endpoint_id: int) -> Operation[None]:
         """Send it nothing more. What was sent stays to be read; what waits ends as skipped."""
         endpoint = yield from self.get(endpoint_id)
@@ -134,8 +171,11 @@ class Endpoints:
         """Return the ids of an endpoint's lanes."""
         if endpoint.lanes == 1:
             return (endpoint.lane_id,)
+        return tuple(row["id"] for row in (yield from self._lane_rows(endpoint)))
+
+    def _lane_rows(self, endpoint: Endpoint) -> Operation[Sequence[Row]]:
         values = {"box": self._mailbox.box, "shop_id": endpoint.shop_id, "id": endpoint.id}
-        return tuple(row["id"] for row in (yield sql["lanes_of_endpoint"], values))
+        return (yield sql["lanes_of_endpoint"], values)
 
     def _find_room(self, shop_id: int) -> Operation[None]:
         yield sql["lock_shop"], {"shop_id": shop_id}

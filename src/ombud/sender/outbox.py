@@ -19,6 +19,8 @@ sql = read_queries("ombud.sender")
 
 # An installation with one shop need not name it.
 DEFAULT_SHOP_ID = 1
+# The data of an event that somebody made to try an endpoint.
+TEST_DATA = '{"test":true}'
 # Endpoints of this shop hear of every shop's events.
 EVERY_SHOP_ID = 0
 # Shop ids are stored as 63-bit integers; 0 means "every shop" and has no events of its own.

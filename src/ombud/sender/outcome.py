@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from ombud.errors import OmbudError
-from ombud.mailbox.model import Done, Fault, Interrupted, Outcome, Retry
+from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry
 from ombud.sender.answer import Answer
 from ombud.sender.verdict import TABLE, Again, Failure, Row, reason, row_of
 
@@ -42,6 +42,13 @@ def outcome_of_failure(error: OmbudError, failure: Failure) -> Outcome:
     """Return what an attempt without an answer means. What is our own fault counts for nothing and may repeat."""
     row = TABLE[failure]
     return Interrupted(str(error)) if row.against is None else Retry(str(error), fault=row.against)
+
+
+def never_again(outcome: Outcome) -> Outcome:
+    """Return what an attempt means that nobody wants repeated: a test's."""
+    if isinstance(outcome, Retry):
+        return Dead(f"{outcome.reason} A test is not repeated.", fault=outcome.fault, status=outcome.status)
+    return outcome
 
 
 def retry_after_seconds(text: str | None, now: datetime) -> float | None:

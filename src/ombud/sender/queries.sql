@@ -112,39 +112,81 @@ select shop_id from endpoint where id = :id and deleted_at is not null;
 -- name: get_endpoint
 -- One endpoint that has not been deleted.
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.disabled_at,
+  e.disabled_reason, e.created_at, e.updated_at,
+  (select b.next_id from backfill b where b.endpoint_id = e.id) as backfill_id,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id = :id and e.deleted_at is null;
 -- postgres:
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.disabled_at,
+  e.disabled_reason, e.created_at, e.updated_at,
+  (select b.next_id from backfill b where b.endpoint_id = e.id) as backfill_id,
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id = :id and e.deleted_at is null;
 
 -- name: list_endpoints
 -- A page of the endpoints that have not been deleted, newest first.
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.disabled_at,
+  e.disabled_reason, e.created_at, e.updated_at,
+  (select b.next_id from backfill b where b.endpoint_id = e.id) as backfill_id,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 -- postgres:
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.disabled_at,
+  e.disabled_reason, e.created_at, e.updated_at,
+  (select b.next_id from backfill b where b.endpoint_id = e.id) as backfill_id,
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 
 -- name: list_endpoints_of_shop
 -- The same of one shop.
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.disabled_at,
+  e.disabled_reason, e.created_at, e.updated_at,
+  (select b.next_id from backfill b where b.endpoint_id = e.id) as backfill_id,
   (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.shop_id = :shop_id and e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 -- postgres:
 select e.shop_id, e.id, e.lane_id, e.lanes, e.url, e.description, e.enabled, e.headers, e.strict, e.only_200, e.authority,
-  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.created_at, e.updated_at,
+  e.latest_only, e.rate_per_minute, e.retry, e.secret is not null as signed, e.previous_until, e.disabled_at,
+  e.disabled_reason, e.created_at, e.updated_at,
+  (select b.next_id from backfill b where b.endpoint_id = e.id) as backfill_id,
   (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
 from endpoint e where e.shop_id = :shop_id and e.id < :before and e.deleted_at is null order by e.id desc limit :rows;
 
 -- name: lanes_of_endpoint
--- Its lanes.
-select id from lane where box = :box and shop_id = :shop_id and destination_id = :id order by slot;
+-- Its lanes, and how they do.
+select id, hold_until, closed_at from lane where box = :box and shop_id = :shop_id and destination_id = :id order by slot;
+
+-- Events from before an endpoint was there --------------------------------------------------------------------------
+
+-- name: put_backfill
+-- Have them written, from this one on.
+insert into backfill(endpoint_id, next_id, until_id) values (:endpoint_id, :next_id, :until_id)
+on conflict (endpoint_id) do update set next_id = excluded.next_id, until_id = excluded.until_id;
+
+-- name: any_backfill
+-- Whether there is something to write.
+select endpoint_id from backfill limit 1;
+
+-- name: next_backfill
+-- One that has more to write; nobody else goes on with it before the commit.
+select b.endpoint_id, b.next_id, b.until_id from backfill b order by b.next_id limit 1;
+-- postgres:
+select b.endpoint_id, b.next_id, b.until_id from backfill b order by b.next_id limit 1 for update skip locked;
+
+-- name: move_backfill
+-- Written up to here.
+update backfill set next_id = :next_id where endpoint_id = :endpoint_id;
+
+-- name: delete_backfill
+-- All are written, or nobody wants them any more.
+delete from backfill where endpoint_id = :endpoint_id;
+
+-- name: events_between
+-- The events of a stretch of time, some at a time.
+select day, id, shop_id, type, subject, data from event
+where box = :box and id >= :next_id and id < :until_id order by id limit :rows;

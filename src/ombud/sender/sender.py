@@ -1,6 +1,8 @@
 """A sender on one database: what publishes, and what delivers when this process is asked to."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ombud.db.database import Database
@@ -9,13 +11,20 @@ from ombud.errors import InvalidInput
 from ombud.mailbox.model import Delivery, Outcome
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
+from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
 from ombud.sender.destination import destination_of
 from ombud.sender.endpoints import Endpoints
-from ombud.sender.outbox import Event, EventKeyTaken, Outbox, Published
-from ombud.sender.outcome import outcome_of_failure
+from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Published
+from ombud.sender.outcome import never_again, outcome_of_failure
+from ombud.sender.rounds import Round, Rounds
 from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import Settings
+
+# Seconds between two looks for events of the past that an endpoint asks for.
+BACKFILL_SECONDS = 1.0
+# Seconds within which an append of another process commits what it has made an id for: statements end sooner.
+LAG_SECONDS = 10.0
 
 
 class Sender:
@@ -30,7 +39,13 @@ class Sender:
         self.outbox = Outbox(open_ids(database), database.clock, settings)
         wake_others(database, self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
-        self.endpoints = Endpoints(self.outbox.mailbox, self.deliverer.guard, settings.endpoints_per_shop)
+        self._backfill = Backfill(self.outbox.mailbox, 0.0 if database.exclusive else LAG_SECONDS)
+        self.endpoints = Endpoints(
+            self.outbox.mailbox, self.deliverer.guard, settings.endpoints_per_shop, self._backfill
+        )
+        self._rounds = Rounds([Round(BACKFILL_SECONDS, self._write_past)])
+        # Hears what came of each try and the seconds it took.
+        self.on_try: Callable[[Delivery, Outcome, float], None] | None = None
         self._performer: Performer | None = None
         self._stopped = False
 
@@ -56,10 +71,13 @@ class Sender:
         if self._stopped:
             return
         self._performer = Performer(self.outbox.mailbox, self.writer, self._perform)
+        rounds = asyncio.create_task(self._rounds.run())
         try:
             await self._performer.run()
         finally:
             self._performer = None
+            self._rounds.stop()
+            await rounds
             self.deliverer.close()
 
     async def _perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
@@ -68,7 +86,17 @@ class Sender:
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)
-        return await self.deliverer.perform(delivery, destination)
+        began = time.monotonic()
+        outcome = await self.deliverer.perform(delivery, destination)
+        if delivery.data == TEST_DATA:
+            return never_again(outcome)
+        if self.on_try is not None:
+            self.on_try(delivery, outcome, time.monotonic() - began)
+        return outcome
+
+    async def _write_past(self) -> bool:
+        waits = await self.database.fetch(self._backfill.waits)
+        return waits and await self.writer.write(self._backfill.step)
 
     def stop(self) -> None:
         """End `run`, also one that has not begun. Call it on its event loop."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from ombud.sender.endpoint import HIGHEST_RATE, EndpointEdit
-from ombud.sender.endpoints import LONGEST_OVERLAP_SECONDS, OVERLAP_SECONDS
+from ombud.sender.endpoints import LONGEST_OVERLAP_SECONDS, OVERLAP_SECONDS, TEST_OBJECT_ID
 from ombud.sender.outbox import DEFAULT_SHOP_ID, LARGEST_SHOP_ID
 from ombud.settings import RETRY_PRESETS
 from ombud.wire import EVENT_TYPES
@@ -19,6 +19,7 @@ LatestOnly = Annotated[bool, Field(description="Of what waits about one product,
 Rate = Annotated[int | None, Field(description=f"Deliveries at most, 1 to {HIGHEST_RATE}; null: no limit.")]
 RetryPreset = Annotated[str, Field(description=f"Empty for the usual schedule, or {', '.join(RETRY_PRESETS)}.")]
 ShopId = Annotated[int, Field(ge=0, le=LARGEST_SHOP_ID, description="0 listens to every shop. Default: the key's.")]
+SendSince = Annotated[str | None, Field(description="Send also what has happened since then, as far as it is kept.")]
 GivenSecret = Annotated[str | None, Field(description="`whsec_` and base 64; without it a new one is made.")]
 
 
@@ -40,6 +41,7 @@ class NewEndpoint(BaseModel):
     retry: RetryPreset = ""
     shop_id: ShopId = DEFAULT_SHOP_ID
     secret: GivenSecret = None
+    send_since: SendSince = None
 
     @property
     def named_shop(self) -> int | None:
@@ -48,7 +50,7 @@ class NewEndpoint(BaseModel):
 
     def edit(self) -> EndpointEdit:
         """Return what is asked for."""
-        return EndpointEdit(**choices(self.model_dump(exclude={"shop_id", "secret"})))
+        return EndpointEdit(**choices(self.model_dump(exclude={"shop_id", "secret", "send_since"})))
 
 
 class EndpointChanges(BaseModel):
@@ -67,6 +69,15 @@ class EndpointChanges(BaseModel):
     latest_only: LatestOnly = False
     rate_per_minute: Rate = None
     retry: RetryPreset = ""
+
+
+class TestEvent(BaseModel):
+    """What to try an endpoint with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    event_type: Annotated[str | None, Field(description="The first that it wants, unless another is said.")] = None
+    object_id: Annotated[str, Field(description="The id of the order or the product.")] = TEST_OBJECT_ID
 
 
 class NewSecret(BaseModel):

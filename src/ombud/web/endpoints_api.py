@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Request, Response
 from ombud.admin.access import EVERY_SHOP
 from ombud.admin.edits import EndpointEdits, etag_of
 from ombud.admin.endpoints import endpoint_documents
-from ombud.admin.events import Document
+from ombud.admin.events import Document, get_event, parse_time
 from ombud.db.operation import Make, Operation
 from ombud.mailbox.ids import parse_id
 from ombud.sender.endpoint import Endpoint
@@ -15,7 +15,7 @@ from ombud.sender.outbox import DEFAULT_SHOP_ID
 from ombud.sender.sender import Sender
 from ombud.signing import new_secret
 from ombud.web.auth import caller_of
-from ombud.web.endpoint_bodies import EndpointChanges, NewEndpoint, NewSecret, choices
+from ombud.web.endpoint_bodies import EndpointChanges, NewEndpoint, NewSecret, TestEvent, choices
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
 
@@ -56,8 +56,9 @@ def _add_editors(router: APIRouter, sender: Sender, edits: EndpointEdits) -> Non
     async def add(request: Request, response: Response, body: NewEndpoint) -> Document:
         caller, edit, secret = caller_of(request), body.edit(), new_secret() if body.secret is None else body.secret
         shop_id = caller.shop_for(body.named_shop, DEFAULT_SHOP_ID)
+        since = None if body.send_since is None else parse_time(body.send_since, "send_since")
         await sender.check_destination(edit.url)
-        document = await _write(sender, response, lambda: edits.add(caller, edit, shop_id, secret))
+        document = await _write(sender, response, lambda: edits.add(caller, edit, shop_id, secret, since))
         return document | {"secret": secret}
 
     @router.patch("/endpoints/{endpoint_id}", summary="Change an endpoint", tags=["endpoints"])
@@ -91,6 +92,12 @@ def _add_switches(router: APIRouter, sender: Sender, edits: EndpointEdits) -> No
     async def resume(request: Request, response: Response, endpoint_id: Id) -> Document:
         number, caller = _number(endpoint_id), caller_of(request)
         return await _write(sender, response, lambda: edits.resume(caller, number))
+
+    @router.post("/endpoints/{endpoint_id}/test", status_code=201, summary="Send a test event", tags=["endpoints"])
+    async def test(request: Request, endpoint_id: Id, body: TestEvent) -> Document:
+        number, caller = _number(endpoint_id), caller_of(request)
+        event_id = await sender.writer.write(lambda: edits.test(caller, number, body.event_type, body.object_id))
+        return await look(sender.database, lambda: get_event(event_id, caller))
 
     @router.post("/endpoints/{endpoint_id}/secret", summary="A new secret, shown once", tags=["endpoints"])
     async def rotate(request: Request, response: Response, endpoint_id: Id, body: NewSecret) -> Document:

@@ -1,13 +1,15 @@
 """What every page of the panel shares: who it is for, its templates, and how an error is said."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
@@ -17,8 +19,10 @@ from ombud.admin.sessions import Session
 from ombud.db.database import Writer
 from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable
 from ombud.sender.outbox import DEFAULT_SHOP_ID
-from ombud.web.gate import SESSION, Gate, Place, Sessions
-from ombud.web.panel_words import ago, due, duration, exact, span
+from ombud.web.failure_words import say_reason
+from ombud.web.forms import read_form
+from ombud.web.gate import COOKIE_SECONDS, SESSION, Gate, Place, Sessions
+from ombud.web.words import COOKIE, LANGUAGES, Words, exact, words_for, words_in
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -30,17 +34,33 @@ _STATUS: Mapping[type[OmbudError], int] = {
     NotFound: 404,
     StorageUnavailable: 503,
 }
-_SENTENCES = {404: "There is no such page.", 405: "This page is not used that way."}
+# A page of this panel, and nothing else: `//host` would be another one.
+_OWN_PATH = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f]*")
+
+
+@dataclass(frozen=True)
+class Page:
+    """An entry of the menu. `label` is translated where it is shown. `everywhere`: not for people of one shop."""
+
+    path: str
+    label: str
+    role: Role = Role.READER
+    everywhere: bool = False
+
+    def is_for(self, session: Session) -> bool:
+        """Return whether this person may see it."""
+        return session.role.includes(self.role) and not (self.everywhere and session.shop_id)
 
 
 class House:
-    """The pages' surroundings. `people` writes where people, sessions and keys are."""
+    """The pages' surroundings. `people` writes where people, sessions and keys are; `pages` is the menu."""
 
-    def __init__(self, people: Writer, public_url: str = "") -> None:
+    def __init__(self, people: Writer, public_url: str = "", pages: Sequence[Page] = ()) -> None:
         self.people = people
         self.sessions = Sessions(people)
         self.place = Place(public_url)
-        self._environment = _environment()
+        self._pages = pages
+        self._environments = {language: _environment(words_in(language)) for language in LANGUAGES}
 
     def session(self, request: Request) -> Session:
         """Return who is logged in; the gate has let nobody else in."""
@@ -60,20 +80,34 @@ class House:
         return caller
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
-        """Return a template as a page."""
-        session = request.scope.get(SESSION)
-        shared = {"session": session, "path": request.url.path, "may": _may(session)}
-        return HTMLResponse(self._environment.get_template(template).render(shared | values), status)
+        """Return a template as a page, in the reader's language."""
+        session, words = request.scope.get(SESSION), words_for(request)
+        shared = {"session": session, "path": request.url.path, "here": str(request.url.path), "may": _may(session)}
+        shared |= {"pages": [page for page in self._pages if session and page.is_for(session)], "words": words}
+        template_ = self._environments[words.language].get_template(template)
+        return HTMLResponse(template_.render(shared | values), status, {"Vary": "Cookie, Accept-Language"})
 
     def say(self, request: Request, error: Exception) -> Response:
         """Answer an error with a page that says it in a sentence."""
+        words = words_for(request)
         if isinstance(error, HTTPException):
-            words, status = _SENTENCES.get(error.status_code, "No."), error.status_code
+            sentences = {404: words.say("There is no such page."), 405: words.say("This page is not used that way.")}
+            sentence, status = sentences.get(error.status_code, words.say("No.")), error.status_code
         else:
             status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
             # The words of a database that is not available name files of this machine.
-            words = str(StorageUnavailable()) if isinstance(error, StorageUnavailable) else str(error)
-        return self.page(request, "message.html", status, sentence=words)
+            sentence = words.say(str(StorageUnavailable() if isinstance(error, StorageUnavailable) else error))
+        return self.page(request, "message.html", status, sentence=sentence)
+
+    async def choose_language(self, request: Request) -> Response:
+        """Keep a reader's choice of language in their browser."""
+        form = await read_form(request)
+        answer = RedirectResponse(own_path(form.get("next")), 303)
+        if form.get("language") in LANGUAGES:
+            secure = self.place.is_secure(request.scope)
+            chosen = form.get("language")
+            answer.set_cookie(COOKIE, chosen, COOKIE_SECONDS, secure=secure, httponly=True, samesite="lax")
+        return answer
 
     def behind(self, app: Any) -> Gate:
         """Return an app with the door before it."""
@@ -106,14 +140,24 @@ def _may(session: Session | None) -> dict[str, bool]:
     return {role.value: session is not None and session.role.includes(role) for role in Role}
 
 
-def _environment() -> Environment:
+def own_path(path: str) -> str:
+    """Return a path of this panel as it is, and `/` for what may lead elsewhere."""
+    return path if _OWN_PATH.fullmatch(path) else "/"
+
+
+def _environment(words: Words) -> Environment:
     environment = Environment(
         loader=PackageLoader("ombud.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
-    environment.filters |= {"ago": ago, "due": due, "duration": duration, "exact": exact, "span": span, "time": rfc3339}
-    environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID}
+    cast("Any", environment).install_gettext_callables(words.say, words.plural, newstyle=True)
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.filters |= {"ago": words.ago, "due": words.due, "duration": words.duration, "span": words.span}
+    environment.filters |= {"exact": exact, "time": rfc3339, "percent": words.percent, "number": words.number}
+    environment.filters["said"] = lambda reason: say_reason(reason, words)
+    environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID, "LANGUAGES": LANGUAGES}
     return environment

@@ -1,7 +1,6 @@
 """Getting in and out: log in, the links that open once, log out."""
 
 import math
-import re
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,13 +14,12 @@ from ombud.errors import Conflict, InvalidInput
 from ombud.web.brakes import LoginBrakes
 from ombud.web.forms import read_form
 from ombud.web.gate import LOGIN, SESSION
-from ombud.web.house import House, action_route, page_route
+from ombud.web.house import House, action_route, own_path, page_route
 from ombud.web.looking import look
 from ombud.web.passwords import Passwords, check_password
+from ombud.web.words import mark, words_for
 
-# A page of this panel, and nothing else: `//host` would be another one.
-_OWN_PATH = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f]*")
-_WRONG = "This name and this password do not belong together."
+_WRONG = mark("This name and this password do not belong together.")
 
 
 class LoginPages:
@@ -46,24 +44,26 @@ class LoginPages:
     async def login(self, request: Request) -> Response:
         if request.scope[SESSION] is not None:
             return RedirectResponse("/", 303)
-        return self._login(request, next=_own(request.query_params.get("next", "")))
+        return self._login(request, next=own_path(request.query_params.get("next", "")))
 
     async def enter(self, request: Request) -> Response:
         form = await read_form(request)
-        name, where = form.get("name"), _own(form.get("next"))
+        name, where = form.get("name"), own_path(form.get("next"))
         secure = self._secure(request)
         person = await look(self._database, lambda: find_person(name))
         before = await self._house.sessions.find(request.scope, secure=secure)
         known = before.hash if before is not None and person is not None and before.person_id == person.id else None
         tries = (name.casefold(), _address(request), known)
-        wait = self._brakes.take(*tries)
+        wait = math.ceil(self._brakes.take(*tries))
         if wait:
-            words = f"Too many tries. Wait {math.ceil(wait)} seconds, and nothing is lost."
+            words = words_for(request).count(
+                "Too many tries. Wait %(num)d second.", "Too many tries. Wait %(num)d seconds.", wait
+            )
             answer = self._login(request, 429, next=where, name=name, wrong=words)
-            answer.headers["Retry-After"] = str(math.ceil(wait))
+            answer.headers["Retry-After"] = str(wait)
             return answer
         if not await self._passwords.matches(person.password if person else None, form.get("password")):
-            return self._login(request, 403, next=where, name=name, wrong=_WRONG)
+            return self._login(request, 403, next=where, name=name, wrong=words_for(request).say(_WRONG))
         assert person is not None
         self._brakes.succeeded(*tries)
         return await self._let_in(request, person, where)
@@ -90,7 +90,8 @@ class LoginPages:
             hashed = await self._passwords.hash(password)
             person = await self._house.people.write(lambda: links.use(token, name, hashed, now))
         except (InvalidInput, Conflict) as error:
-            return self._house.page(request, "set_up.html", 422, link=link, name=name, wrong=str(error))
+            wrong = words_for(request).say(str(error))
+            return self._house.page(request, "set_up.html", 422, link=link, name=name, wrong=wrong)
         return await self._let_in(request, person, "/")
 
     def _login(self, request: Request, status: int = 200, **values: str) -> Response:
@@ -107,10 +108,6 @@ class LoginPages:
 
     def _secure(self, request: Request) -> bool:
         return self._house.place.is_secure(request.scope)
-
-
-def _own(path: str) -> str:
-    return path if _OWN_PATH.fullmatch(path) else "/"
 
 
 def _address(request: Request) -> str:

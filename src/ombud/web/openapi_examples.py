@@ -20,6 +20,9 @@ _ENDPOINT: dict[str, Any] = {
     "retry": "",
     "signed": True,
     "previous_secret_until": None,
+    "disabled_reason": None,
+    "disabled_at": None,
+    "sending_since": None,
     "created_at": _TIME,
     "updated_at": _TIME,
     "state": "open",
@@ -32,6 +35,7 @@ _EVENT: dict[str, Any] = {
     "shop_id": 1,
     "event_type": "order.new",
     "subject": "order/90017",
+    "test": False,
     "created_at": _TIME,
     "fan_out": 1,
 }
@@ -45,6 +49,7 @@ _DELIVERY = {
     "next_attempt_at": None,
     "attempts": [_ATTEMPT],
 }
+_WAITING = _DELIVERY | {"state": "pending", "next_attempt_at": _TIME, "attempts": []}
 _RUN = {
     "handler": "ship",
     "event_type": "order.new",
@@ -88,6 +93,7 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/endpoints/{endpoint_id}/pause": _ENDPOINT | {"state": "paused"},
     "POST /v1/endpoints/{endpoint_id}/resume": _ENDPOINT,
     "POST /v1/endpoints/{endpoint_id}/restore": _ENDPOINT,
+    "POST /v1/endpoints/{endpoint_id}/test": _EVENT | {"test": True, "deliveries": [_WAITING]},
     "POST /v1/endpoints/{endpoint_id}/secret": _ENDPOINT | _SECRET,
     "GET /v1/arrivals": _page(_ARRIVAL),
     "GET /v1/arrivals/{arrival_id}": _ARRIVAL,
@@ -113,6 +119,7 @@ BODIES: dict[str, dict[str, Any]] = {
             "description": "Our warehouse",
         }
     },
-    "PATCH /v1/endpoints/{endpoint_id}": {"example": {"enabled": False}},
+    "PATCH /v1/endpoints/{endpoint_id}": {"example": {"description": "Our new warehouse"}},
+    "POST /v1/endpoints/{endpoint_id}/test": {"example": {"event_type": "order.new", "object_id": "90017"}},
     "POST /v1/endpoints/{endpoint_id}/secret": {"example": {"overlap_seconds": 3600}},
 }

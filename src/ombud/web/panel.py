@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from ombud.admin.access import Role
 from ombud.admin.overview import (
     WAIT_SECONDS,
     is_performed,
@@ -30,17 +31,25 @@ from ombud.db.database import Database, Writer
 from ombud.errors import OmbudError
 from ombud.mailbox.model import Box
 from ombud.sender.sender import Sender
+from ombud.web import key_pages, people_pages
 from ombud.web.account_pages import AccountPages
 from ombud.web.gate import STATIC, Gate
-from ombud.web.house import House, action_route, page_route
+from ombud.web.house import House, Page, action_route, page_route
 from ombud.web.key_pages import KeyPages
 from ombud.web.login_pages import LoginPages
 from ombud.web.looking import look
 from ombud.web.panel_story import line_of
 from ombud.web.passwords import Passwords
 from ombud.web.people_pages import PeoplePages
+from ombud.web.words import Words, mark, words_for
 
 HOME = "/"
+MENU = (
+    Page(HOME, mark("Overview"), everywhere=True),
+    Page(key_pages.PATH, mark("API keys"), Role.OWNER, everywhere=True),
+    Page(people_pages.PATH, mark("People"), Role.OWNER, everywhere=True),
+    Page(people_pages.AUDIT, mark("Audit log"), Role.OWNER, everywhere=True),
+)
 BELOW = "/panel/"
 
 
@@ -72,12 +81,13 @@ def is_api_path(path: str) -> bool:
 
 def create_panel(sides: Sides, people: Writer, public_url: str = "") -> Gate:
     """Return the panel as an ASGI app. `people` writes where people, sessions and keys are."""
-    house = House(people, public_url)
+    house = House(people, public_url, MENU)
     home = _Home(sides, house)
     routes = [
         page_route(HOME, home.home),
         page_route(f"{BELOW}live", home.live),
         Mount(STATIC, StaticFiles(packages=[("ombud.web", "static")])),
+        action_route("/language", house.choose_language, None),
         *LoginPages(house, passwords := Passwords()).routes(),
         *AccountPages(house, passwords).routes(),
         *PeoplePages(house).routes(),
@@ -108,11 +118,11 @@ class _Home:
 
     async def _live_page(self, template: str, request: Request, placed: str = "") -> Response:
         base = str(request.base_url).rstrip("/")
-        values = await read_sides(self._sides)
+        values = await read_sides(self._sides, words_for(request))
         return self._house.page(request, template, **values, placed=placed, base=base, try_it=self._sides.try_it)
 
 
-async def read_sides(sides: Sides) -> dict[str, Any]:
+async def read_sides(sides: Sides, words: Words) -> dict[str, Any]:
     """Read what the page shows, each side in one snapshot of its database."""
     values: dict[str, Any] = {"sender": None, "receiver": None, "lines": None, "work": []}
     values["confirms"] = sides.confirms
@@ -125,7 +135,7 @@ async def read_sides(sides: Sides) -> dict[str, Any]:
         values["work"] += [await _work(receiver, Box.INBOX), await _work(receiver, Box.CHANGES)]
     if sender is not None and receiver is not None:
         found = await look(receiver, lambda: stories(values["sender"]["events"]))
-        values["lines"] = [line_of(story) for story in found]
+        values["lines"] = [line_of(story, words) for story in found]
     return values | {"as_of": datetime.now(UTC).isoformat()}
 
 

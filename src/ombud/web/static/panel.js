@@ -1,35 +1,63 @@
 "use strict";
-// The page refreshes itself only while somebody can see it, and says so when it no longer can.
+// What pages do by themselves: refresh while somebody looks, say when they no longer can, copy, ask before what is grave.
 (() => {
   const connection = document.getElementById("connection");
   let lastGood = new Date();
 
   function say(live) {
     if (live) lastGood = new Date();
-    const words = live ? "Live" : `Connection lost: this is from ${lastGood.toLocaleTimeString("en-GB")}`;
+    const time = lastGood.toLocaleTimeString(document.documentElement.lang);
+    const words = live ? connection.dataset.live : `${connection.dataset.lost} ${time}`;
     connection.classList.toggle("lost", !live);
     connection.hidden = false;
     if (connection.textContent !== words) connection.textContent = words;
   }
 
   document.addEventListener("htmx:before:request", (event) => {
-    if (document.hidden) event.preventDefault();
+    if (document.hidden && event.target.closest("[data-live]")) event.preventDefault();
   });
   document.addEventListener("htmx:after:request", (event) => say(event.detail.ctx.response.status < 400));
   document.addEventListener("htmx:error", () => say(false));
-  if (document.getElementById("live")) say(true);
+  if (document.querySelector("main [data-live]")) say(true);
 
   document.addEventListener("submit", (event) => {
-    const words = event.target.dataset.confirm;
+    const words = (event.submitter?.dataset.confirm) ?? event.target.dataset.confirm;
     if (words && !window.confirm(words)) event.preventDefault();
   });
+
+  // Lists of changes apply at once.
+  for (const select of document.querySelectorAll("form[data-auto] select")) {
+    select.addEventListener("change", () => select.form.requestSubmit());
+  }
 
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.hidden = !navigator.clipboard;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      const before = button.textContent;
+      button.textContent = button.dataset.copied;
+      setTimeout(() => { button.textContent = before; }, 2000);
     });
   }
+
+  // Times: as a distance, or exact, as this reader wants them.
+  const exact = document.querySelector("[data-times]");
+  function showTimes() {
+    const wanted = localStorage.getItem("times") === "exact";
+    exact.setAttribute("aria-pressed", wanted);
+    for (const time of document.querySelectorAll("time[title]")) {
+      time.dataset.ago ??= time.textContent;
+      time.textContent = wanted ? time.title : time.dataset.ago;
+    }
+  }
+  exact.hidden = false;
+  exact.addEventListener("click", () => {
+    localStorage.setItem("times", localStorage.getItem("times") === "exact" ? "ago" : "exact");
+    showTimes();
+  });
+  showTimes();
+  document.addEventListener("htmx:after:swap", () => {
+    for (const time of document.querySelectorAll("time[data-ago]")) delete time.dataset.ago;
+    showTimes();
+  });
 })();

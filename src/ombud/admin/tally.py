@@ -1,0 +1,158 @@
+"""Counting what came of tries while they end, so that no page has to count rows: by lane and ten minutes.
+
+The process that performs counts in memory and writes every few seconds, in one transaction for all its lanes; a process
+that is killed loses what it has not written yet. What must not be lost is in the attempts.
+"""
+
+import asyncio
+import contextlib
+import logging
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ombud.db.operation import Operation, Row
+from ombud.db.queries import read_queries
+from ombud.errors import OmbudError
+from ombud.mailbox.model import Delivery, Done, Interrupted, Outcome
+from ombud.sender.sender import Sender
+
+sql = read_queries("ombud.admin", "tally.sql")
+
+log = logging.getLogger("ombud.admin")
+
+# Microseconds of one row, and how far back rows are kept: a week, and the day in which a page looks back a week.
+SPAN = 10 * 60 * 1_000_000
+KEPT = 8 * 24 * 3_600 * 1_000_000
+# Seconds between two writings: what a page lags behind, and what a kill loses.
+FLUSH_SECONDS = 2.0
+# Old rows that one writing deletes.
+MOST_FORGOTTEN = 1_000
+# Milliseconds up to which a try belongs to a column; the last column is for those of more.
+BOUNDS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
+COLUMNS = [f"ms_{bound}" for bound in BOUNDS] + ["ms_more"]
+
+
+@dataclass
+class Count:
+    """What came of some tries. `times`: how many took how long, one for each of COLUMNS."""
+
+    done: int = 0
+    failed: int = 0
+    last_at: int = 0  # UTC microseconds
+    last_status: int | None = None
+    times: list[int] = field(default_factory=lambda: [0] * len(COLUMNS))
+
+    def add(self, outcome: Outcome, milliseconds: float, now: int) -> None:
+        """Count a try that ended now."""
+        if isinstance(outcome, Done):
+            self.done += 1
+        else:
+            self.failed += 1
+        self.last_at, self.last_status = now, outcome.status
+        self.times[bisect_left(BOUNDS, milliseconds)] += 1
+
+    def take_in(self, row: Row) -> None:
+        """Add a row of the table."""
+        self.done += row["done"]
+        self.failed += row["failed"]
+        if row["last_at"] >= self.last_at:
+            self.last_at, self.last_status = row["last_at"], row["last_status"]
+        self.times = [have + row[column] for have, column in zip(self.times, COLUMNS, strict=True)]
+
+    @property
+    def tries(self) -> int:
+        """How many they were."""
+        return self.done + self.failed
+
+    def quantile(self, share: float) -> int | None:
+        """Return the milliseconds within which this share of the tries ended, to the next of BOUNDS; None without any.
+
+        More than the last of BOUNDS is told as twice that.
+        """
+        rest = share * sum(self.times)
+        for bound, count in zip((*BOUNDS, BOUNDS[-1] * 2), self.times, strict=True):
+            rest -= count
+            if count and rest <= 0:
+                return bound
+        return None
+
+
+class Tally:
+    """Counts the tries of a sender. `run` performs and writes."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._counts: dict[tuple[int, int], Count] = {}
+        sender.on_try = self._note
+
+    async def run(self) -> None:
+        """Deliver as `Sender.run` does, and keep the tally meanwhile."""
+        flushing = asyncio.create_task(self._flush_again_and_again())
+        try:
+            await self._sender.run()
+        finally:
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was counted; without success it is kept for the next time."""
+        counts, self._counts = self._counts, {}
+        try:
+            await self._sender.writer.write(lambda: store(counts, self._sender.database.clock()))
+        except OmbudError as error:
+            log.warning("counts of tries are not written yet: %s", error)
+            for key, count in counts.items():
+                self._merge(key, count)
+
+    def _note(self, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
+        if isinstance(outcome, Interrupted):
+            return
+        now = self._sender.database.clock()
+        key = (delivery.lane_id, now - now % SPAN)
+        count = self._counts.get(key)
+        if count is None:
+            count = self._counts[key] = Count()
+        count.add(outcome, seconds * 1_000, now)
+
+    def _merge(self, key: tuple[int, int], count: Count) -> None:
+        self._counts.setdefault(key, Count()).take_in(_values(key, count))
+
+    async def _flush_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            if self._counts:
+                await self.flush()
+
+
+def store(counts: dict[tuple[int, int], Count], now: int) -> Operation[None]:
+    """Add counts to those of their lanes (lane, start of ten minutes), and forget what is old."""
+    for key in sorted(counts):
+        yield sql["add_to_tally"], _values(key, counts[key])
+    yield sql["forget_tally"], {"before": now - KEPT, "most": MOST_FORGOTTEN}
+
+
+def counts_of(lane_ids: Sequence[int], since: int) -> Operation[dict[int, Count]]:
+    """Return the counts of an endpoint's lanes together, by the start of ten minutes, from a time on."""
+    found: dict[int, Count] = {}
+    for lane_id in lane_ids:
+        for row in (yield sql["tally_of_lane"], {"lane_id": lane_id, "from": since - since % SPAN}):
+            found.setdefault(row["since"], Count()).take_in(row)
+    return found
+
+
+def together(counts: Sequence[Count]) -> Count:
+    """Return several counts as one."""
+    whole = Count()
+    for count in counts:
+        whole.take_in(_values((0, 0), count))
+    return whole
+
+
+def _values(key: tuple[int, int], count: Count) -> dict[str, Any]:
+    names = {"lane_id": key[0], "since": key[1], "done": count.done, "failed": count.failed}
+    times = dict(zip(COLUMNS, count.times, strict=True))
+    return names | times | {"last_at": count.last_at, "last_status": count.last_status}

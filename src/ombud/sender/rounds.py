@@ -1,0 +1,55 @@
+"""What a sender that performs does now and then beside its deliveries."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ombud.errors import StorageUnavailable
+
+log = logging.getLogger("ombud.sender")
+
+# Seconds between two steps of one round, so that deliveries have most of the disk.
+STEP_PAUSE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Round:
+    """Something that is done every so many seconds, in steps: `step` returns whether there is more to do now."""
+
+    seconds: float
+    step: Callable[[], Awaitable[bool]]
+
+
+class Rounds:
+    """Does its rounds, each at its own pace, until `stop`. For one event loop."""
+
+    def __init__(self, rounds: Sequence[Round]) -> None:
+        self._rounds = rounds
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Do them, the first time at once."""
+        await asyncio.gather(*(self._repeat(each) for each in self._rounds))
+
+    def stop(self) -> None:
+        """End `run` after the steps that are under way. Call it on its event loop."""
+        self._stopping.set()
+
+    async def _repeat(self, each: Round) -> None:
+        while not self._stopping.is_set():
+            more = False
+            try:
+                more = await each.step()
+            except StorageUnavailable as error:
+                log.warning("a round of the sender waits: %s", error)
+            except Exception:
+                # Deliveries go on without it, and a later one may do better.
+                log.exception("a round of the sender failed")
+            await self._pause(STEP_PAUSE_SECONDS if more else each.seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
