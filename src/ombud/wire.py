@@ -19,6 +19,17 @@ EVENT_TYPES = {
     "product.update": "product",
     "product.delete": "product",
 }
+# What the sender says about itself to endpoints that have chosen it. No shop has these, and nobody can publish them.
+OPERATIONAL_TYPES = {
+    "endpoint.closed": "endpoint",
+    "endpoint.failing": "endpoint",
+    "endpoint.disabled": "endpoint",
+    "endpoint.recovered": "endpoint",
+    "delivery.dead": "delivery",
+}
+_KINDS = EVENT_TYPES | OPERATIONAL_TYPES
+# What an endpoint may choose to hear of.
+CHOICES = tuple(_KINDS)
 # The parameter that carries its id.
 PARAMETER_OF = {event_type: f"{kind}_id" for event_type, kind in EVENT_TYPES.items()}
 PARAMETERS = frozenset({"event_type", "order_id", "product_id"})
@@ -35,7 +46,7 @@ def subject_of(event_type: str, object_id: str) -> str:
 def event_parameters(event_type: str, subject: str) -> str:
     """Return the two parameters of an event; raises InvalidInput for what no event can be, wherever it came from."""
     kind, _, object_id = subject.partition("/")
-    if EVENT_TYPES.get(event_type) != kind:
+    if _KINDS.get(event_type) != kind:
         raise InvalidInput("event_type", f"{event_type!r} is no event of {subject!r}.")
     if not OBJECT_ID.fullmatch(object_id):
         raise InvalidInput(f"{kind}_id", "It is 1 to 64 of the characters 0-9 A-Z a-z _ . : -")

@@ -22,6 +22,7 @@ from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
+from tests.support.databases import Home
 from tests.support.name_server import NameServer
 
 T = TypeVar("T")
@@ -258,3 +259,16 @@ async def new_running(database: SqliteDatabase, names: NameServer) -> AsyncItera
 def running(new_running: Callable[..., Running]) -> Running:
     """A sender that tries three times, soon after one another."""
     return new_running()
+
+
+@pytest.fixture
+async def anywhere(home: Home, names: NameServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """A sender on each database."""
+    monkeypatch.setattr("ombud.sender.sender.LAG_SECONDS", 0.2)
+    monkeypatch.setattr("ombud.sender.sender.BACKFILL_SECONDS", 0.05)
+    database = home.open()
+    settings = Settings(allow_networks=LOOPBACK, retry_seconds=(0.05,) * 3, probe_seconds=(0.1, 0.5))
+    made = Running(Sender(database, settings))
+    yield made
+    await made.stop()
+    await asyncio.to_thread(made.sender.close)

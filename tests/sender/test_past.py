@@ -1,7 +1,6 @@
 """Events of the past for a new endpoint, and tests of an endpoint; on every database."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,26 +9,9 @@ import pytest
 from ombud.sender import backfill
 from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
-from ombud.sender.sender import Sender
-from ombud.settings import Settings
-from tests.sender.conftest import LOOPBACK, Running
-from tests.support.databases import Home
-from tests.support.name_server import NameServer
+from tests.sender.conftest import Running
 
 DONE, DEAD = 1, 2
-
-
-@pytest.fixture
-async def anywhere(home: Home, names: NameServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """A sender on each database."""
-    monkeypatch.setattr("ombud.sender.sender.LAG_SECONDS", 0.2)
-    monkeypatch.setattr("ombud.sender.sender.BACKFILL_SECONDS", 0.05)
-    database = home.open()
-    settings = Settings(allow_networks=LOOPBACK, retry_seconds=(0.05,) * 3, endpoints_per_shop=4)
-    made = Running(Sender(database, settings))
-    yield made
-    await made.stop()
-    await asyncio.to_thread(made.sender.close)
 
 
 async def act(running: Running, make: Callable[[], Any]) -> Any:

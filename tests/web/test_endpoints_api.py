@@ -85,7 +85,7 @@ async def test_a_change_leaves_out_what_it_leaves_out(client: httpx2.AsyncClient
     answer = await client.patch(f"/v1/endpoints/{made['id']}", json=changes)
 
     assert answer.status_code == 200
-    follows = {name: answer.json()[name] for name in ("updated_at", "state", "signed")}
+    follows = {name: answer.json()[name] for name in ("updated_at", "state", "signed", "disabled_at")}
     assert answer.json() == made | changes | follows
     assert answer.json()["updated_at"] >= made["updated_at"]
     assert (await client.get(f"/v1/endpoints/{made['id']}")).json() == answer.json()
@@ -293,14 +293,17 @@ async def test_an_endpoint_is_paused_resumed_deleted_and_restored(client: httpx2
     assert (await client.post(f"{path}/pause")).json() == made | {"state": "paused"}
     assert (await client.get(path)).json()["state"] == "paused"
     assert (await client.post(f"{path}/resume")).json() == made
-    assert (await client.patch(path, json={"enabled": False})).json()["state"] == "disabled"
+    answer = (await client.patch(path, json={"enabled": False})).json()
+    stopped = answer["disabled_at"]
+    assert (answer["state"], answer["disabled_reason"], stopped) == ("disabled", None, answer["updated_at"])
     is_problem(await client.post(f"{path}/restore"), 404, words="There is no deleted endpoint")
     await client.delete(path)
     for verb in ("pause", "resume"):
         is_problem(await client.post(f"{path}/{verb}"), 404)
     is_problem(await client.post(f"{path}/secret", json={}), 404)
     restored = (await client.post(f"{path}/restore")).json()
-    assert restored == made | {"state": "disabled", "enabled": False, "updated_at": restored["updated_at"]}
+    since = restored["updated_at"]
+    assert restored == made | {"state": "disabled", "enabled": False, "updated_at": since, "disabled_at": stopped}
 
 
 async def test_a_full_shop_cannot_restore(client: httpx2.AsyncClient, is_problem: Any) -> None:

@@ -8,7 +8,7 @@ from ombud.admin.walk import walk
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
-from ombud.mailbox.ids import ID_LIMIT, format_id
+from ombud.mailbox.ids import ID_LIMIT, format_delivery_id, format_id
 from ombud.mailbox.model import Box, State
 from ombud.sender.outbox import TEST_DATA
 from ombud.sender.url import redacted
@@ -78,7 +78,7 @@ def get_event(event_id: int, caller: Caller = OPERATOR) -> Operation[Document]:
 
 def delivery_id(event_id: int, lane_id: int) -> str:
     """Return the public id of a delivery: event and lane, which is its primary key."""
-    return format_id("dlv", event_id) + format_id("", lane_id).removeprefix("_")
+    return format_delivery_id(event_id, lane_id)
 
 
 def _counted(row: Row) -> Document:

@@ -74,6 +74,11 @@ def format_id(prefix: str, number: int) -> str:
     return f"{prefix}_{_ALPHABET[number >> 60]}{pairs}"
 
 
+def format_delivery_id(event_id: int, lane_id: int) -> str:
+    """Return the id of a delivery as people see it: event and lane, which is its primary key."""
+    return format_id("dlv", event_id) + format_id("", lane_id).removeprefix("_")
+
+
 def parse_id(prefix: str, text: str, field: str = "id") -> int:
     """Return the number of an id that people see; raises InvalidInput naming the field."""
     head, _, digits = text.partition("_")

@@ -157,6 +157,8 @@ class Mailbox:
         self.bell: Bell = WakeBell(lambda: None)
         # Hears, in the settle's transaction, how a lane was and how it is now.
         self.on_health: Callable[[Lane, Health, Health], Operation[None]] | None = None
+        # Hears there which deliveries are dead, and why.
+        self.on_dead: Callable[[Sequence[tuple[Delivery, str | None]]], Operation[None]] | None = None
 
     def add_lane(self, shop_id: int, destination_id: int, slot: int = 0) -> Operation[int]:
         """Make a lane for a destination; returns its id."""

@@ -41,7 +41,8 @@ def settle(
         outcome, delivery = one.result.outcome, one.result.delivery
         if one.late:
             continue
-        if (type(outcome) is Done and outcome.also is not None) or one.result in earlier:
+        says = mailbox.on_dead is not None and one.verdict.state is State.DEAD
+        if says or (type(outcome) is Done and outcome.also is not None) or one.result in earlier:
             told[delivery.event_id, delivery.lane_id] = one
         else:
             states.append(_settlement(one))
@@ -56,6 +57,13 @@ def settle(
         outcome = told[key].result.outcome
         if type(outcome) is Done and outcome.also is not None:
             yield from outcome.also()
+    yield from _say_dead(mailbox, [told[key] for key in moved])
+
+
+def _say_dead(mailbox: Mailbox, tries: Sequence["_Try"]) -> Operation[None]:
+    dead = [(one.result.delivery, one.reason) for one in tries if one.verdict.state is State.DEAD]
+    if dead and mailbox.on_dead is not None:
+        yield from mailbox.on_dead(dead)
 
 
 def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> list["_Try"]:
@@ -111,6 +119,7 @@ def blame(mailbox: Mailbox, lane: Lane, event_id: int) -> Operation[bool]:
         attempt = _attempt(mailbox.ids.next(), one)
         yield sql["insert_attempts"], [(*attempt[:9], CRASH, *attempt[10:])]
         yield sql["settle_deliveries"], [_settlement(one)]
+        yield from _say_dead(mailbox, [one])
         ended = verdict.state is State.DEAD
     return ended
 

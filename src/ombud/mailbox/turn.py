@@ -96,7 +96,8 @@ def _keep(mailbox: Mailbox, mine: Sequence[Touch]) -> Operation[None]:
     # Last: what proves a lease that was in memory alone is another thing after it.
     yield from leases.extend(mailbox, [touch.lane for touch in mine if touch.extend])
     if mailbox.on_health is not None:
-        for touch, before, now in changed:
+        # Everywhere in the same succession: who hears of it writes about destinations, and others do too.
+        for touch, before, now in sorted(changed, key=lambda one: one[0].lane.destination_id):
             yield from mailbox.on_health(touch.lane, before, now)
 
 

@@ -7,7 +7,7 @@ from ombud.mailbox.ids import first_id_of
 from ombud.mailbox.late import deliver_late
 from ombud.mailbox.mailbox import Mailbox
 from ombud.sender.endpoint import Endpoint, endpoint_of
-from ombud.sender.outbox import EVERY_SHOP_ID, Event, lane_of_subject
+from ombud.sender.outbox import EVERY_SHOP_ID, lane_of_subject
 
 sql = read_queries("ombud.sender")
 
@@ -60,7 +60,7 @@ class Backfill:
         events = yield sql["events_between"], values
         lanes = [row["id"] for row in (yield sql["lanes_of_endpoint"], _lanes(self._mailbox, endpoint))]
         wanted = [row for row in events if _wants(endpoint, row)]
-        found = [(row["day"], row["id"], lane_of_subject(lanes, _event(row))) for row in wanted]
+        found = [(row["day"], row["id"], lane_of_subject(lanes, row["shop_id"], row["subject"])) for row in wanted]
         yield from deliver_late(self._mailbox, found)
         more = len(events) == STEP_EVENTS
         if not more and bound == job["until_id"]:
@@ -79,7 +79,3 @@ def _wants(endpoint: Endpoint, row: Row) -> bool:
     """Return whether it would have heard of it; tests were for others."""
     ours = endpoint.shop_id in (EVERY_SHOP_ID, row["shop_id"])
     return ours and row["data"] is None and row["type"] in endpoint.edit.event_types
-
-
-def _event(row: Row) -> Event:
-    return Event(row["type"], row["subject"].partition("/")[2], row["shop_id"])

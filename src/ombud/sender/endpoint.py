@@ -12,7 +12,7 @@ from ombud.sender.outbox import HALF_CHARACTER
 from ombud.sender.request import prepare
 from ombud.sender.transport_tls import check_authority
 from ombud.settings import RETRY_PRESETS
-from ombud.wire import EVENT_TYPES
+from ombud.wire import CHOICES, EVENT_TYPES
 
 # Characters.
 LONGEST_DESCRIPTION = 500
@@ -47,11 +47,11 @@ class EndpointEdit:
         """Raise InvalidInput naming the first field that cannot be accepted: what a try would refuse, and more."""
         prepare(self.url, self.headers)
         if not self.event_types:
-            raise InvalidInput("event_types", f"Choose at least one of: {', '.join(EVENT_TYPES)}.")
+            raise InvalidInput("event_types", f"Choose at least one of: {', '.join(CHOICES)}.")
         for index, event_type in enumerate(self.event_types):
-            if event_type not in EVENT_TYPES:
+            if event_type not in CHOICES:
                 name = f"event_types[{index}]"
-                raise InvalidInput(name, f"{event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
+                raise InvalidInput(name, f"{event_type!r} is not one of: {', '.join(CHOICES)}.")
         if len(self.description) > LONGEST_DESCRIPTION:
             raise InvalidInput("description", f"It has at most {LONGEST_DESCRIPTION} characters.")
         if HALF_CHARACTER.search(self.description):
@@ -94,8 +94,8 @@ class Endpoint:
 
 
 def in_order(chosen: Collection[str]) -> tuple[str, ...]:
-    """Return event types as the vendor's page has them, each once."""
-    return tuple(event_type for event_type in EVENT_TYPES if event_type in chosen)
+    """Return event types in the order of the vendor's page, each once."""
+    return tuple(event_type for event_type in CHOICES if event_type in chosen)
 
 
 def values_of(endpoint: Endpoint) -> dict[str, Any]:
@@ -114,6 +114,8 @@ def values_of(endpoint: Endpoint) -> dict[str, Any]:
         "latest_only": int(edit.latest_only),
         "rate_per_minute": edit.rate_per_minute,
         "retry": edit.retry,
+        "disabled_at": endpoint.disabled_at,
+        "disabled_reason": endpoint.disabled_reason,
         "now": endpoint.updated_at,
     }
 

@@ -62,7 +62,17 @@ class Endpoints:
         for slot in range(1, lanes):
             yield from self._mailbox.add_lane(shop_id, endpoint_id, slot)
         now = self._mailbox.clock()
-        endpoint = Endpoint(endpoint_id, shop_id, lane_id, edit, now, now, signed=secret is not None, lanes=lanes)
+        endpoint = Endpoint(
+            id=endpoint_id,
+            shop_id=shop_id,
+            lane_id=lane_id,
+            edit=edit,
+            created_at=now,
+            updated_at=now,
+            signed=secret is not None,
+            lanes=lanes,
+            disabled_at=None if edit.enabled else now,
+        )
         yield sql["insert_endpoint"], values_of(endpoint) | {"lane_id": lane_id, "lanes": lanes, "secret": secret}
         yield from _subscribe(endpoint)
         if since is None:
@@ -87,14 +97,22 @@ class Endpoints:
         """Change some of the fields of EndpointEdit; the next load of its lanes uses them. Raises InvalidInput."""
         old = yield from self.get(endpoint_id)
         edit = replace(old.edit, **changes).accepted()
-        if edit.url != old.edit.url:
+        moved, enabled = edit.url != old.edit.url, edit.enabled and not old.edit.enabled
+        if moved:
             # What was accepted under other rules can still be described, or switched off.
             self._guard.check(edit.url)
-        endpoint = replace(old, edit=edit, updated_at=self._mailbox.clock())
+        endpoint = _switched(replace(old, edit=edit, updated_at=self._mailbox.clock()), old)
+        lanes = yield from self._lane_rows(old)
+        if moved or enabled:
+            # Before its own row: a turn that notes how it does has its lanes before that.
+            yield from self._mailbox.resume(*(lane["id"] for lane in lanes if lane["hold_until"] != NEVER))
         yield sql["update_endpoint"], values_of(endpoint)
+        if moved or enabled:
+            values = {"id": endpoint_id, "shop_id": endpoint.shop_id, "box": self._mailbox.box}
+            yield sql["reset_endpoint"], values
         yield sql["delete_subscriptions"], {"endpoint_id": endpoint_id}
         yield from _subscribe(endpoint)
-        yield from self._mailbox.ring(*(yield from self.lanes_of(endpoint)))
+        yield from self._mailbox.ring(*(lane["id"] for lane in lanes))
         return endpoint
 
     def rotate_secret(
@@ -138,7 +156,7 @@ class Endpoints:
         lanes = yield from self._lane_rows(endpoint)
         if any(lane["hold_until"] == NEVER for lane in lanes):
             raise Conflict("The endpoint is paused. Resume it first.")
-        lane_id = lane_of_subject([lane["id"] for lane in lanes], event)
+        lane_id = lane_of_subject([lane["id"] for lane in lanes], event.shop_id, event.subject)
         draft = Draft(endpoint.shop_id, event.event_type, event.subject, [lane_id], TEST_DATA)
         [event_id] = yield from self._mailbox.append([draft])
         if any(lane["closed_at"] is not None for lane in lanes):
@@ -192,3 +210,9 @@ def _subscribe(endpoint: Endpoint) -> Operation[None]:
             for event_type in endpoint.edit.event_types
         ],
     )
+
+
+def _switched(endpoint: Endpoint, old: Endpoint) -> Endpoint:
+    if endpoint.edit.enabled == old.edit.enabled:
+        return endpoint
+    return replace(endpoint, disabled_at=None if endpoint.edit.enabled else endpoint.updated_at, disabled_reason=None)

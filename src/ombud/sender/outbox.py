@@ -4,7 +4,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
@@ -65,6 +65,14 @@ class Event:
         return subject_of(self.event_type, self.object_id)
 
 
+class Fact(NamedTuple):
+    """What happened, to what, in which shop; `EVERY_SHOP_ID` for what belongs to none."""
+
+    shop_id: int
+    type: str
+    subject: str
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A stored event: its id, and how many deliveries were written with it."""
@@ -97,7 +105,7 @@ class Outbox:
         identities = [_identity(place, event) for place, event in enumerate(events)]
         stored = yield from self._stored_before(events)
         fresh = {identity: event for identity, event in zip(identities, events, strict=True) if identity not in stored}
-        drafts = yield from self._draft(list(fresh.values()))
+        drafts = yield from self.draft([Fact(e.shop_id, e.event_type, e.subject) for e in fresh.values()])
         ids = yield from self.mailbox.append(drafts)
         published = [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
         stored |= zip(fresh, published, strict=True)
@@ -106,9 +114,10 @@ class Outbox:
             raise EventKeyTaken
         return [stored[identity] for identity in identities]
 
-    def _draft(self, events: Sequence[Event]) -> Operation[list[Draft]]:
-        lanes: dict[tuple[int, str], list[int]] = {(event.shop_id, event.event_type): [] for event in events}
-        # Of endpoints with several lanes, which belongs to a subject is asked for each event.
+    def draft(self, facts: Sequence[Fact]) -> Operation[list[Draft]]:
+        """Return what is to be appended of these facts: each with the lanes that must hear of it."""
+        lanes: dict[tuple[int, str], list[int]] = {(fact.shop_id, fact.type): [] for fact in facts}
+        # Of endpoints with several lanes, which belongs to a subject is asked for each fact.
         spread: dict[tuple[int, str], list[int]] = {}
         for shop_id, event_type, lane_id, number, endpoint_id in (yield sql["lanes_for"], list(lanes), tuple):
             if number == 1:
@@ -116,21 +125,14 @@ class Outbox:
             else:
                 spread.setdefault((shop_id, event_type), []).append(endpoint_id)
         platform = yield from self._lanes_of(spread)
-        return [
-            Draft(
-                event.shop_id,
-                event.event_type,
-                event.subject,
-                [
-                    *lanes[event.shop_id, event.event_type],
-                    *(
-                        lane_of_subject(platform[endpoint_id], event)
-                        for endpoint_id in spread.get((event.shop_id, event.event_type), ())
-                    ),
-                ],
-            )
-            for event in events
-        ]
+        drafts = []
+        for shop_id, type_, subject in facts:
+            others = [
+                lane_of_subject(platform[endpoint_id], shop_id, subject)
+                for endpoint_id in spread.get((shop_id, type_), ())
+            ]
+            drafts.append(Draft(shop_id, type_, subject, [*lanes[shop_id, type_], *others]))
+        return drafts
 
     def _lanes_of(self, spread: Mapping[Any, Sequence[int]]) -> Operation[dict[int, list[int]]]:
         found: dict[int, list[int]] = {endpoint_id: [] for ids in spread.values() for endpoint_id in ids}
@@ -158,9 +160,9 @@ class Outbox:
         return stored
 
 
-def lane_of_subject(lanes: Sequence[int], event: Event) -> int:
+def lane_of_subject(lanes: Sequence[int], shop_id: int, subject: str) -> int:
     """Return which of an endpoint's lanes an event belongs to: the same for everything about one subject of a shop."""
-    return lanes[zlib.crc32(f"{event.shop_id}/{event.subject}".encode()) % len(lanes)]
+    return lanes[zlib.crc32(f"{shop_id}/{subject}".encode()) % len(lanes)]
 
 
 def _identity(place: int, event: Event) -> Identity:

@@ -27,7 +27,7 @@ order by l.destination_id, l.slot;
 -- The endpoint behind a lane, read anew with every load.
 select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_200, e.authority,
   e.retry as schedule, 60000000 * e.lanes / e.rate_per_minute as pace,
-  case when e.latest_only = 1 then 'product/' end as covers,
+  case when e.latest_only = 1 then 'product/' end as covers, e.gone_at,
   case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
@@ -35,7 +35,7 @@ where l.id = :lane_id;
 -- postgres:
 select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_200, e.authority,
   e.retry as schedule, 60000000 * e.lanes / e.rate_per_minute as pace,
-  case when e.latest_only = 1 then 'product/' end as covers,
+  case when e.latest_only = 1 then 'product/' end as covers, e.gone_at,
   case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from {rows} r join lane l on l.id = r.lane_id join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id;
@@ -63,15 +63,15 @@ returning shop_id, key;
 -- name: insert_endpoint
 -- A new destination, with its lane.
 insert into endpoint(shop_id, id, lane_id, lanes, url, description, enabled, headers, strict, only_200, authority,
-  latest_only, rate_per_minute, retry, secret, created_at, updated_at)
+  latest_only, rate_per_minute, retry, secret, disabled_at, created_at, updated_at)
 values (:shop_id, :id, :lane_id, :lanes, :url, :description, :enabled, :headers, :strict, :only_200, :authority,
-  :latest_only, :rate_per_minute, :retry, :secret, :now, :now);
+  :latest_only, :rate_per_minute, :retry, :secret, :disabled_at, :now, :now);
 
 -- name: update_endpoint
 -- An edit; takes effect with the next load of its lane.
 update endpoint set url = :url, description = :description, enabled = :enabled, headers = :headers, strict = :strict,
   only_200 = :only_200, authority = :authority, latest_only = :latest_only, rate_per_minute = :rate_per_minute,
-  retry = :retry, updated_at = :now
+  retry = :retry, disabled_at = :disabled_at, disabled_reason = :disabled_reason, updated_at = :now
 where shop_id = :shop_id and id = :id;
 
 -- name: delete_endpoint
@@ -160,6 +160,69 @@ from endpoint e where e.shop_id = :shop_id and e.id < :before and e.deleted_at i
 -- name: lanes_of_endpoint
 -- Its lanes, and how they do.
 select id, hold_until, closed_at from lane where box = :box and shop_id = :shop_id and destination_id = :id order by slot;
+
+-- How endpoints do ---------------------------------------------------------------------------------------------------
+
+-- name: close_endpoint
+-- Every try fails since then, as the first of its lanes says.
+update endpoint set closed_since = cast(:closed_at as bigint) where id = :id and closed_since is null and deleted_at is null
+returning id;
+
+-- name: closed_since
+-- Since when it fails.
+select closed_since from endpoint where id = :id;
+
+-- name: open_endpoint
+-- It is back, when the last of its lanes says so.
+update endpoint set closed_since = null, warned_day = 0 where id = :id and closed_since is not null and not exists (
+  select 1 from lane where box = :box and shop_id = :shop_id and destination_id = :id and closed_at is not null)
+returning id;
+
+-- name: reset_endpoint
+-- Somebody has enabled it, or leads it elsewhere: what was known is forgotten, but that a lane is closed still.
+update endpoint set gone_at = null, warned_day = 0, closed_since = (
+  select min(closed_at) from lane where box = :box and shop_id = :shop_id and destination_id = :id)
+where id = :id;
+
+-- name: failing_endpoints
+-- Those of which a day is to be said: 1, 3 and 4 (health.WARNING_DAYS).
+select id, shop_id, closed_since from endpoint
+where closed_since is not null and enabled = 1 and deleted_at is null and warned_day < case
+  when closed_since <= :now - 345600000000 then 4 when closed_since <= :now - 259200000000 then 3
+  when closed_since <= :now - 86400000000 then 1 else 0 end
+order by id limit :rows;
+
+-- name: warn_endpoint
+-- Said, unless it was.
+update endpoint set warned_day = :days where id = :id and warned_day < :days and enabled = 1 and deleted_at is null
+returning id;
+
+-- name: disable_endpoint
+-- By itself; nothing comes back when it was disabled before.
+update endpoint set enabled = 0, disabled_at = :now, disabled_reason = :reason, updated_at = :now
+where id = :id and enabled = 1 and deleted_at is null returning id;
+
+-- name: working_lanes
+-- A lane of it that is not closed, and was worked since then.
+select id from lane where box = :box and shop_id = :shop_id and destination_id = :id
+  and closed_at is null and rested_at > :since limit 1;
+
+-- name: note_gone
+-- It answered 410; the first time counts.
+update endpoint set gone_at = coalesce(gone_at, :now) where id = :id and enabled = 1 returning shop_id, gone_at;
+
+-- name: note_not_gone
+-- It has acknowledged something since.
+update endpoint set gone_at = null where id = :id;
+
+-- name: endpoints_of_lanes
+-- rows: lane_id bigint
+-- Whose deliveries they are.
+select l.id as lane_id, e.shop_id, e.id from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
+where l.id = :lane_id;
+-- postgres:
+select l.id as lane_id, e.shop_id, e.id from {rows} r join lane l on l.id = r.lane_id
+  join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id;
 
 -- Events from before an endpoint was there --------------------------------------------------------------------------
 

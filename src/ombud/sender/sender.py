@@ -1,22 +1,24 @@
 """A sender on one database: what publishes, and what delivers when this process is asked to."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.errors import InvalidInput
-from ombud.mailbox.model import Delivery, Outcome
+from ombud.errors import InvalidInput, StorageUnavailable
+from ombud.mailbox.model import Delivery, Done, Outcome
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
 from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
 from ombud.sender.destination import destination_of
 from ombud.sender.endpoints import Endpoints
+from ombud.sender.notices import GONE_APART, Notices
 from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Published
-from ombud.sender.outcome import never_again, outcome_of_failure
+from ombud.sender.outcome import Gone, never_again, outcome_of_failure
 from ombud.sender.rounds import Round, Rounds
 from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import Settings
@@ -25,6 +27,8 @@ from ombud.settings import Settings
 BACKFILL_SECONDS = 1.0
 # Seconds within which an append of another process commits what it has made an id for: statements end sooner.
 LAG_SECONDS = 10.0
+# Seconds between two looks at endpoints that fail: how late a warning may be.
+WATCH_SECONDS = 60.0
 
 
 class Sender:
@@ -39,11 +43,12 @@ class Sender:
         self.outbox = Outbox(open_ids(database), database.clock, settings)
         wake_others(database, self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
+        self.notices = Notices(self.outbox)
         self._backfill = Backfill(self.outbox.mailbox, 0.0 if database.exclusive else LAG_SECONDS)
         self.endpoints = Endpoints(
             self.outbox.mailbox, self.deliverer.guard, settings.endpoints_per_shop, self._backfill
         )
-        self._rounds = Rounds([Round(BACKFILL_SECONDS, self._write_past)])
+        self._rounds = Rounds([Round(BACKFILL_SECONDS, self._write_past), Round(WATCH_SECONDS, self._watch)])
         # Hears what came of each try and the seconds it took.
         self.on_try: Callable[[Delivery, Outcome, float], None] | None = None
         self._performer: Performer | None = None
@@ -88,11 +93,27 @@ class Sender:
             return outcome_of_failure(unusable, unusable.failure)
         began = time.monotonic()
         outcome = await self.deliverer.perform(delivery, destination)
+        seconds = time.monotonic() - began
+        await self._hear_of_gone(facts, outcome)
         if delivery.data == TEST_DATA:
             return never_again(outcome)
         if self.on_try is not None:
-            self.on_try(delivery, outcome, time.monotonic() - began)
+            self.on_try(delivery, outcome, seconds)
         return outcome
+
+    async def _hear_of_gone(self, facts: Mapping[str, Any], outcome: Outcome) -> None:
+        endpoint_id, gone_at = facts["endpoint_id"], facts["gone_at"]
+        # The try has its outcome, whether this can be stored or not.
+        with contextlib.suppress(StorageUnavailable):
+            if isinstance(outcome, Gone):
+                # In between it says nothing new.
+                if gone_at is None or self.database.clock() >= gone_at + GONE_APART:
+                    await self.writer.write(lambda: self.notices.gone(endpoint_id))
+            elif gone_at is not None and isinstance(outcome, Done):
+                await self.writer.write(lambda: self.notices.not_gone(endpoint_id))
+
+    async def _watch(self) -> bool:
+        return await self.writer.write(self.notices.watch)
 
     async def _write_past(self) -> bool:
         waits = await self.database.fetch(self._backfill.waits)

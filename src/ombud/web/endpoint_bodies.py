@@ -8,9 +8,9 @@ from ombud.sender.endpoint import HIGHEST_RATE, EndpointEdit
 from ombud.sender.endpoints import LONGEST_OVERLAP_SECONDS, OVERLAP_SECONDS, TEST_OBJECT_ID
 from ombud.sender.outbox import DEFAULT_SHOP_ID, LARGEST_SHOP_ID
 from ombud.settings import RETRY_PRESETS
-from ombud.wire import EVENT_TYPES
+from ombud.wire import CHOICES, EVENT_TYPES
 
-EventTypes = Annotated[list[str], Field(description=f"Which of: {', '.join(EVENT_TYPES)}.")]
+EventTypes = Annotated[list[str], Field(description=f"Which of: {', '.join(CHOICES)}.")]
 HeaderMap = Annotated[dict[str, str], Field(description="Your own, in each request.", examples=[{"X-Key": "…"}])]
 Strict = Annotated[bool, Field(description="Send the vendor's headers alone: not yours, no signature.")]
 Only200 = Annotated[bool, Field(description="Nothing but 200 acknowledges, no other 2xx.")]
