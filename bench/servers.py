@@ -20,6 +20,8 @@ from bench.machine import Cores, program
 ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-of-the-bench"  # noqa: S105 - guards a database that lives for minutes
 HOST = "127.0.0.1"
+# The generator asks about the same things again and again.
+ANY_NUMBER = {"OMBUD_ALIKE_PER_MINUTE": "100000000"}
 # Seconds until a server must answer, and until one that was told to stop is killed.
 PATIENCE_SECONDS = 20.0
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -122,7 +124,7 @@ class Servers:
         """Return the environment of an inbox that only stores, and its database."""
         database = self.folder / f"{name}.db"
         url = f"sqlite:///{database}"
-        return {"OMBUD_TOKEN": TOKEN, "OMBUD_DATABASE_URL": url, "OMBUD_PERFORM": "elsewhere"}, database
+        return {"OMBUD_TOKEN": TOKEN, "OMBUD_DATABASE_URL": url, "OMBUD_PERFORM": "elsewhere"} | ANY_NUMBER, database
 
     def sender(self) -> Server:
         """Start `ombud serve`: API and delivery, allowed to deliver to this machine."""

@@ -37,6 +37,8 @@ MOST_RETRIES = 365
 # More than a worker has slots, and ten years, are typing errors too.
 MOST_IN_FLIGHT = 2_048
 MOST_DAYS = 3_650
+# Webhooks about one thing in a minute: more than a receiver takes in at all.
+MOST_ALIKE = 100_000_000
 # Every event is written once for each endpoint that wants it; more than this and one shop slows the commits of all.
 ENDPOINTS_PER_SHOP = 20
 MOST_ENDPOINTS_PER_SHOP = 1_000
@@ -60,6 +62,7 @@ class Settings:
     confirm: str = "api"
     sources: str = "learn"  # a wrong list would lose every webhook, and the vendor publishes none
     source_learn_days: int = 30  # long enough for a platform to have used all its addresses
+    alike_per_minute: int = 600  # ten saves a second of one product are a loop or an attack
     trusted_proxies: tuple[TrustedProxy, ...] = ()
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
     quiet_seconds: tuple[float, float] = (
@@ -174,6 +177,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_CONFIRM": ("confirm", _one_of("api", "none")),
     "OMBUD_SOURCES": ("sources", _one_of("learn", "warn", "enforce")),
     "OMBUD_SOURCE_LEARN_DAYS": ("source_learn_days", _whole(0, MOST_DAYS)),
+    "OMBUD_ALIKE_PER_MINUTE": ("alike_per_minute", _whole(1, MOST_ALIKE)),
     "OMBUD_TRUSTED_PROXIES": ("trusted_proxies", _proxies),
     "OMBUD_READS_PER_SECOND": ("reads_per_second", _positive),
     "OMBUD_QUIET_SECONDS": ("quiet_seconds", _quiet),

@@ -143,8 +143,15 @@ def run_store(folder: Path, **switches: Any) -> Iterator[Store]:
 @contextmanager
 def serve(app: Callable[..., Any], *, lifespan: Any = "off") -> Iterator[str]:
     """Serve an ASGI app from a thread; gives its URL."""
-    listening = bind("127.0.0.1", 0)
     config = uvicorn.Config(app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    with serve_config(config) as base:
+        yield base
+
+
+@contextmanager
+def serve_config(config: uvicorn.Config) -> Iterator[str]:
+    """Serve what is configured from a thread; gives its URL."""
+    listening = bind("127.0.0.1", 0)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
     thread.start()

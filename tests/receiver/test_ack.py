@@ -1,5 +1,7 @@
 """The ack path, through both doors: 200 for what is stored, and nothing stored for everything else."""
 
+import hmac
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,11 @@ from hypothesis import strategies as st
 
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.model import Box
-from ombud.receiver import hook
+from ombud.receiver import flood
 from ombud.receiver.arrival import LONGEST_QUERY
+from ombud.receiver.shops import add_shop
 from tests.receiver.fronts import PATH, Front, Request
-from tests.receiver.world import TOKEN, Desk, once
+from tests.receiver.world import TOKEN, Desk, once, settings_for
 
 NEW = b"event_type=order.new&order_id=90017"
 
@@ -115,15 +118,54 @@ async def test_a_query_may_be_long_but_not_longer(quiet: Desk, front: Front) -> 
 async def test_too_much_junk_is_refused_and_webhooks_are_not(
     quiet: Desk, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hook, "JUNK_PER_MINUTE", 3)
-    monkeypatch.setattr("ombud.receiver.hook.time.monotonic", lambda: 1_000.0)
+    monkeypatch.setattr(flood, "JUNK_PER_MINUTE", 3)
+    monkeypatch.setattr("ombud.receiver.flood.time.monotonic", lambda: 1_000.0)
     answers = [await front(quiet.inbox, Request(b"junk")) for _ in range(5)]
     assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[3].headers["retry-after"] == "60"
     assert (await front(quiet.inbox, Request(NEW))).status == 200
     assert len(events(quiet)) == 4
-    monkeypatch.setattr("ombud.receiver.hook.time.monotonic", lambda: 1_060.0)
+    monkeypatch.setattr("ombud.receiver.flood.time.monotonic", lambda: 1_060.0)
     assert (await front(quiet.inbox, Request(b"junk"))).status == 200
+
+
+async def test_a_flood_of_one_webhook_is_cut_and_others_are_taken(
+    tmp_path: Path, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ombud.receiver.flood.time.monotonic", lambda: 1_000.0)
+    desk = Desk(settings_for(tmp_path, api_key=None, perform="elsewhere", alike_per_minute=10))
+    desk.receiver.database.write(lambda: add_shop(desk.receiver.arrivals, "another", "another-token", None))
+    answers = [await front(desk.inbox, Request(NEW)) for _ in range(200)]
+    assert Counter(answer.status for answer in answers) in (
+        {200: 10, 429: 190},
+        {200: 20, 429: 180},
+    )  # two minutes, maybe
+    assert answers[-1].headers["retry-after"] == "60"
+    for request in (
+        Request(b"event_type=order.done&order_id=90017"),
+        Request(b"event_type=order.new&order_id=90018"),
+        Request(NEW, path="/hooks/another-token"),
+    ):
+        assert (await front(desk.inbox, request)).status == 200
+    assert len(events(desk)) == 13
+    desk.inbox.close()
+
+
+async def test_tokens_are_compared_by_digests_of_one_length(
+    quiet: Desk, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    compare = hmac.compare_digest
+
+    def record(one: bytes, other: bytes) -> bool:
+        compared.extend((len(one), len(other)))
+        return compare(one, other)
+
+    monkeypatch.setattr("ombud.receiver.shops.hmac.compare_digest", record)
+    for token in (TOKEN, TOKEN[:-1], TOKEN + "x", "x" * 5_000, ""):
+        await front(quiet.inbox, Request(NEW, path=f"/hooks/{token}"))
+    assert compared == [32, 32]
+    assert [len(digest) for digest in quiet.inbox.hook._tokens] == [32]
 
 
 ONE_OF_EACH = (

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from ombud.cli.collector import collect_rarely
 from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
+from ombud.cli.patience import PatientProtocol
 from ombud.db.database import Database
 from ombud.errors import ConfigurationError
 
@@ -150,7 +151,7 @@ async def _all_up(servers: Sequence[_Server]) -> None:
 def _configuration(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=PatientProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Draft
-from ombud.receiver.arrival import LONGEST_QUERY, read_query
+from ombud.receiver import flood
+from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
 from ombud.receiver.notes import Note, Notebook
 from ombud.receiver.shops import find_shop_of_token, token_hash
 from ombud.receiver.sources import Sources, Verdict, sources_of
 from ombud.settings import Settings
 from ombud.wire import EVENT_TYPES
 
-# Arrivals of one shop in a minute that are about nothing we know: more are not stored, or the disk is the target.
-JUNK_PER_MINUTE = 600
 # Seconds after which a refused arrival is worth another try.
 RETRY_AFTER_SECONDS = 1
 # Seconds that a good token is remembered: one that was replaced twice stops working within this.
@@ -101,6 +100,7 @@ FROM_A_BROWSER = Reply(400, "This address takes webhooks; a browser has nothing 
 WRONG_SOURCE = Reply(403, "Webhooks of this shop do not come from this address. Nothing was stored.")
 TOO_LONG = Reply(414, f"The query has more than {LONGEST_QUERY} bytes; nothing was stored.")
 TOO_MUCH_JUNK = Reply(429, "Too many requests that are no webhooks; nothing was stored.", (("Retry-After", "60"),))
+TOO_MANY_ALIKE = Reply(429, "Too many webhooks about the same; nothing was stored.", (("Retry-After", "60"),))
 NOT_STORED = Reply(503, "Nothing was stored. Send it again.", (("Retry-After", str(RETRY_AFTER_SECONDS)),))
 
 
@@ -111,7 +111,7 @@ class Hook:
         self._settings = settings
         # By hash, as everywhere: no look-up compares the token itself.
         self._tokens: dict[bytes, tuple[Known, float]] = {}
-        self._junk: dict[int, tuple[int, int]] = {}
+        self._junk, self._alike = flood.Minute(), flood.Minute()
         self.notebook = Notebook()
         self._told_of_proxies = False
         # An order is read at once: somebody waits for it. A product is often saved a few times in a row.
@@ -151,12 +151,17 @@ class Hook:
         if verdict is Verdict.REFUSED:
             return WRONG_SOURCE
         arrival = read_query(asked.query)
-        if not arrival.readable:
-            if self._too_much_junk(shop.shop_id):
-                return TOO_MUCH_JUNK
-            return Draft(shop.shop_id, arrival.event_type, arrival.subject, (), arrival.note)
+        if too_many := self._too_many(shop, arrival):
+            return too_many
+        lanes = shop.lanes if arrival.readable else ()
         delay = self._delays.get(arrival.event_type, 0)
-        return Draft(shop.shop_id, arrival.event_type, arrival.subject, shop.lanes, arrival.note, delay)
+        return Draft(shop.shop_id, arrival.event_type, arrival.subject, lanes, arrival.note, delay)
+
+    def _too_many(self, shop: Known, arrival: Arrival) -> Reply | None:
+        if not arrival.readable:
+            return TOO_MUCH_JUNK if self._junk.count(shop.shop_id) > flood.JUNK_PER_MINUTE else None
+        alike = self._alike.count((shop.shop_id, arrival.event_type, arrival.subject))
+        return TOO_MANY_ALIKE if alike > self._settings.alike_per_minute else None
 
     def _look_at_source(self, shop: Known, asked: Asked) -> Verdict:
         """Judge where a request comes from, and note what is new: once for each look-up of the token."""
@@ -195,13 +200,6 @@ class Hook:
                 asked.source,
                 asked.source,
             )
-
-    def _too_much_junk(self, shop_id: int) -> bool:
-        minute = int(time.monotonic() // 60)
-        since, count = self._junk.get(shop_id, (minute, 0))
-        count = count + 1 if since == minute else 1
-        self._junk[shop_id] = (minute, count)
-        return count > JUNK_PER_MINUTE
 
 
 def token_of(path: str) -> str:

@@ -1,0 +1,32 @@
+"""How much of what a shop may send in a minute: past it the answer is 429, and nothing is stored. For one process.
+
+Whoever has a shop's token could else fill the disk. Refused webhooks are sent again by who means them, and what is lost
+all the same is found by reconciling.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Hashable
+
+# Of each shop, requests that are about nothing we know.
+JUNK_PER_MINUTE = 600
+# Webhooks of one event type about one thing that are told apart within a minute; past it all counts begin anew.
+REMEMBER_ALIKE = 20_000
+
+
+class Minute:
+    """Counts of the present minute."""
+
+    def __init__(self, most_kinds: int = REMEMBER_ALIKE) -> None:
+        self._most_kinds = most_kinds
+        self._minute = -1
+        self._counts: Counter[Hashable] = Counter()
+
+    def count(self, what: Hashable) -> int:
+        """Count one more, and return how many there were of it in this minute."""
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute or len(self._counts) >= self._most_kinds:
+            self._minute = minute
+            self._counts.clear()
+        self._counts[what] += 1
+        return self._counts[what]
