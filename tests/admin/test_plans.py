@@ -17,25 +17,16 @@ from tests.support.databases import POSTGRES, lend_home
 from tests.support.postgres import PostgresServers
 
 PARTS = ["ombud.mailbox", "ombud.sender", "ombud.receiver", "ombud.admin", "ombud.shop"]
-STATEMENTS = {
-    statement.name: statement
-    for file in ("queries.sql", "people.sql", "tally.sql")
-    for statement in read_queries("ombud.admin", file)
-}
+FILES = ("queries.sql", "people.sql", "tally.sql", "deliveries.sql")
+STATEMENTS = {statement.name: statement for file in FILES for statement in read_queries("ombud.admin", file)}
 # `from event e`, `join delivery d`: what a plan calls them.
 _NAMED = re.compile(r"\b(?:from|join) (event|delivery|attempt)\b(?: (?!where|order|join|left|cross|on\b)(\w+))?")
 
 
 EVERY = [
-    statement
-    for package, file in [
-        ("admin", "queries.sql"),
-        ("admin", "people.sql"),
-        ("admin", "tally.sql"),
-        ("admin", "audit.sql"),
-        ("shop", "queries.sql"),
-    ]
-    for statement in read_queries(f"ombud.{package}", file)
+    *STATEMENTS.values(),
+    *read_queries("ombud.admin", "audit.sql"),
+    *read_queries("ombud.shop", "queries.sql"),
 ]
 
 

@@ -21,7 +21,10 @@ from tests.support.people import log_in
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
 TEMPLATES = sorted((Path(ombud.web.__file__).parent / "templates").glob("*.html"))
 # What is the same in every language.
-SAME = re.compile(r"\b(Ombud|UTC|GET|curl|CSV|NDJSON|HTTPie|Python|Ctrl|Enter|K|j|k|r)\b|YOUR_\w+")
+SAME = re.compile(
+    r"\b(Ombud|UTC|GET|curl|CSV|NDJSON|HTTPie|Python|Ctrl|Enter|K|j|k|r|p95|5xx)\b"
+    r"|YOUR_\w+|https://example.com/\w+|X-Key: value|order/\d+"
+)
 _PLACE = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
 
 

@@ -24,10 +24,10 @@ PAGE_SECONDS = 0.1
 Part: TypeAlias = Callable[[int, int, int], Operation[list[Row]]]
 
 
-def walk(box: Box, before: int, rows: int, part: Part) -> Operation[tuple[list[Row], int | None]]:
+def walk(box: Box, before: int, rows: int, part: Part, floor: int = 0) -> Operation[tuple[list[Row], int | None]]:
     """Return up to `rows` rows, newest first, and the event below which to go on; None at the end.
 
-    A row has its event in `id`.
+    A row has its event in `id`. `floor`: no event below it is looked for.
     """
     found: list[Row] = []
     passed, began = 0, time.monotonic()
@@ -37,7 +37,7 @@ def walk(box: Box, before: int, rows: int, part: Part) -> Operation[tuple[list[R
         found += yield from part(before, since, rows - len(found))
         if len(found) >= rows:
             return found, found[-1]["id"]
-        if not edge:
+        if not edge or since <= floor:
             return found, None
         before, passed = since, passed + STEP_EVENTS
         if passed >= PAGE_EVENTS or time.monotonic() - began > PAGE_SECONDS:

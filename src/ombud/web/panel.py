@@ -31,8 +31,10 @@ from ombud.db.database import Database, Writer
 from ombud.errors import OmbudError
 from ombud.mailbox.model import Box
 from ombud.sender.sender import Sender
-from ombud.web import key_pages, people_pages
+from ombud.web import delivery_pages, key_pages, people_pages, webhook_pages
+from ombud.web.account_pages import PATH as ACCOUNT
 from ombud.web.account_pages import AccountPages
+from ombud.web.delivery_pages import DeliveryPages
 from ombud.web.gate import STATIC, Gate
 from ombud.web.house import House, Page, action_route, page_route
 from ombud.web.key_pages import KeyPages
@@ -41,11 +43,16 @@ from ombud.web.looking import look
 from ombud.web.panel_story import line_of
 from ombud.web.passwords import Passwords
 from ombud.web.people_pages import PeoplePages
+from ombud.web.resend_pages import ResendPages
+from ombud.web.webhook_form import WebhookForm
+from ombud.web.webhook_pages import WebhookPages
 from ombud.web.words import Words, mark, words_for
 
 HOME = "/"
 MENU = (
     Page(HOME, mark("Overview"), everywhere=True),
+    Page(webhook_pages.PATH, mark("Webhooks"), sender=True),
+    Page(delivery_pages.PATH, mark("Deliveries"), sender=True),
     Page(key_pages.PATH, mark("API keys"), Role.OWNER, everywhere=True),
     Page(people_pages.PATH, mark("People"), Role.OWNER, everywhere=True),
     Page(people_pages.AUDIT, mark("Audit log"), Role.OWNER, everywhere=True),
@@ -81,7 +88,7 @@ def is_api_path(path: str) -> bool:
 
 def create_panel(sides: Sides, people: Writer, public_url: str = "") -> Gate:
     """Return the panel as an ASGI app. `people` writes where people, sessions and keys are."""
-    house = House(people, public_url, MENU)
+    house = House(people, public_url, [page for page in MENU if sides.sender is not None or not page.sender])
     home = _Home(sides, house)
     routes = [
         page_route(HOME, home.home),
@@ -93,6 +100,9 @@ def create_panel(sides: Sides, people: Writer, public_url: str = "") -> Gate:
         *PeoplePages(house).routes(),
         *KeyPages(house).routes(),
     ]
+    if sides.sender is not None:
+        for pages in (WebhookForm, WebhookPages, ResendPages, DeliveryPages):
+            routes += pages(house, sides.sender).routes()
     if sides.try_it is not None:
         routes.append(action_route(f"{BELOW}order", home.order))
     handlers = dict.fromkeys((OmbudError, HTTPException), house.say)
@@ -105,10 +115,13 @@ class _Home:
         self._house = house
 
     async def home(self, request: Request) -> Response:
+        if self._house.session(request).shop_id:
+            return RedirectResponse(webhook_pages.PATH if self._sides.sender is not None else ACCOUNT, 303)
         placed = request.query_params.get("placed", "")
         return await self._live_page("panel.html", request, placed if placed.isdecimal() and placed.isascii() else "")
 
     async def live(self, request: Request) -> Response:
+        self._house.operator(request)
         return await self._live_page("live.html", request)
 
     async def order(self, _: Request) -> Response:

@@ -1,0 +1,160 @@
+"""Finding deliveries and sending them again, on each of the databases."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from ombud.admin.access import Caller
+from ombud.admin.deliveries import Cursor, Filter, get_delivery, list_deliveries, read_cursor, resend, waiting
+from ombud.admin.resending import (
+    STILL,
+    cancel_resending,
+    count_wanted,
+    find_step,
+    get_resending,
+    start_resending,
+    take_step,
+)
+from ombud.admin.webhooks import list_doings
+from ombud.db.migrate import migrate
+from ombud.errors import InvalidInput, NotFound
+from ombud.mailbox.ids import ID_LIMIT, first_id_of
+from ombud.mailbox.model import Dead, Done, State
+from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.outbox import Event
+from ombud.sender.sender import Sender
+from ombud.settings import Settings
+from tests.admin.post import Post
+from tests.support.databases import Home
+
+EVERYBODY, SEVEN, EIGHT = Caller("everybody"), Caller("seven", 7), Caller("eight", 8)
+
+
+class Desk:
+    """A sender whose deliveries end as a test says: those whose subject has a `9` in it are dead."""
+
+    def __init__(self, home: Home) -> None:
+        self.database = home.open()
+        migrate(self.database, ["ombud.admin"])
+        self.sender = Sender(self.database, Settings())
+        self.mailbox = self.sender.outbox.mailbox
+
+    def add(self, url: str, shop_id: int) -> int:
+        endpoints = self.sender.endpoints
+        return self.database.write(lambda: endpoints.add(EndpointEdit(url), shop_id)).id
+
+    def perform(self) -> None:
+        post = Post(self.database, self.mailbox)
+        while leased := post.lease():
+            for lane, loaded in leased:
+                post.settle(lane, *((one, outcome_of(one.subject)) for one in loaded.deliveries))
+
+    def find(self, caller: Caller = EVERYBODY, rows: int = 100, **wanted: Any) -> list[Any]:
+        found: list[Any] = []
+        cursor = Cursor()
+        while True:
+            page, more = self.database.read(partial(list_deliveries, caller, Filter(**wanted), cursor, rows))
+            found += page
+            if more is None:
+                return found
+            cursor = read_cursor(str(more))
+
+
+def outcome_of(subject: str) -> Done | Dead:
+    return Dead("answered 503", status=503) if "9" in subject else Done(200)
+
+
+@pytest.fixture
+def desk(home: Home) -> Any:
+    made = Desk(home)
+    for shop_id in (7, 8, 0):
+        made.add(f"https://8.8.8.8/{shop_id}?secret", shop_id)
+    for events in ([Event("order.new", str(number), 7) for number in range(20)], [Event("product.add", "9", 8)]):
+        made.database.write(partial(made.sender.outbox.publish, events))
+    made.perform()
+    yield made
+    made.sender.writer.close()
+    made.database.close()
+
+
+async def test_pages_have_every_delivery_once_and_a_filter_its_own(desk: Desk) -> None:
+    every = desk.find()
+    assert len(every) == 42
+    for rows in (1, 5, 41):
+        assert desk.find(rows=rows) == every
+    first = every[0]
+    assert (first["event_type"], first["subject"], first["state"]) == ("product.add", "product/9", "dead")
+    assert first["last_attempt"]["status"] == 503
+    assert first["url"] == "https://8.8.8.8/…"
+    assert {one["shop_id"] for one in desk.find(SEVEN)} == {7}
+    assert len(desk.find(SEVEN)) == 20
+    assert len(desk.find(EIGHT)) == 1
+    assert [one["subject"] for one in desk.find(SEVEN, state=State.DEAD)] == ["order/19", "order/9"]
+    assert len(desk.find(statuses=(500, 599))) == 6
+    assert len(desk.find(statuses=(200, 200), subject="order/3")) == 2
+    assert len(desk.find(event_type="product.add")) == 2
+    for nothing in ({"state": State.PENDING}, {"until": 1}, {"since": desk.mailbox.clock() + 1_000_000}):
+        assert desk.find(**nothing) == []
+    [endpoint, *_] = desk.database.read(lambda: desk.sender.endpoints.list(ID_LIMIT - 1, 9, 7))
+    assert len(desk.find(endpoint_id=endpoint.id)) == 20
+    for bad in ("dlv_", "evt_" + "0" * 26, "dlv_" + "!" * 26):
+        with pytest.raises(InvalidInput):
+            read_cursor(bad)
+
+
+async def test_one_delivery_is_seen_and_sent_again_by_its_own_shop(desk: Desk) -> None:
+    [dead, _] = desk.find(SEVEN, state=State.DEAD)
+    key = read_cursor(dead["id"])
+    now = desk.mailbox.clock()
+    for stranger in (EIGHT,):
+        with pytest.raises(NotFound):
+            desk.database.read(partial(get_delivery, stranger, key.event_id, key.lane_id))
+        with pytest.raises(NotFound):
+            desk.database.write(partial(resend, desk.mailbox, stranger, key.event_id, key.lane_id, now))
+    again = partial(resend, desk.mailbox, SEVEN, key.event_id, key.lane_id, now)
+    assert [desk.database.write(again), desk.database.write(again)] == [1, 0]
+    assert desk.database.read(lambda: waiting([key.lane_id], 5)) == 1
+    desk.perform()
+    one = desk.database.read(partial(get_delivery, SEVEN, key.event_id, key.lane_id))
+    assert [attempt["generation"] for attempt in one["attempts"]] == [0, 1]
+    assert (one["replays"], one["state"]) == (1, "dead")
+
+
+async def test_many_are_counted_and_sent_again_with_their_progress(desk: Desk) -> None:
+    wanted = Filter(state=State.DEAD, until=desk.mailbox.clock() + 1_000_000)
+    assert desk.database.read(partial(count_wanted, EVERYBODY, wanted)) == (6, True)
+    assert desk.database.read(partial(count_wanted, SEVEN, wanted)) == (2, True)
+    for useless in (Filter(), Filter(state=State.PENDING)):
+        with pytest.raises(InvalidInput):
+            desk.database.read(partial(count_wanted, SEVEN, useless))
+    now = desk.mailbox.clock()
+    number = desk.database.write(partial(start_resending, SEVEN, wanted, "state=dead", now))
+    with pytest.raises(NotFound):
+        desk.database.read(partial(get_resending, EIGHT, number))
+    keys, more = desk.database.read(partial(find_step, SEVEN, wanted, Cursor()))
+    assert (len(keys), more) == (2, None)
+    clock = desk.mailbox.clock
+    assert desk.database.write(partial(take_step, desk.mailbox, number, keys[:1], Cursor(*keys[0]), clock))
+    job = desk.database.read(partial(get_resending, SEVEN, number))
+    assert (job.sent, job.ended_at, read_cursor(job.cursor)) == (1, None, Cursor(*keys[0]))
+    assert job.stands_still(job.seen_at + STILL + 1)
+    assert not job.stands_still(job.seen_at + STILL)
+    assert desk.database.write(partial(take_step, desk.mailbox, number, keys, None, clock))
+    job = desk.database.read(partial(get_resending, SEVEN, number))
+    assert job.sent == 2
+    assert job.ended_at is not None
+    assert not desk.database.write(partial(take_step, desk.mailbox, number, keys, None, clock))
+    other = desk.database.write(partial(start_resending, SEVEN, wanted, "state=dead", now))
+    desk.database.write(partial(cancel_resending, SEVEN, other, now))
+    assert desk.database.read(partial(get_resending, SEVEN, other)).cancelled
+
+
+async def test_how_endpoints_do(desk: Desk) -> None:
+    read = partial(list_doings, desk.sender.endpoints, SEVEN, ID_LIMIT - 1, 10, desk.mailbox.clock())
+    doings = desk.database.read(read)
+    [doing] = doings
+    assert (doing.tries, doing.share, doing.p95, doing.last_at, doing.waiting) == (0, None, None, None, 0)
+    assert doing.shown_url == "https://8.8.8.8/…"
+    assert len(doing.bars) == 24
+    assert first_id_of(0) == 0
