@@ -14,6 +14,7 @@ SERVED = {
     ("POST", "/v1/events"),
     ("GET", "/v1/events/{event_id}"),
     ("GET", "/v1/endpoints"),
+    ("GET", "/v1/events/{event_id}/explain"),
     ("POST", "/v1/endpoints"),
     ("GET", "/v1/endpoints/{endpoint_id}"),
     ("PATCH", "/v1/endpoints/{endpoint_id}"),

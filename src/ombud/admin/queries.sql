@@ -97,6 +97,28 @@ from lane where box = :box and shop_id = :shop_id and destination_id = :endpoint
 select l.destination_id as endpoint_id, l.hold_until, l.closed_at
 from {rows} r join lane l on l.box = r.box and l.shop_id = r.shop_id and l.destination_id = r.endpoint_id;
 
+-- name: endpoints_for_event
+-- The endpoints that an event could be for, also deleted ones and those of every shop, and whether they want it now.
+select e.id, e.shop_id, e.lane_id, e.url, e.enabled, e.created_at, e.deleted_at, e.disabled_at, e.disabled_reason,
+  e.rate_per_minute,
+  (select count(*) from subscription s
+    where s.shop_id = e.shop_id and s.event_type = :type and s.endpoint_id = e.id) as wants,
+  (select group_concat(event_type) from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.shop_id in (:shop_id, 0) order by e.id desc limit :rows;
+-- postgres:
+select e.id, e.shop_id, e.lane_id, e.url, e.enabled, e.created_at, e.deleted_at, e.disabled_at, e.disabled_reason,
+  e.rate_per_minute,
+  (select count(*) from subscription s
+    where s.shop_id = e.shop_id and s.event_type = :type and s.endpoint_id = e.id) as wants,
+  (select string_agg(event_type, ',') from subscription s where s.endpoint_id = e.id) as event_types
+from endpoint e where e.shop_id in (:shop_id, 0) order by e.id desc limit :rows;
+
+-- name: deliveries_with_lanes
+-- An event's deliveries, and how the lanes do on which they are.
+select d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, l.destination_id as endpoint_id, l.hold_until,
+  l.closed_at, l.lease_token
+from delivery d join lane l on l.id = d.lane_id where d.day = :day and d.event_id = :event_id;
+
 -- Arrivals ---------------------------------------------------------------------------------------------------------
 
 -- name: list_arrivals

@@ -67,7 +67,7 @@ class Deliverer:
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Make one attempt and return what came of it; never raises for what an endpoint does."""
         try:
-            url, request = _request(delivery, facts)
+            url, request = request_of(delivery, facts)
             authority = facts.get("authority") or None
             if authority is not None:
                 check_authority(authority)
@@ -124,7 +124,8 @@ class Deliverer:
         return outcome
 
 
-def _request(delivery: Delivery, facts: Mapping[str, Any]) -> tuple[EndpointUrl, bytes]:
+def request_of(delivery: Delivery, facts: Mapping[str, Any]) -> tuple[EndpointUrl, bytes]:
+    """Return where a delivery goes, and its request as it would be made now; raises InvalidInput."""
     strict = facts.get("strict")
     prepared = prepare(facts["url"], () if strict else facts.get("headers") or ())
     target = prepared.target_of(delivery.type, delivery.subject)

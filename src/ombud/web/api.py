@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 
 from ombud.admin.access import EVERY_SHOP
 from ombud.admin.events import Document, get_event, list_events, list_events_of_shop
+from ombud.admin.explain import explain_event
 from ombud.mailbox.ids import parse_id
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
@@ -35,3 +36,8 @@ def _add_event_routes(router: APIRouter, sender: Sender) -> None:
     async def show(request: Request, event_id: Id) -> Document:
         number, caller = parse_id("evt", event_id, "event_id"), caller_of(request)
         return await look(sender.database, lambda: get_event(number, caller))
+
+    @router.get("/events/{event_id}/explain", summary="Why it was sent to each endpoint or not", tags=["events"])
+    async def explain(request: Request, event_id: Id) -> Document:
+        number, caller = parse_id("evt", event_id, "event_id"), caller_of(request)
+        return await look(sender.database, lambda: explain_event(number, sender.database.clock(), caller))

@@ -50,6 +50,15 @@ _DELIVERY = {
     "attempts": [_ATTEMPT],
 }
 _WAITING = _DELIVERY | {"state": "pending", "next_attempt_at": _TIME, "attempts": []}
+_WHY = {
+    "endpoint_id": "ep_0c3k9w8t1r000",
+    "url": "https://example.com/…",
+    "delivery_id": _DELIVERY["id"],
+    "verdict": "due",
+    "why": "Due, and waits for a worker.",
+    "next_try_at": _TIME,
+    "curl": "curl --http1.1 … 'https://example.com/webhooks?event_type=order.new&order_id=90017'",
+}
 _RUN = {
     "handler": "ship",
     "event_type": "order.new",
@@ -86,6 +95,12 @@ ANSWERS: dict[str, Any] = {
     },
     "GET /v1/events": _page(_EVENT | {"deliveries": {"pending": 0, "done": 1, "dead": 0, "skipped": 0}}),
     "GET /v1/events/{event_id}": _EVENT | {"deliveries": [_DELIVERY]},
+    "GET /v1/events/{event_id}/explain": {
+        "id": _EVENT["id"],
+        "event_type": "order.new",
+        "subject": "order/90017",
+        "data": [_WHY],
+    },
     "GET /v1/endpoints": _page(_ENDPOINT),
     "POST /v1/endpoints": _ENDPOINT | _SECRET,
     "GET /v1/endpoints/{endpoint_id}": _ENDPOINT,
