@@ -27,7 +27,7 @@ class Clients:
     def __call__(self, shop: Shop) -> AsyncShopClient:
         """Return the client of a shop; raises ConfigurationError when there is no key."""
         key = read_key(shop, self._settings)
-        rate = shop.reads_per_second or self._settings.reads_per_second
+        rate = rate_of(shop, self._settings)
         budget = self._budgets.of(key, lambda: Budget(rate))
         if self._rates.setdefault(shop.id, rate) != rate:
             budget.start_at(rate)
@@ -46,6 +46,11 @@ class Clients:
         """Close their connections."""
         for client in self._made:
             await client.aclose()
+
+
+def rate_of(shop: Shop, settings: Settings) -> float:
+    """Return how often the API of a shop may be asked at the start, per second."""
+    return shop.reads_per_second or settings.reads_per_second
 
 
 def read_key(shop: Shop, settings: Settings) -> str:

@@ -11,6 +11,8 @@ from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Delivery
 
 SECOND = 1_000_000
+# Seconds within which most senders repeat what they sent.
+EXPLAINED_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Past:
 
     `looks`: how often this very arrival was read. `answers`: how many of its tries the API has answered. `newer`: the
     newest arrival of the subject that waits beside it. `since`: when the first one came that no look answers for.
-    `reading_id`: a look for another arrival that began after this one had come.
+    `reading_id`: a look for another arrival that began after this one had come. `found_at`: when the subject was first
+    seen as it is known.
     """
 
     looks: int = 0
@@ -27,6 +30,7 @@ class Past:
     newer: int | None = None
     since: int | None = None
     reading_id: int | None = None
+    found_at: int | None = None
 
 
 def answered_for(delivery: Delivery, past: Past, now: int, at_most_seconds: float) -> str | None:
@@ -42,14 +46,17 @@ def answered_for(delivery: Delivery, past: Past, now: int, at_most_seconds: floa
     return None
 
 
-def settle_after(past: Past, age_seconds: float, settle_seconds: Sequence[float]) -> float | None:
-    """Return the seconds after which to look again, when a look has found nothing new; None for never.
+def settle_after(past: Past, now: int, age_seconds: float, settle_seconds: Sequence[float]) -> float | None:
+    """Return the seconds after which to look again, when a look at `now` has found nothing new; None for never.
 
-    The API may have answered from a copy that lags behind; not for an arrival of an age that no copy lags behind.
+    The API may have answered from a copy that lags behind; not for an arrival of an age that no copy lags behind. When
+    something new was found lately, a repeated webhook explains this one: it is looked at once more, and no further.
     """
-    if past.looks >= len(settle_seconds) or (not past.looks and age_seconds > sum(settle_seconds)):
+    explained = past.found_at is not None and now - past.found_at < EXPLAINED_SECONDS * SECOND
+    pauses = settle_seconds[:1] if explained else settle_seconds
+    if past.looks >= len(pauses) or (not past.looks and age_seconds > sum(settle_seconds)):
         return None
-    return settle_seconds[past.looks]
+    return pauses[past.looks]
 
 
 def may_be_old(changed: bool, told: int, since_seconds: float | None, settle_seconds: Sequence[float]) -> bool:

@@ -20,6 +20,8 @@ PRODUCT_RECONCILE = "product.reconcile"
 # shop that is moving, a key of another shop or a broken list rather than somebody who tidies up.
 MOST_MISSING = 20
 MISSING_SHARE = 0.05
+# Looks that find nothing different where a list does; then the list says less than a product's own page.
+MOST_LOOKS = 3
 HELD = "held: so many products are missing at once that a person should look first; replay this one to go on"
 # Microseconds after which something would be done about what is held, were it not dead by then.
 _HOLD = 86_400_000_000
@@ -49,13 +51,13 @@ def note_orders(arrivals: Mailbox, shop: Shop, orders: Sequence[Listed]) -> Oper
 
 
 def note_products(arrivals: Mailbox, shop: Shop, products: Sequence[Listed]) -> Operation[None]:
-    """Have the reader look at products that are not as they were: neither as they are known nor as last listed."""
+    """Have the reader look at products that are not as they are known, unless looks have found nothing in it."""
     rows = yield from _known(arrivals, shop, [one.subject for one in products])
-    news = [one for one in products if one.version not in (rows[one.subject]["version"], rows[one.subject]["listed"])]
-    found = [one.subject for one in news if not rows[one.subject]["waits"]]
-    yield from arrivals.append([Draft(shop.id, PRODUCT_RECONCILE, one, [shop.reader_lane_id]) for one in found])
-    # One about which something waits is compared again next time.
-    yield sql["put_listed"], [(shop.id, one.subject, one.version) for one in news if one.subject in set(found)]
+    found = [one for one in products if _product_differs(one, rows[one.subject])]
+    yield from arrivals.append([Draft(shop.id, PRODUCT_RECONCILE, one.subject, [shop.reader_lane_id]) for one in found])
+    yield sql["put_listed"], [(shop.id, one.subject, one.version) for one in found]
+    agreeing = [one for one in products if rows[one.subject]["times"] and one.version == rows[one.subject]["version"]]
+    yield sql["end_listed"], [(shop.id, one.subject) for one in agreeing]
 
 
 def note_missing(arrivals: Mailbox, shop: Shop, listed: frozenset[str]) -> Operation[None]:
@@ -78,6 +80,12 @@ def _known(arrivals: Mailbox, shop: Shop, subjects: Sequence[str]) -> Operation[
     wanted = [(shop.id, subject, shop.reader_lane_id, int(arrivals.box)) for subject in subjects]
     rows = yield sql["known_subjects"], wanted
     return {row["subject"]: row for row in rows}
+
+
+def _product_differs(listed: Listed, known: Row) -> bool:
+    if known["waits"] or listed.version == known["version"]:
+        return False
+    return listed.version != known["listed"] or bool(known["times"] < MOST_LOOKS)
 
 
 def _order_differs(listed: Listed, known: Row) -> bool:

@@ -66,7 +66,7 @@ class Looks:
             return None
         # How long it was put off to be quiet says nothing of the API.
         age_seconds = (look.started_at - look.delivery.created_at) / SECOND - self.settings.quiet_seconds[1]
-        return settle_after(past, age_seconds, self.settings.settle_seconds)
+        return settle_after(past, look.started_at, age_seconds, self.settings.settle_seconds)
 
     def own_pause(self, delivery: Delivery) -> float | None:
         """Return the seconds of the schedule after this try; None when it is the last one."""

@@ -186,7 +186,7 @@ on conflict (shop_id, subject) do update set version = excluded.version, incarna
 
 -- name: past_of_arrival
 -- What is on record before a look at an arrival's subject: looks at it, answers to it, who waits beside it and since when,
--- and a look for another arrival that began after this one had come.
+-- a look for another arrival that began after this one had come, and which look found the subject first as it is known.
 select
   (select count(*) from reading r
     where r.shop_id = :shop_id and r.subject = :subject and r.event_id = :event_id) as looks,
@@ -203,7 +203,11 @@ select
         where r.shop_id = :shop_id and r.subject = :subject)) as since,
   (select max(r.id) from reading r
     where r.shop_id = :shop_id and r.subject = :subject and r.event_id <> :event_id
-      and r.started_at > :created_at) as reading_id;
+      and r.started_at > :created_at) as reading_id,
+  (select min(r.started_at) from reading r
+    where r.shop_id = :shop_id and r.subject = :subject and r.id > (
+      select coalesce(max(o.id), 0) from reading o join mirror m on m.shop_id = o.shop_id and m.subject = o.subject
+      where o.shop_id = :shop_id and o.subject = :subject and o.version is distinct from m.version)) as found_at;
 
 -- name: put_baseline
 -- What existed when the inbox was set up; a look that came first knows better.
@@ -237,6 +241,29 @@ do update set epoch = excluded.epoch, holds = excluded.holds, version = excluded
 -- What a handler has finished with.
 update ledger set applied_version = :version, applied_at = :now
 where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and event_type = :event_type;
+
+-- name: put_applied_silently
+-- What a handler has finished with, when what it had finished with before was the last that was known.
+update ledger set applied_version = :version
+where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and applied_version = :known;
+
+-- name: insert_own_write
+-- What one of our own programs is about to write.
+insert into own_write(shop_id, id, subject, fields, silent, written_at)
+values (:shop_id, :id, :subject, :fields, :silent, :written_at);
+
+-- name: own_writes
+-- What was written to a subject, oldest first.
+select fields, silent from own_write
+where shop_id = :shop_id and subject = :subject and written_at <= :at order by id;
+
+-- name: end_own_writes
+-- A look has shown what came of them.
+delete from own_write where shop_id = :shop_id and subject = :subject and written_at <= :at;
+
+-- name: forget_own_writes
+-- What no look has shown for long is not expected any more.
+delete from own_write where shop_id = :shop_id and written_at < :before;
 
 -- name: applied_version
 -- What a handler last finished with, of whatever event type.
@@ -288,7 +315,7 @@ update sweep set swept_at = :at, claimed_until = :until where shop_id = :shop_id
 -- name: known_subjects
 -- rows: shop_id bigint, subject text, lane_id bigint, box bigint
 -- What is known of what a list shows; whether a look at it is to come anyway, and whether its deletion is held.
-select s.subject, m.status, m.version, m.listed_version as listed,
+select s.subject, m.status, m.version, m.listed_version as listed, m.listed_times as times,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
     where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state = 0) as waits,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
@@ -296,7 +323,7 @@ select s.subject, m.status, m.version, m.listed_version as listed,
       and e.type = 'product.reconcile') as held
 from (select :subject as subject) s left join mirror m on m.shop_id = :shop_id and m.subject = s.subject;
 -- postgres:
-select r.subject, m.status, m.version, m.listed_version as listed,
+select r.subject, m.status, m.version, m.listed_version as listed, m.listed_times as times,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = r.lane_id
     where e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id and d.state = 0) as waits,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = r.lane_id
@@ -314,10 +341,22 @@ on conflict (shop_id, subject) do nothing;
 
 -- name: put_listed
 -- rows: shop_id bigint, subject text, version text
--- How the list has shown a product.
-update mirror set listed_version = :version where shop_id = :shop_id and subject = :subject;
+-- How the list has shown a product, and how often so.
+update mirror set listed_version = :version,
+  listed_times = case when listed_version = :version then listed_times + 1 else 1 end
+where shop_id = :shop_id and subject = :subject;
 -- postgres:
-update mirror m set listed_version = r.version from {rows} r where m.shop_id = r.shop_id and m.subject = r.subject;
+update mirror m set listed_version = r.version,
+  listed_times = case when m.listed_version = r.version then m.listed_times + 1 else 1 end
+from {rows} r where m.shop_id = r.shop_id and m.subject = r.subject;
+
+-- name: end_listed
+-- rows: shop_id bigint, subject text
+-- The list shows a product as it is known.
+update mirror set listed_version = null, listed_times = 0 where shop_id = :shop_id and subject = :subject;
+-- postgres:
+update mirror m set listed_version = null, listed_times = 0 from {rows} r
+where m.shop_id = r.shop_id and m.subject = r.subject;
 
 -- name: known_products
 -- Every product that is not gone.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from ombud.client.budget import Budget
 from ombud.client.exchange import PATIENCE_SECONDS
 from ombud.client.key import BUDGETS
 from ombud.db.database import Database
@@ -10,10 +11,10 @@ from ombud.mailbox.mailbox import Mailbox, Policy
 from ombud.mailbox.model import Box
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.receiver.caller import Runner
-from ombud.receiver.clients import read_key
+from ombud.receiver.clients import rate_of, read_key
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.retries import calling_policy
-from ombud.receiver.shops import keep_default_shop, list_shops, sql
+from ombud.receiver.shops import Shop, keep_default_shop, list_shops, sql
 from ombud.receiver.unconfirmed import check_ids_suffice
 from ombud.receiver.work import Work
 from ombud.settings import Settings
@@ -65,6 +66,10 @@ class Receiver:
             await self._work.run()
         finally:
             self._work, self._stopped = None, False
+
+    def budget_of(self, key: str, shop: Shop) -> Budget:
+        """Return the budget of an API key in this process."""
+        return self.budgets.of(key, lambda: Budget(rate_of(shop, self.settings)))
 
     async def reconcile(self) -> None:
         """Compare every list of every shop with what is known, now; only while `run` works, and on its event loop."""

@@ -14,6 +14,7 @@ from ombud.receiver.documents import Document, unpack
 from ombud.receiver.ledger import ORDER_EVENTS, Seen, Telling, Told, last_told, order_telling, product_telling
 from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
 from ombud.receiver.options import HandlerFacts
+from ombud.receiver.own_writes import Changed, silent_for
 from ombud.receiver.watching import watched
 
 sql = read_queries("ombud.receiver")
@@ -92,13 +93,16 @@ class Teller:
             yield sql["insert_document"], values | {"now": self._changes.clock()}
         yield sql["put_mirror"], _mirror(look, known, reading_id)
         handlers = yield sql["active_handlers"], {}
+        own = yield from _own_doing(look, known)
         for event_type in ORDER_EVENTS if look.order_status is not None else PRODUCT_EVENTS:
             old = yield from _came_before(event_type, look, known)
             for handler in handlers:
                 facts = self._handlers.get(handler["name"])
                 if facts is not None and event_type in facts.event_types:
                     telling = yield from self._decide(event_type, handler, look, known)
-                    if telling is not None and telling.fire and not old:
+                    if telling is not None and handler["name"] in own:
+                        yield from self._silence(event_type, handler, telling, Finding(look, known, reading_id))
+                    elif telling is not None and telling.fire and not old:
                         yield from self._append(event_type, handler, telling.told, Finding(look, known, reading_id))
 
     def _decide(self, event_type: str, handler: Row, look: Look, known: Known) -> Operation[Telling | None]:
@@ -122,6 +126,15 @@ class Teller:
             values = {"epoch": told.epoch, "holds": int(told.holds), "version": told.version, "known": known.version}
             yield sql["put_ledger"], key | values
         return telling
+
+    def _silence(self, event_type: str, handler: Row, telling: Telling, finding: Finding) -> Operation[None]:
+        """Tell a handler nothing of its own doing: it counts as known, and what it was told before stays so."""
+        look, known = finding.look, finding.known
+        key = {"shop_id": look.delivery.shop_id, "handler_id": handler["id"], "subject": look.delivery.subject}
+        if telling.fire:
+            told = {"epoch": telling.told.epoch - 1, "holds": 0, "version": look.version, "known": known.version}
+            yield sql["put_ledger"], key | told | {"event_type": event_type}
+        yield sql["put_applied_silently"], key | {"version": look.version, "known": known.version}
 
     def _unless_unwatched(
         self, handler: HandlerFacts, look: Look, last: str | None, telling: Telling
@@ -148,6 +161,15 @@ class Teller:
         }
         news = News(look.delivery.shop_id, event_type, look.delivery.subject, look.delivery.event_id, data)
         yield from append_change(self._changes, handler["id"], self._handlers[handler["name"]], news)
+
+
+def _own_doing(look: Look, known: Known) -> Operation[frozenset[str]]:
+    """Return the handlers to which what this look has found is their own doing."""
+    if look.document is None or look.order_status is not None or look.version == known.version:
+        return frozenset()
+    delivery = look.delivery
+    changed = Changed(delivery.shop_id, delivery.subject, known.version, look.document.body, look.started_at)
+    return (yield from silent_for(changed))
 
 
 def _source(event_type: str, said: str) -> str:

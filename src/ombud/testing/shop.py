@@ -105,7 +105,7 @@ def open_shop(
 
     try:
         _run_apart(prepare)
-        with _serve(before(create_app(shop))) as url, ShopClient(KEY, base_url=f"{url}/v1") as client:
+        with serve_app(before(create_app(shop))) as url, ShopClient(KEY, base_url=f"{url}/v1") as client:
             pretend = PretendShop(client, f"{url}/v1", database)
             pretend.sent()
             yield pretend
@@ -121,7 +121,8 @@ def _run_apart(work: Callable[[], Any]) -> None:
 
 
 @contextmanager
-def _serve(app: Any) -> Iterator[str]:
+def serve_app(app: Any) -> Iterator[str]:
+    """Serve an app from a thread, on a loopback port that is free; gives its URL."""
     # By its protocol asyncio knows that it may send small pieces at once; without, each answer takes 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))

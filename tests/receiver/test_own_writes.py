@@ -1,0 +1,152 @@
+"""What we have written ourselves is not told to the handlers it came from, and nothing else is swallowed with it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ombud.client import Product
+from ombud.errors import ConfigurationError
+from ombud.receiver.documents import read_document
+from ombud.receiver.model import Change, Event
+from ombud.receiver.own_writes import Changed, OwnWrite, differences, expect, explains, own_writes_of, silent_for
+from ombud.receiver.receiver import Receiver
+from ombud.receiver.shops import list_shops
+from ombud.settings import Settings
+from tests.receiver.store import Store
+from tests.receiver.world import Desk, once
+from tests.support.databases import Home
+
+BEFORE = {"id": "7", "price": "10.00", "qty": "3", "visible": "1", "date_modified": "2026-11-02 09:14:05"}
+
+
+def with_variants(*qty: str) -> dict[str, Any]:
+    variants = [{"id": str(number), "qty": pieces} for number, pieces in enumerate(qty)]
+    return {"id": "7", "qty": str(sum(int(pieces) for pieces in qty)), "variants": variants}
+
+
+@pytest.mark.parametrize(
+    ("body", "after", "own"),
+    [
+        ([{"product_id": "7", "price": 12.5}], BEFORE | {"price": "12.50"}, True),
+        ([{"product_id": "7", "price": 12.5}], BEFORE | {"price": "12.50", "date_modified": "later"}, True),
+        ({"product_id": "7", "price": 12.5}, BEFORE | {"price": "12.50"}, True),
+        ([{"product_id": "7", "stock": 4}], BEFORE | {"qty": "4"}, True),
+        ([{"product_id": "7", "visible": 0}], BEFORE | {"visible": "0"}, True),
+        ([{"product_id": "7", "price": 12.5, "title": "same"}], BEFORE | {"price": "12.50"}, True),
+        ([{"product_id": "7", "price": 12.5}], BEFORE | {"price": "13.00"}, False),
+        ([{"product_id": "7", "price": 12.5}], BEFORE | {"price": "12.50", "qty": "2"}, False),
+        ([{"product_id": "7", "price": 12.5}], BEFORE, False),
+        ([{"product_id": "7", "price": 12.5}], BEFORE | {"price": "12.50", "sku": "new"}, False),
+    ],
+)
+def test_what_explains_a_change(body: Any, after: dict[str, Any], own: bool) -> None:
+
+    [write] = own_writes_of(json.dumps(body).encode())
+    assert write.subject == "product/7"
+    assert explains(write.fields, differences(BEFORE, after)) is own
+
+
+def test_the_stock_of_variants_moves_that_of_the_product() -> None:
+    [write] = own_writes_of(b'[{"product_id": "7", "variant_id": "1", "stock": 9}]')
+    before = with_variants("1", "2")
+    assert explains(write.fields, differences(before, with_variants("1", "9")))
+    assert not explains(write.fields, differences(before, with_variants("0", "9")))
+
+
+def test_what_is_named_by_its_sku_alone_is_not_expected() -> None:
+    assert own_writes_of(b'[{"sku": "MUG-1", "price": 1}]') == []
+
+
+@pytest.fixture
+def told(desk: Desk) -> dict[str, list[str]]:
+    """The prices that each of two handlers hears of."""
+    told: dict[str, list[str]] = {"to_erp": [], "to_search": []}
+
+    def hear(name: str) -> Callable[..., Any]:
+        async def note(product: Product, change: Change, event: Event) -> None:
+            told[name].append(str(product.price))
+
+        return note
+
+    for name in told:
+        desk.inbox.on("product.update", name=name)(hear(name))
+    return told
+
+
+async def test_a_handler_hears_nothing_of_what_came_from_its_own_system(
+    desk: Desk, store: Store, told: dict[str, list[str]]
+) -> None:
+    product_id = store.client.create_product(title="Bowl", price="10.00")
+    async with desk.acquainted():
+        desk.clock.ahead_seconds += 60
+        client = desk.inbox.client(silent=["to_erp"])
+        await client.update_product(product_id, price=12)
+        await desk.tell("product.update", product_id)
+        # Somebody else sets the same price again later: that is news.
+        for price in ("13.00", "12.00"):
+            store.price(product_id, price)
+            await desk.tell("product.update", product_id)
+        await client.aclose()
+    assert told == {"to_erp": ["13.00", "12.00"], "to_search": ["12.00", "13.00", "12.00"]}
+
+
+async def test_a_change_of_somebody_else_beside_our_own_is_told(
+    desk: Desk, store: Store, told: dict[str, list[str]]
+) -> None:
+    product_id = store.client.create_product(title="Bowl", price="10.00")
+    async with desk.acquainted():
+        desk.clock.ahead_seconds += 60
+        async with desk.inbox.client(silent=["to_erp"]) as client:
+            await client.set_stock(product_id, 4)
+            store.client.update_product(product_id, title="Cup")
+            await desk.tell("product.update", product_id)
+    assert told == {"to_erp": ["10.00"], "to_search": ["10.00"]}
+
+
+async def test_our_own_write_does_not_end_a_run_that_waits(desk: Desk, store: Store) -> None:
+    """A change that is told and not finished with stays to be done, whatever we write meanwhile."""
+    ran: list[str] = []
+
+    @desk.inbox.on("product.update", quiet_seconds=600)
+    async def to_erp(product: Product) -> None:
+        ran.append(f"{product.title} {product.price}")
+
+    product_id = store.client.create_product(title="Bowl", price="10.00")
+    async with desk.acquainted():
+        desk.clock.ahead_seconds += 60
+        store.client.update_product(product_id, title="Cup")
+        await desk.hear("product.update", product_id)
+        await desk.until(lambda: desk.rows("select 1 from reading"))
+        async with desk.inbox.client(silent=["to_erp"]) as client:
+            await client.update_product(product_id, price=12)
+        await desk.hear("product.update", product_id)
+        await desk.until(lambda: len(desk.rows("select 1 from reading")) == 2)
+        desk.clock.ahead_seconds += 601
+        lanes = [row["id"] for row in desk.rows("select id from lane where box = 3")]
+        await desk.writer.write(lambda: desk.receiver.changes.ring(*lanes))
+        await desk.settled()
+    assert ran == ["Cup 12.00"]
+
+
+def test_a_handler_or_a_shop_that_is_not_there_is_named(desk: Desk) -> None:
+    with pytest.raises(ConfigurationError, match="no handler 'nobody'"):
+        desk.inbox.client(silent=["nobody"])
+    with pytest.raises(ConfigurationError, match=r"no shop 'north'\. Name one of: shop"):
+        desk.inbox.client(shop="north")
+
+
+def test_own_writes_on_every_database(home: Home) -> None:
+    receiver = Receiver(home.open(), Settings(token="a-token-of-tests"))
+    write, arrivals = receiver.database.write, receiver.arrivals
+    [shop] = receiver.database.read(list_shops)
+    old, new = read_document(BEFORE), read_document(BEFORE | {"price": "11.00"})
+    insert = "insert into document(shop_id, version, body, created_at) values (:shop_id, :version, :body, 0)"
+    write(lambda: once(insert, {"shop_id": shop.id, "version": old.version, "body": old.body}))
+    write(lambda: expect(arrivals, shop.id, [OwnWrite("product/7", {"price": 11})], ["to_erp"]))
+    early = Changed(shop.id, "product/7", old.version, new.body, 0)
+    assert write(lambda: silent_for(early)) == frozenset()
+    changed = Changed(shop.id, "product/7", old.version, new.body, arrivals.clock())
+    assert write(lambda: silent_for(changed)) == {"to_erp"}
+    assert write(lambda: silent_for(changed)) == frozenset()
