@@ -4,6 +4,7 @@ The full run: OMBUD_TEST_INJECTIONS=100000 ./test tests/sender/test_injection.py
 """
 
 import asyncio
+import json
 import os
 import random
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ import pytest
 from ombud.mailbox.model import Delivery, Done
 from ombud.sender import request
 from ombud.sender.deliver import Deliverer
+from ombud.sender.destination import destination_of
 from ombud.signing import new_secret
 
 VALUES = int(os.environ.get("OMBUD_TEST_INJECTIONS", "4000"))
@@ -100,7 +102,9 @@ class Case:
     header: tuple[str, str] = ("X-Key", "1")
 
     def facts(self, port: int, secret: str) -> dict[str, Any]:
-        return {"url": f"http://127.0.0.1:{port}{self.path}", "headers": (self.header,), "secrets": (secret,)}
+        """As they are stored, so that what is read from there is tried as well."""
+        url = f"http://127.0.0.1:{port}{self.path}"
+        return destination_of({"url": url, "headers": json.dumps([self.header]), "secrets": secret})
 
     def delivery(self) -> Delivery:
         return Delivery(1, 1, 1 << 50, 1, self.type, self.subject, None, 0, 0, 0, 0, 0, None)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import ombud
+from ombud.cli.endpoints_verbs import endpoints
 from ombud.cli.failures import exit_code_of, say_error
 from ombud.cli.options import Data, Database, Host, Json, Port
 from ombud.cli.shops_verbs import shops
@@ -24,6 +25,7 @@ app.add_typer(keys, name="keys")
 people = typer.Typer(help="People who log in to the panel.", no_args_is_help=True)
 app.add_typer(people, name="people")
 app.add_typer(shops, name="shops")
+app.add_typer(endpoints, name="endpoints")
 
 HOST = "127.0.0.1"
 PORT = 8700
@@ -143,6 +145,19 @@ def events(
     from ombud.cli.events import run_events
 
     run_events(event_id, database, data, limit, as_json=json)
+
+
+@app.command()
+def explain(
+    event_id: Annotated[str, typer.Argument(help="As `ombud events` shows it.")],
+    database: Database = "",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Say of each endpoint why an event was sent to it or not, and show the request for curl."""
+    from ombud.cli.endpoints import run_explain
+
+    run_explain(event_id, database, data, as_json=json)
 
 
 @app.command()
