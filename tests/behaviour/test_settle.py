@@ -35,6 +35,7 @@ def lane(office: Office) -> Lane:
         (Skip("covered"), State.SKIPPED, "skipped", 1),
         (Retry("Answered 500.", status=500), State.PENDING, "retry", 1),
         (Interrupted(), State.PENDING, "interrupted", 0),
+        (Interrupted("too early", after=5.0), State.PENDING, "interrupted", 0),
     ],
 )
 def test_a_try_is_recorded_and_decides(

@@ -50,6 +50,8 @@ class Dials:
     always: Answer | None = None
     # While it is not set, reads wait.
     gate: threading.Event = field(default_factory=threading.Event)
+    # While it is not set, lists wait.
+    hanging_lists: threading.Event = field(default_factory=threading.Event)
     # Set whenever a read begins.
     began: threading.Event = field(default_factory=threading.Event)
 
@@ -60,6 +62,7 @@ class Dials:
         self.always = None
         self.began.clear()
         self.gate.set()
+        self.hanging_lists.set()
 
     def of(self, kind: str, object_id: str) -> int:
         """How often an order or a product was read."""
@@ -82,6 +85,8 @@ class Troubled:
         dials.reads.append(f"{scope['path']}?{query}")
         dials.began.set()
         await asyncio.to_thread(dials.gate.wait)
+        if "_id=" not in query:
+            await asyncio.to_thread(dials.hanging_lists.wait)
         answer = dials.always
         if "_id=" in query and dials.next_answers:
             answer = dials.next_answers.popleft()
@@ -136,7 +141,7 @@ def run_store(folder: Path, **switches: Any) -> Iterator[Store]:
     with serve(Troubled(create_app(shop, **switches), dials)) as base:
         with ShopClient(KEY, base_url=f"{base}/v1") as client:
             yield Store(f"{base}/v1", client, dials)
-        dials.gate.set()
+        dials.reset()
     sender.close()
 
 

@@ -234,6 +234,23 @@ async def test_a_first_look_that_fails_is_taken_before_a_product_is_read(
     assert calls.types == ["product.update"]
 
 
+async def test_orders_are_read_while_products_are_for_the_first_time(desk: Desk, store: Store, calls: Calls) -> None:
+    """However many webhooks about products wait for that."""
+    shipped: list[str] = []
+    desk.inbox.on("order.new", name="ship")(lambda: shipped.append("shipped"))
+    order_id = store.pay()
+    for product_id in ("101", "102", "103"):
+        await desk.hear("product.update", product_id)
+    await desk.hear("order.new", order_id)
+    # The list of products hangs, and everything that is asked for by its id is answered.
+    store.dials.hanging_lists.clear()
+    async with desk.at_work():
+        await desk.until(lambda: shipped)
+        store.dials.hanging_lists.set()
+        await desk.settled()
+    assert shipped == ["shipped"]
+
+
 async def test_a_change_from_before_the_first_look_is_told(desk: Desk, store: Store, calls: Calls, old: str) -> None:
     store.price(old, "12.00")
     await desk.hear("product.update", old)

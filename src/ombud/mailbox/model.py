@@ -163,10 +163,11 @@ class Skip:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """This process stopped during the try: it counts for nothing and may repeat."""
+    """It was no try: this process stopped, or it is too early. It counts for nothing and repeats after a pause."""
 
     reason: str = "interrupted: the process stopped"
     status: int | None = None
+    after: float = 0.0  # seconds
 
 
 Outcome = Done | Retry | Dead | Skip | Interrupted

@@ -56,8 +56,8 @@ def judge(outcome: Outcome, attempt: int, terms: Terms, now: int, chance: float,
             return Verdict(State.SKIPPED, now, reason)
         case Dead(reason=reason):
             return Verdict(State.DEAD, now, reason)
-        case Interrupted(reason=reason):
-            return Verdict(State.PENDING, now, reason, counts=False)
+        case Interrupted(reason=reason, after=after):
+            return Verdict(State.PENDING, now + round(after * 1_000_000), reason, counts=False)
         case Retry():
             return _judge_failure(outcome, attempt, terms, chance).at(now, open_age)
 

@@ -47,6 +47,11 @@ class Baselines:
             except OmbudError as error:
                 log.warning("the products of shop %s cannot be read yet: %s", shop.name, error)
 
+    def is_being_taken(self, shop: Shop) -> bool:
+        """Whether somebody reads the products of a shop for the first time just now."""
+        looking = self._looking.get(shop.id)
+        return looking is not None and looking.locked()
+
     async def take(self, shop: Shop) -> None:
         """Read every product of a shop, unless that was done; raises what its client raises."""
         async with self._looking.setdefault(shop.id, asyncio.Lock()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ombud.client import ApiError, UnexpectedAnswer
 from ombud.client.budget import Priority
 from ombud.errors import ConfigurationError, NetworkError
-from ombud.mailbox.model import Delivery, Fault, Outcome, Retry
+from ombud.mailbox.model import Delivery, Fault, Interrupted, Outcome, Retry
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.clients import Clients
 from ombud.receiver.looks import Looks
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Seconds for one look beyond the wait for a turn; the client bounds each single wait as well.
 READ_SECONDS = 30.0
+# Seconds between two looks at whether the first look at a shop's products has ended.
+FIRST_LOOK_SECONDS = 5.0
 
 
 class Reader:
@@ -38,6 +40,7 @@ class Reader:
         self._clients = clients
         self._baselines = baselines
         self._patience_seconds = receiver.patience_seconds
+        self._wait_seconds = min(FIRST_LOOK_SECONDS, receiver.settings.absence_gap_seconds)
 
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Read, and return what to write with the settle; failures of the API speak against the shop's lane."""
@@ -46,6 +49,11 @@ class Reader:
             client = self._clients(shop)
             kind, _, object_id = delivery.subject.partition("/")
             if kind == "product":
+                if self._baselines.is_being_taken(shop):
+                    # It would hold a place in which an order could be read.
+                    return Interrupted(
+                        "The shop's products are being read for the first time.", after=self._wait_seconds
+                    )
                 await self._baselines.take(shop)
             # What the last look has found decides how this one is judged.
             await self._settling.after_the_last((shop.id, delivery.subject))
