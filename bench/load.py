@@ -98,7 +98,7 @@ class Publisher:
         self._connection.close()  # the server has closed it meanwhile; the next request opens another
         before, processor, began = self._state(), self._server.processor_seconds(), time.monotonic()
         published = 0
-        with _reading(self._database) as ask:
+        with reading(self._database) as ask:
             while time.monotonic() < began + seconds:
                 if ask("select count(*) from delivery where state = 0") < BACKLOG:
                     self._post("/v1/events", [self._event(shop_ids) for _ in range(BATCH)])
@@ -125,7 +125,7 @@ class Publisher:
 
     def _state(self) -> Mapping[str, int]:
         """Return what must grow by one for each event: rows that say it is done, and requests that the target saw."""
-        with _reading(self._database) as ask:
+        with reading(self._database) as ask:
             return {
                 "events": ask("select count(*) from event"),
                 "done": ask("select count(*) from delivery where state = 1 and attempts = 1"),
@@ -144,7 +144,7 @@ class Publisher:
 
 def _settled(database: Path) -> int:
     """Return the number of events once it no longer grows."""
-    with _reading(database) as ask:
+    with reading(database) as ask:
         seen = [-1, ask("select count(*) from event")]
 
         def still() -> bool:
@@ -157,7 +157,7 @@ def _settled(database: Path) -> int:
 
 
 @contextmanager
-def _reading(database: Path) -> Iterator[Callable[[str], int]]:
+def reading(database: Path) -> Iterator[Callable[[str], int]]:
     """Ask for numbers of a database, beside its owner."""
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:

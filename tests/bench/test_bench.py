@@ -20,8 +20,8 @@ pytestmark = pytest.mark.alone
 SMOKE_SECONDS = PATIENCE_SECONDS * 3
 
 
-def bench(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "bench", *arguments]
+def bench(*arguments: str, module: str = "bench", **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -97,3 +97,18 @@ def test_ratios_are_of_the_same_round() -> None:
     assert ratio["rate"] == {"median": pytest.approx(5.05), "min": 0.1, "max": 10.0}
     assert ratio["per_core_second"] == {"median": pytest.approx(2.6), "min": 0.2, "max": 5.0}
     assert "| 5.050 | 0.100-10.000 |" in text({}, rounds)
+
+
+def test_the_smallest_run_of_the_receiver(tmp_path: Path) -> None:
+    smallest = ["--rounds", "1", "--seconds", "1", "--no-warm-up", "--only", "64"]
+    done = bench(*smallest, "--directory", str(tmp_path), module="bench.receiver")
+    assert done.returncode == 0, done.stderr
+    for other in ("nginx", "Flask"):
+        assert f"| uvicorn, 64 connections / {other}, 64 connections |" in done.stdout
+    assert "256 connections |" not in done.stdout
+
+
+def test_arrivals_are_answered_whatever_happens_behind_them(tmp_path: Path) -> None:
+    done = bench("--seconds", "1", "--per-second", "200", "--directory", str(tmp_path), module="bench.receiver.ack")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("200 arrivals at 200 a second: {200: 200}, 200 stored\n")
