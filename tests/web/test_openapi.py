@@ -20,6 +20,9 @@ SERVED = {
     ("PATCH", "/v1/endpoints/{endpoint_id}"),
     ("DELETE", "/v1/endpoints/{endpoint_id}"),
     *(("POST", f"/v1/endpoints/{{endpoint_id}}/{verb}") for verb in ("pause", "resume", "restore", "secret", "test")),
+    ("GET", "/v1/deliveries"),
+    ("GET", "/v1/deliveries/{delivery_id}"),
+    ("POST", "/v1/deliveries/{delivery_id}/resend"),
 }
 
 
@@ -112,7 +115,8 @@ async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient) -> 
         body = content.get("example") or content["examples"]["one"]["value"]
         answer = (await client.post(path, json=body | ({"url": "https://8.8.8.8/"} if "url" in body else {}))).json()
         made, published = (answer, published) if path.endswith("endpoints") else (made, answer)
-    ids = {"endpoint_id": made["id"], "event_id": published["id"]}
+    [found] = (await client.get("/v1/deliveries")).json()["data"]
+    ids = {"endpoint_id": made["id"], "event_id": published["id"], "delivery_id": found["id"]}
     checked = 0
     for method, path, operation in sorted(operations(document), key=lambda one: one[0] == "DELETE"):
         if method == "DELETE" or path.endswith("/restore"):

@@ -10,6 +10,7 @@ from ombud.admin.explain import explain_event
 from ombud.mailbox.ids import parse_id
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
+from ombud.web.deliveries_api import add_delivery_routes
 from ombud.web.endpoints_api import add_endpoint_routes
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
@@ -20,6 +21,7 @@ def create_router(sender: Sender) -> APIRouter:
     router = APIRouter(prefix="/v1")
     _add_event_routes(router, sender)
     add_endpoint_routes(router, sender)
+    add_delivery_routes(router, sender)
     return router
 
 

@@ -66,6 +66,24 @@ _RUN = {
     "reason": None,
     "attempts": [_ATTEMPT | {"status": None}],
 }
+_FOUND: dict[str, Any] = {
+    "id": "dlv_0c3k9w8t1r0010c3k9w8t1r002",
+    "event_id": "evt_0c3k9w8t1r001",
+    "endpoint_id": "ep_0c3k9w8t1r000",
+    "url": "https://example.com/…",
+    "shop_id": 1,
+    "event_type": "order.new",
+    "subject": "order/90017",
+    "test": False,
+    "created_at": _TIME,
+    "state": "done",
+    "reason": None,
+    "tries": 1,
+    "replays": 0,
+    "next_attempt_at": None,
+    "last_attempt": {"status": 200, "milliseconds": 61, "outcome": "done", "at": _TIME},
+}
+_ONE = _FOUND | {"last_attempt": None, "attempts": [_ATTEMPT | {"generation": 0}]}
 _ARRIVAL: dict[str, Any] = {
     "id": "evt_0c3k9w8t1r003",
     "shop": "shop",
@@ -110,6 +128,9 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/endpoints/{endpoint_id}/restore": _ENDPOINT,
     "POST /v1/endpoints/{endpoint_id}/test": _EVENT | {"test": True, "deliveries": [_WAITING]},
     "POST /v1/endpoints/{endpoint_id}/secret": _ENDPOINT | _SECRET,
+    "GET /v1/deliveries": _page(_FOUND),
+    "GET /v1/deliveries/{delivery_id}": _ONE,
+    "POST /v1/deliveries/{delivery_id}/resend": _ONE | {"state": "pending", "next_attempt_at": _TIME, "replays": 1},
     "GET /v1/arrivals": _page(_ARRIVAL),
     "GET /v1/arrivals/{arrival_id}": _ARRIVAL,
 }
