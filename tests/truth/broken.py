@@ -65,7 +65,8 @@ def merge_after_start(patch: pytest.MonkeyPatch) -> None:
 
     async def look(self: Looks, *arguments: Any) -> Any:
         found, thing = await real(self, *arguments)
-        return replace(found, started_at=self.clock()), thing
+        quiet = round(self.settings.quiet_seconds[0] * 1_000_000)
+        return replace(found, started_at=self.clock() + quiet + 1), thing
 
     patch.setattr(Looks, "look", look)
 

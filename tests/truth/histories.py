@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ombud.receiver.sweeps import CLAIM_SECONDS
 from ombud.testing import Webhook
 from tests.truth.world import World
 
@@ -171,6 +172,8 @@ def live(world: World, *, histories: int, steps: int, rough: bool) -> list[Truth
     way.bring(1.0)
     world.settle()
     if rough:
+        # A process that died over a list has it for as long as another one would have to wait.
+        world.pass_by(CLAIM_SECONDS)
         world.reconcile()
         world.settle()
     return [history.truth for history in lives]

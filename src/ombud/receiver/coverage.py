@@ -1,7 +1,8 @@
 """Which arrivals one look answers for, and when a look is not to be believed yet. Pure.
 
-An arrival says that its subject may have changed before it came. So a look answers for every arrival that had come when
-it began, and for no other. Nothing is dropped by a window of time: who waits for quiet is answered for by a later look.
+An arrival says that its subject may have changed before it came. So a look answers for arrivals that had come when it
+began, and for no other; of products, for those that had been quiet by then, as the API's copies may lag. Nothing is
+dropped by a window of time: who waits for quiet is answered for by a later look.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ class Past:
 
     `looks`: how often this very arrival was read. `answers`: how many of its tries the API has answered. `newer`: the
     newest arrival of the subject that waits beside it. `since`: when the first one came that no look answers for.
-    `reading_id`: a look for another arrival that began after this one had come. `found_at`: when the subject was first
-    seen as it is known.
+    `reading_id`: a look for another arrival that began after this one had been quiet. `found_at`: when the subject was
+    first seen as it is known.
     """
 
     looks: int = 0
@@ -38,7 +39,7 @@ def answered_for(delivery: Delivery, past: Past, now: int, at_most_seconds: floa
     if delivery.generation:
         return None
     if past.reading_id is not None:
-        return f"covered by {format_id('rdg', past.reading_id)}, a read that began after this had come"
+        return f"covered by {format_id('rdg', past.reading_id)}, a read that began later"
     waited = now - (delivery.created_at if past.since is None else past.since)
     # One that has looked already is to look again: the newer one may be answered for by that very look.
     if past.newer is not None and not past.looks and waited < at_most_seconds * SECOND:

@@ -43,7 +43,7 @@ class Looks:
 
     async def past_of(self, delivery: Delivery) -> tuple[Past, Known]:
         """Return what is on record of an arrival and of its subject."""
-        return await self._writer.database.fetch(lambda: _past_of(delivery, self._box))
+        return await self._writer.database.fetch(lambda: _past_of(delivery, self._box, self.settings.quiet_seconds[0]))
 
     def record(self, look: Look) -> Make[None]:
         """Return what puts a look on record and tells whom it concerns."""
@@ -78,7 +78,7 @@ def at(seconds: Sequence[float], place: int) -> float | None:
     return seconds[place] if place < len(seconds) else None
 
 
-def _past_of(delivery: Delivery, box: int) -> Operation[tuple[Past, Known]]:
+def _past_of(delivery: Delivery, box: int, quiet_seconds: float) -> Operation[tuple[Past, Known]]:
     rows = yield (
         sql["past_of_arrival"],
         {
@@ -90,6 +90,7 @@ def _past_of(delivery: Delivery, box: int) -> Operation[tuple[Past, Known]]:
             "lane_id": delivery.lane_id,
             "generation": delivery.generation,
             "created_at": delivery.created_at,
+            "quiet": round(quiet_seconds * SECOND),
         },
     )
     return Past(**rows[0]), (yield from known_of(delivery.shop_id, delivery.subject))

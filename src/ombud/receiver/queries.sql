@@ -186,7 +186,7 @@ on conflict (shop_id, subject) do update set version = excluded.version, incarna
 
 -- name: past_of_arrival
 -- What is on record before a look at an arrival's subject: looks at it, answers to it, who waits beside it and since when,
--- a look for another arrival that began after this one had come, and which look found the subject first as it is known.
+-- a look for another arrival that began so long after this one had come, and which look found it first as it is known.
 select
   (select count(*) from reading r
     where r.shop_id = :shop_id and r.subject = :subject and r.event_id = :event_id) as looks,
@@ -199,11 +199,11 @@ select
       and e.id > :event_id) as newer,
   (select min(e.created_at) from event e
     where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id
-      and e.created_at >= (select coalesce(max(r.started_at), 0) from reading r
+      and e.created_at >= (select coalesce(max(r.started_at) - :quiet, 0) from reading r
         where r.shop_id = :shop_id and r.subject = :subject)) as since,
   (select max(r.id) from reading r
     where r.shop_id = :shop_id and r.subject = :subject and r.event_id <> :event_id
-      and r.started_at > :created_at) as reading_id,
+      and r.started_at > :created_at + :quiet) as reading_id,
   (select min(r.started_at) from reading r
     where r.shop_id = :shop_id and r.subject = :subject and r.id > (
       select coalesce(max(o.id), 0) from reading o join mirror m on m.shop_id = o.shop_id and m.subject = o.subject

@@ -51,9 +51,7 @@ class Reader:
             if kind == "product":
                 if self._baselines.is_being_taken(shop):
                     # It would hold a place in which an order could be read.
-                    return Interrupted(
-                        "The shop's products are being read for the first time.", after=self._wait_seconds
-                    )
+                    return Interrupted("The shop's products are being looked at first.", after=self._wait_seconds)
                 await self._baselines.take(shop)
             # What the last look has found decides how this one is judged.
             await self._settling.after_the_last((shop.id, delivery.subject))
