@@ -16,10 +16,12 @@ from ombud.db.operation import Operation, Statement
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.ids import first_id_of
 from ombud.mailbox.janitor import Janitor
+from ombud.mailbox.late import deliver_late
 from ombud.mailbox.mailbox import DAY_MICROSECONDS, open_day
-from ombud.mailbox.model import Ages, Dead, Delivery, Done, Fault, Outcome, Retry
+from ombud.mailbox.model import Ages, Dead, Delivery, Done, Draft, Fault, Outcome, Retry
 from ombud.mailbox.performer import Performer
 from ombud.sender.outbox import Event, Published
+from ombud.sender.outbox import sql as outbox_sql
 from ombud.sender.sender import Sender
 from tests.faults.mailbox.diary import Diary
 from tests.faults.mailbox.driver import PERFORM, driver, reach
@@ -100,6 +102,19 @@ class Story:
         while True:
             with contextlib.suppress(StorageUnavailable):
                 return await self.sender.publish(events)
+
+    async def append_later(self, shop_id: int, lane_id: int) -> None:
+        """Append an event for one lane that is due a moment later, under a key as all are."""
+        key, mailbox = next(self._keys), self.sender.outbox.mailbox
+        draft = Draft(shop_id, "order.new", "order/done", [lane_id], delay=1_000)
+
+        def append() -> Operation[int]:
+            [event_id] = yield from mailbox.append([draft])
+            yield outbox_sql["put_event_keys"], [(shop_id, key, event_id)], tuple
+            return event_id
+
+        self.diary.write("attempt", key=key)
+        self.diary.write("ack", key=key, event=await self.write(append))
 
     async def perform(self, delivery: Delivery, _: Mapping[str, Any]) -> Outcome:
         """Try a delivery: what it is about says how it ends."""
@@ -192,7 +207,7 @@ async def deliver(story: Story) -> None:
 
 
 async def meddle(story: Story) -> None:
-    """What people do: a pause and its end, an endpoint that is switched off, a replay."""
+    """What people do: a pause and its end, an endpoint switched off, a replay, a new one that hears of the past."""
     shop, paused, disabled = story.open_shop(), story.open_shop(), story.open_shop()
     mailbox, lane_id = story.sender.outbox.mailbox, paused.lane_id
     await disabled.publish("done", "done")
@@ -204,6 +219,11 @@ async def meddle(story: Story) -> None:
         await story.write(lambda: mailbox.resume(lane_id))
     async with story.performing():
         assert await story.write(lambda: mailbox.replay([(event_id, shop.lane_id)])) == 1
+    _, new_lane = await asyncio.to_thread(add_endpoint, story.sender, shop.id)
+    [day] = numbers(story.sender.database, Statement("day_of", f"select day from event where id = {event_id}"))
+    async with story.performing():
+        await story.write(lambda: deliver_late(mailbox, [(day, event_id, new_lane)]))
+        await story.append_later(shop.id, new_lane)
 
 
 async def come_late(story: Story) -> None:
