@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import httpx2
@@ -371,6 +372,17 @@ async def test_elsewhere_needs_a_public_address_with_tls(sender: Sender) -> None
         assert entered.status_code == 403
     async with browser(app, "192.0.2.7", "https://other.example.test") as client:
         assert (await client.get(LOGIN)).status_code == 421
+
+
+async def test_strangers_behind_a_trusted_proxy_are_told_apart(sender: Sender, rows: Callable[..., list[Any]]) -> None:
+    sender.settings = replace(sender.settings, trusted_proxies=(ip_network("127.0.0.0/8"),))
+    app, made = SenderApp(sender), new_token()
+    database = app.people.database
+    database.write(lambda: first_link(made, database.clock()))
+    async with browser(app) as client:
+        client.headers["X-Forwarded-For"] = "203.0.113.66, 198.51.100.7"
+        assert (await set_up(client, made)).status_code == 303
+    assert [row["address"] for row in rows("select address from session")] == ["198.51.100.7"]
 
 
 async def test_the_secure_cookie_is_for_this_host_alone(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ class SenderApp:
         self.api = create_api(sender)
         self._intake: ASGIApp = RequireKey(Intake(sender), keys)
         self._rest: ASGIApp = RequireKey(LimitRate(LimitBody(self.api)), keys, PUBLIC_PATHS)
-        self._panel: ASGIApp = create_panel(Sides(sender, receiver, try_it), self.people, sender.settings.public_url)
+        self._panel: ASGIApp = create_panel(Sides(sender, receiver, try_it), self.people, sender.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""

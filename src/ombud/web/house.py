@@ -18,7 +18,9 @@ from ombud.admin.overview import ROWS
 from ombud.admin.sessions import Session
 from ombud.db.database import Writer
 from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable
+from ombud.receiver.source import source_of
 from ombud.sender.outbox import DEFAULT_SHOP_ID
+from ombud.settings import Settings
 from ombud.web.failure_words import say_reason
 from ombud.web.forms import read_form
 from ombud.web.gate import COOKIE_SECONDS, SESSION, Gate, Place, Sessions
@@ -58,10 +60,11 @@ class Page:
 class House:
     """The pages' surroundings. `people` writes where people, sessions and keys are; `pages` is the menu."""
 
-    def __init__(self, people: Writer, public_url: str = "", pages: Sequence[Page] = ()) -> None:
+    def __init__(self, people: Writer, settings: Settings, pages: Sequence[Page] = ()) -> None:
         self.people = people
+        self._proxies = settings.trusted_proxies
         self.sessions = Sessions(people)
-        self.place = Place(public_url)
+        self.place = Place(settings.public_url)
         self._pages = pages
         self._environments = {language: _environment(words_in(language)) for language in LANGUAGES}
 
@@ -70,6 +73,11 @@ class House:
         session = request.scope[SESSION]
         assert isinstance(session, Session)
         return session
+
+    def address(self, request: Request) -> str:
+        """Return where a request comes from: the peer, or what trusted proxies say of it."""
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+        return source_of(request.client.host if request.client else "", forwarded, self._proxies)
 
     def caller(self, request: Request) -> Caller:
         """Return who asks, as the audit log writes them."""

@@ -53,7 +53,7 @@ class LoginPages:
         person = await look(self._database, lambda: find_person(name))
         before = await self._house.sessions.find(request.scope, secure=secure)
         known = before.hash if before is not None and person is not None and before.person_id == person.id else None
-        tries = (name.casefold(), _address(request), known)
+        tries = (name.casefold(), self._house.address(request), known)
         wait = math.ceil(self._brakes.take(*tries))
         if wait:
             words = words_for(request).count(
@@ -100,7 +100,7 @@ class LoginPages:
     async def _let_in(self, request: Request, person: Person, where: str) -> Response:
         secure, token, now = self._secure(request), new_token(), self._database.clock()
         old = self._house.sessions.hash_of(request.scope, secure=secure)
-        browser = (_address(request), request.headers.get("user-agent", ""))
+        browser = (self._house.address(request), request.headers.get("user-agent", ""))
         await self._house.people.write(lambda: begin_session(person, token, old, browser, now))
         answer = RedirectResponse(where or "/", 303)
         self._house.sessions.give(answer, token, secure=secure)
@@ -108,7 +108,3 @@ class LoginPages:
 
     def _secure(self, request: Request) -> bool:
         return self._house.place.is_secure(request.scope)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

@@ -31,6 +31,7 @@ from ombud.db.database import Database, Writer
 from ombud.errors import OmbudError
 from ombud.mailbox.model import Box
 from ombud.sender.sender import Sender
+from ombud.settings import Settings
 from ombud.web import delivery_pages, key_pages, people_pages, webhook_pages
 from ombud.web.account_pages import PATH as ACCOUNT
 from ombud.web.account_pages import AccountPages
@@ -49,6 +50,7 @@ from ombud.web.webhook_pages import WebhookPages
 from ombud.web.words import Words, mark, words_for
 
 HOME = "/"
+DEFAULTS = Settings()
 MENU = (
     Page(HOME, mark("Overview"), everywhere=True),
     Page(webhook_pages.PATH, mark("Webhooks"), sender=True),
@@ -86,9 +88,9 @@ def is_api_path(path: str) -> bool:
     return path in ("/v1", "/openapi.json") or path.startswith("/v1/")
 
 
-def create_panel(sides: Sides, people: Writer, public_url: str = "") -> Gate:
+def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) -> Gate:
     """Return the panel as an ASGI app. `people` writes where people, sessions and keys are."""
-    house = House(people, public_url, [page for page in MENU if sides.sender is not None or not page.sender])
+    house = House(people, settings, [page for page in MENU if sides.sender is not None or not page.sender])
     home = _Home(sides, house)
     routes = [
         page_route(HOME, home.home),

@@ -38,7 +38,7 @@ class ReceiverApp:
         self._hooks: ASGIApp = inbox.asgi
         self._rest: ASGIApp = RequireKey(LimitRate(LimitBody(self.api)), BearerKeys(writer), PUBLIC)
         sides = Sides(receiver=database, confirms=inbox.settings.confirm == "api")
-        self._panel: ASGIApp = create_panel(sides, self.people, inbox.settings.public_url)
+        self._panel: ASGIApp = create_panel(sides, self.people, inbox.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""
