@@ -58,12 +58,16 @@ def demo(ombuds: Ombuds, tmp_path: Path) -> Ombud:
     return ombuds.start("demo", "--port", "0", "--data", str(tmp_path / "demo"))
 
 
-def test_it_receives_the_wire_and_keeps_its_own_query(demo: Ombud, vendor_endpoint: VendorEndpoint) -> None:
+@pytest.mark.parametrize("strict", [True, False])
+def test_it_receives_the_wire_and_keeps_its_own_query(
+    demo: Ombud, vendor_endpoint: VendorEndpoint, *, strict: bool
+) -> None:
     own = "/webhooks/quickbutik?token=a%2Fb+c&x=%C3%A5"
     authority = f"127.0.0.1:{vendor_endpoint.port}"
     headers = {"Authorization": f"Bearer {demo.card['api_key']}"}
     with httpx2.Client(base_url=demo.card["api"], headers=headers) as api:
-        assert api.post("/endpoints", json={"url": f"http://{authority}{own}"}).status_code == 201
+        choice = {"url": f"http://{authority}{own}", "strict": strict}
+        assert api.post("/endpoints", json=choice).status_code == 201
         events = [
             {"event_type": "order.new", "order_id": 90017},
             {"event_type": "product.delete", "product_id": "77"},
@@ -76,14 +80,11 @@ def test_it_receives_the_wire_and_keeps_its_own_query(demo: Ombud, vendor_endpoi
     ]
     assert seen[0]["method"] == "GET"
     assert seen[1]["method"] == "GET"
-    assert seen[0]["headers"] == [
-        "Host",
-        authority,
-        "User-Agent",
-        "Quickbutik-Webhooks/1.0",
-        "Cache-Control",
-        "no-cache",
-    ]
+    received = seen[0]["headers"]
+    # In strict mode the vendor's set and no others; else three more, which both leave alone.
+    assert received[:6] == ["Host", authority, "User-Agent", "Quickbutik-Webhooks/1.0", "Cache-Control", "no-cache"]
+    signature = ["webhook-id", "webhook-timestamp", "webhook-signature"]
+    assert [name.lower() for name in received[6::2]] == ([] if strict else signature)
 
 
 def test_node_sees_the_request_target_byte_for_byte(demo: Ombud) -> None:
