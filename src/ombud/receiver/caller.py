@@ -111,7 +111,8 @@ def _call(
     if (yield from told_of(key)).epoch != data["epoch"] or not holds(delivery.type, after):
         return SUPERSEDED
     applied = (yield sql["applied_version"], key)[0]
-    before, finished = applied["applied_version"], applied["applied_at"] is not None
+    # A run that was cut short before may have done what no record says: only what has ended since this was told counts.
+    before, finished = applied["applied_version"], (applied["applied_at"] or 0) >= delivery.created_at
     if finished and before == latest["version"] and delivery.type == "product.update" and delivery.rank == Rank.LIVE:
         return COVERED
     if before is None and after is None:

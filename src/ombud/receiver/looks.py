@@ -1,11 +1,12 @@
 """One look at the shop's API, and what both kinds of objects have in common before and after it."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ombud.client import Order, Product
 from ombud.db.operation import Make, Operation
+from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Dead, Delivery, Outcome, Retry
 from ombud.receiver.coverage import SECOND, Past, settle_after
 from ombud.receiver.documents import read_document
@@ -45,6 +46,12 @@ class Looks:
         """Return what is on record of an arrival and of its subject."""
         return await self._writer.database.fetch(lambda: _past_of(delivery, self._box, self.settings.quiet_seconds[0]))
 
+    async def said_with(self, delivery: Delivery) -> list[str]:
+        """Return what the arrivals say that an arrival answers for because they waited together."""
+        key = {"shop_id": delivery.shop_id, "subject": delivery.subject, "lane_id": delivery.lane_id, "box": self._box}
+        reason = f"covered by {format_id('evt', delivery.event_id)}"
+        return await self._writer.database.fetch(lambda: _said_with(key | {"reason": reason}))
+
     def record(self, look: Look) -> Make[None]:
         """Return what puts a look on record and tells whom it concerns."""
         return lambda: self._teller.record(look)
@@ -76,6 +83,11 @@ class Looks:
 def at(seconds: Sequence[float], place: int) -> float | None:
     """Return the pause at a place of a schedule; None behind its end."""
     return seconds[place] if place < len(seconds) else None
+
+
+def _said_with(key: Mapping[str, Any]) -> Operation[list[str]]:
+    rows = yield sql["said_with"], key
+    return [row["type"] for row in rows]
 
 
 def _past_of(delivery: Delivery, box: int, quiet_seconds: float) -> Operation[tuple[Past, Known]]:

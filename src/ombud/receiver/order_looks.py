@@ -46,7 +46,12 @@ class OrderLooks:
             return Done(status=200, reason=HELD)
         found = self._looks.record(look)
         if delivery.type == ORDER_RECONCILE or status in ORDER_EVENTS[delivery.type]:
-            return Done(status=200, also=found)
+            said = await self._looks.said_with(delivery)
+            pause = None if all(status in ORDER_EVENTS[one] for one in said) else self._looks.settle_after(look, past)
+            if pause is None:
+                return Done(status=200, also=found)
+            await self._looks.write(found)
+            return Retry("Not all that was said of this order is so (yet).", after=pause, status=200)
         if status is OrderStatus.CANCELLED:
             return await self._superseded(look, past)
         await self._looks.write(found)

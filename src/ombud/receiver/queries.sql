@@ -209,6 +209,13 @@ select
       select coalesce(max(o.id), 0) from reading o join mirror m on m.shop_id = o.shop_id and m.subject = o.subject
       where o.shop_id = :shop_id and o.subject = :subject and o.version is distinct from m.version)) as found_at;
 
+-- name: said_with
+-- What the webhooks say of an order for which another arrival stands.
+select distinct e.type from event e
+join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
+where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state = 3
+  and d.reason = :reason and e.type in ('order.new', 'order.done', 'order.cancelled');
+
 -- name: put_baseline
 -- What existed when the inbox was set up; a look that came first knows better.
 insert into mirror(shop_id, subject, version, incarnation, baseline) values (:shop_id, :subject, :version, 1, 1)
