@@ -19,7 +19,7 @@ def end_days(office: Office, ages: Ages) -> None:
         if office.run(partial(retention.drop, day, ages, now)):
             after = -1
             while after:
-                after = office.run(partial(retention.delete_event_keys, day, max(0, after)))
+                after = office.run(partial(retention.delete_event_keys, max(0, after)))
 
 
 def copy_forward(office: Office, day: int, ages: Ages) -> None:

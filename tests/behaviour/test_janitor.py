@@ -45,6 +45,25 @@ async def test_the_janitor_does_it_all_in_a_round(
     assert office.rows("select seen from clock") == [{"seen": clock()}]
 
 
+async def test_keys_that_a_dead_janitor_has_left_go_at_the_start(
+    office: Office, lane_id: int, clock: StoppedClock
+) -> None:
+    event_id = office.append(lane_id)
+    office.rows("insert into event_key(shop_id, key, event_id) values (1, 'left', :id)", id=event_id)
+    end(office, event_id, State.DONE)
+    first = today(office)
+    days_pass(clock, 4)
+    office.run(lambda: retention.open_days(clock()))
+    while office.run(lambda: retention.delete_step(first, AGES, clock())):
+        pass
+    assert office.run(lambda: retention.drop(first, AGES, clock()))
+    assert office.rows("select key from event_key") == [{"key": "left"}]
+
+    await janitor_round(office)
+
+    assert office.rows("select key from event_key") == []
+
+
 class Complaints(logging.Handler):
     """Hears when the janitor complains."""
 

@@ -28,6 +28,8 @@ class Janitor:
         self._clock = clock
         self._ages = ages
         self._stopping = asyncio.Event()
+        # Also at the start: whoever dropped a day last may have died before its keys were gone.
+        self._keys_are_left = True
 
     async def run(self) -> None:
         """Do a round now and then, until `stop`."""
@@ -52,17 +54,19 @@ class Janitor:
         if not await self._writer.write(lambda: retention.take_chore("retention")):
             return
         for day in await self._writer.database.fetch(lambda: retention.old_days(now, self._ages)):
-            await self._end(day, now)
+            if await self._end(day, now):
+                self._keys_are_left = True
+        if self._keys_are_left:
+            await self._delete_event_keys()
 
-    async def _end(self, day: int, now: int) -> None:
-        """Empty and drop a day; what a lane's owner works on at the moment keeps it until a later round."""
+    async def _end(self, day: int, now: int) -> bool:
+        """Empty and drop a day; returns whether it is gone. What a lane's owner works on keeps it until a later round."""
         await self._copy_forward(day, now)
         while await self._writer.write(lambda: retention.delete_step(day, self._ages, now)):
             await self._pause(STEP_PAUSE_SECONDS)
             if self._stopping.is_set():
-                return
-        if await self._writer.write(lambda: retention.drop(day, self._ages, now)):
-            await self._delete_event_keys(day)
+                return False
+        return await self._writer.write(lambda: retention.drop(day, self._ages, now))
 
     async def _copy_forward(self, day: int, now: int) -> None:
         after = 0
@@ -77,11 +81,12 @@ class Janitor:
             after = max(events)
             await self._pause(STEP_PAUSE_SECONDS)
 
-    async def _delete_event_keys(self, day: int) -> None:
+    async def _delete_event_keys(self) -> None:
         after = 0
         while not self._stopping.is_set():
-            after = await self._writer.write(partial(retention.delete_event_keys, day, after))
+            after = await self._writer.write(partial(retention.delete_event_keys, after))
             if not after:
+                self._keys_are_left = False
                 return
             await self._pause(STEP_PAUSE_SECONDS)
 

@@ -81,9 +81,10 @@ def drop(day: int, ages: Ages, now: int) -> Operation[bool]:
     return True
 
 
-def delete_event_keys(day: int, after: int) -> Operation[int]:
-    """Delete the next keys of events up to that day that are gone; returns the last one's event id, or 0."""
-    before = first_id_of((day + 1) * DAY_MICROSECONDS)
+def delete_event_keys(after: int) -> Operation[int]:
+    """Delete the next keys whose events are gone with their day; returns the last one's event id, or 0."""
+    days = yield sql["list_days"], {}, tuple
+    before = first_id_of(days[0][0] * DAY_MICROSECONDS)
     rows = yield sql["delete_event_keys"], {"after": after, "before": before, "most": STEP_EVENTS}, tuple
     return max((event_id for (event_id,) in rows), default=0)
 
