@@ -60,7 +60,7 @@ class Janitor:
             await self._delete_event_keys()
 
     async def _end(self, day: int, now: int) -> bool:
-        """Empty and drop a day; returns whether it is gone. What a lane's owner works on keeps it until a later round."""
+        """Empty and drop a day; returns whether it is gone. What an owner of a lane works on keeps it for now."""
         await self._copy_forward(day, now)
         while await self._writer.write(lambda: retention.delete_step(day, self._ages, now)):
             await self._pause(STEP_PAUSE_SECONDS)
