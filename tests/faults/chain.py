@@ -168,6 +168,8 @@ class Campaign:
             publisher.stdin.close()  # which tells it to end
             publisher.wait(PATIENCE_SECONDS)
             drain(chain)
+            ended = {role: ombud.process.returncode for role, ombud in chain.running.items() if not alive(ombud)}
+            assert not ended, f"ended by themselves, with exit code: {ended}"
 
     def delivered(self) -> int:
         """How much the sink has heard of."""
@@ -209,6 +211,11 @@ def pause(ombud: Ombud, seconds: float) -> None:
     except subprocess.TimeoutExpired:
         return
     raise AssertionError(f"it ended by itself, with exit code {code}")
+
+
+def alive(ombud: Ombud) -> bool:
+    """Whether it runs."""
+    return ombud.process.poll() is None
 
 
 def drain(chain: Chain) -> None:

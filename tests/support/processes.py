@@ -27,16 +27,17 @@ class Ombud:
         """Kill it as a power cut would: no handler runs."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(PATIENCE_SECONDS)
-        self._close()
+        self.close()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it as a supervisor would; returns the exit code."""
         self.process.send_signal(number)
         code = self.process.wait(PATIENCE_SECONDS)
-        self._close()
+        self.close()
         return code
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Read no more of what it says."""
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -66,6 +67,7 @@ class Ombuds:
         for ombud in self.running:
             if ombud.process.poll() is None:
                 ombud.kill()
+            ombud.close()
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
