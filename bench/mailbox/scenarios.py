@@ -38,6 +38,8 @@ FEW_PER_LOAD = 500
 # Deliveries of an append to sparse lanes: what 25,000 a second bring in 20 ms.
 SPARSE_BATCH = 500
 APPENDERS, APPENDS_PER_SECOND = 4, 1_000
+# Seconds in which four processes that have just started prepare their statements.
+WARM_UP_SECONDS = 1.0
 
 
 async def busy(place: Place, seconds: float) -> Figures:
@@ -148,15 +150,17 @@ async def appending(place: Place, seconds: float) -> Figures:
     answers: multiprocessing.Queue[list[float]] = context.Queue()
     start = time.time() + 6  # when all of them have started
     share = APPENDS_PER_SECOND / APPENDERS
+    # In turn, so that together they append evenly.
+    starts = [start + number / APPENDS_PER_SECOND for number in range(APPENDERS)]
     processes = [
-        context.Process(target=_append_on_schedule, args=(place.path, lanes, start, share, seconds, answers))
-        for _ in range(APPENDERS)
+        context.Process(target=_append_on_schedule, args=(place.path, lanes, own_start, share, seconds, answers))
+        for own_start in starts
     ]
     for process in processes:
         process.start()
     with mill.database.listen("outbox", lambda: None):
         async with mill.working() as worker:
-            with_wake = asyncio.create_task(_wake_now_and_then(worker, start + seconds))
+            with_wake = asyncio.create_task(_wake_now_and_then(worker, start + WARM_UP_SECONDS + seconds))
             milliseconds = [one for _ in processes for one in await asyncio.to_thread(answers.get)]
             await with_wake
             await mill.until(lambda: mill.performed >= len(milliseconds))
@@ -266,13 +270,13 @@ def _append_on_schedule(
     """Append at fixed times, whatever the one before took; send how late each was durable, in milliseconds."""
     mill = Mill.on(SqlitePlace(path.parent).open())
     choose, taken = in_turn(lanes), []
-    for number in range(round(per_second * seconds)):
+    for number in range(round(per_second * (WARM_UP_SECONDS + seconds))):
         due = start + number / per_second
         time.sleep(max(0.0, due - time.time()))
         drafts = [Draft(1, "order.new", f"order/{number}", choose(1))]
         mill.database.write(lambda: mill.mailbox.append(drafts))  # noqa: B023 - run at once
         taken.append((time.time() - due) * 1000)
-    answers.put(taken)
+    answers.put(taken[round(per_second * WARM_UP_SECONDS) :])
     mill.close()
 
 

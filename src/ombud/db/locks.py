@@ -12,7 +12,7 @@ from pathlib import Path
 from ombud.errors import StorageUnavailable
 
 # Seconds between two looks at a lock that another process holds: a write transaction takes about 0.3 ms.
-POLL_SECONDS = 0.0003
+POLL_SECONDS = 0.0001
 
 _open_locks: weakref.WeakSet["FileLock"] = weakref.WeakSet()
 

@@ -62,6 +62,11 @@ class Holder:
         """Whether an append may bring more."""
         return self.starter.has_room and len(self.lanes) < LANES // 2
 
+    @property
+    def attended(self) -> int:
+        """How many lanes need the next turn."""
+        return len(self._dirty)
+
     def attend(self, held: HeldLane) -> None:
         """Have the next turn touch a lane."""
         self._dirty[held.lane.id] = held
