@@ -127,4 +127,4 @@ class Janitor:
 
     def delete_keys(self, day: int) -> None:
         """Delete the keys of what is gone."""
-        self._post.run(lambda: retention.delete_event_keys(day, 0))
+        self._post.run(lambda: retention.delete_event_keys(0))

@@ -41,7 +41,7 @@ def fail_disk(ombud: Ombud) -> None:
 
 def assert_ends(ombud: Ombud, path: Path, capfd: pytest.CaptureFixture[str], *others: Path) -> None:
     assert ombud.process.wait(SOON_SECONDS) == 1
-    ombud._close()
+    ombud.close()
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("ombud: ")]
     assert len(lines) == 1, lines
     [path] = [one for one in (path, *others) if lines[0].startswith(f"ombud: {one}: the disk failed (")]

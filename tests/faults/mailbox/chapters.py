@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
-from unittest import mock
 
 from ombud.clock import now_microseconds
 from ombud.db.operation import Operation, Statement
@@ -35,7 +34,6 @@ APART_SECONDS = 120
 # Seconds of the lease, shorter than the slow try, which therefore needs a sign of life.
 LEASE_SECONDS = 0.3
 SLOW_SECONDS = 0.15
-LATER_MICROSECONDS = 50_000
 # Seconds that somebody else has a lane, longer than what ends meanwhile takes to be settled.
 STOLEN_SECONDS = 1.0
 # Days: retention is for what is older than three.
@@ -235,23 +233,6 @@ async def come_late(story: Story) -> None:
         await shop.publish("stolen")
 
 
-async def come_later(story: Story) -> None:
-    """An event that is due later than it is stored, and one that a new endpoint gets as well."""
-    shop, mailbox = story.open_shop(), story.sender.outbox.mailbox
-    append = mailbox.append
-
-    def append_for_later(drafts: Sequence[Draft]) -> Operation[list[int]]:
-        return append([draft._replace(delay=LATER_MICROSECONDS) for draft in drafts])
-
-    with mock.patch.object(mailbox, "append", append_for_later):
-        await shop.publish("done")
-    [event_id] = await shop.publish("done")
-    [day] = numbers(story.sender.database, Statement("day_of", f"select day from event where id = {event_id}"))
-    _, lane_id = add_endpoint(story.sender, shop.id)
-    async with story.performing():
-        assert await story.write(lambda: deliver_late(mailbox, [(day, event_id, lane_id)])) == 1
-
-
 async def end_a_day(story: Story) -> None:
     """An old day with something that goes with it, something that has failed, and something that is pending."""
     shop = story.open_shop()
@@ -274,7 +255,7 @@ async def end_a_day(story: Story) -> None:
 
 
 CHAPTERS: Mapping[str, Callable[[Story], Awaitable[None]]] = {
-    chapter.__name__: chapter for chapter in (deliver, meddle, come_late, come_later, end_a_day)
+    chapter.__name__: chapter for chapter in (deliver, meddle, come_late, end_a_day)
 }
 
 
