@@ -125,6 +125,6 @@ class Janitor:
         """Drop it, if nothing in it is alive."""
         self._post.run(lambda: retention.drop(day, self._ages, self.now))
 
-    def delete_keys(self) -> None:
+    def delete_keys(self, _day: int) -> None:
         """Delete the keys of what is gone."""
         self._post.run(lambda: retention.delete_event_keys(0))
