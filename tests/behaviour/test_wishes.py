@@ -12,6 +12,8 @@ from ombud.mailbox.wishes import SLACK
 from tests.mailbox.office import Office, Performing, WatchedWriter, working
 
 PACE = 40_000
+# Microseconds between the moment when a try is admitted and that which is on record, on a busy machine.
+NOTED_LATE = 10_000
 SLOW_SECONDS = 1_000.0
 
 
@@ -30,8 +32,8 @@ def starts(office: Office) -> list[int]:
 
 
 def keeps_pace(at: list[int], pace: int) -> bool:
-    """Whether no start came before its time, counted from the first."""
-    return all(when >= at[0] + place * pace - SLACK - 1_000 for place, when in enumerate(at))
+    """Whether no start came before its time, counted from the first, which a busy machine may have noted late."""
+    return all(when >= at[0] + place * pace - SLACK - NOTED_LATE for place, when in enumerate(at))
 
 
 @pytest.mark.parametrize("paced", [True, False])

@@ -7,6 +7,7 @@ but it begins with the first webhook that it is given, and a busy core then comm
 
 import asyncio
 from collections import deque
+from functools import partial
 
 from ombud.db.database import BATCH_LIMIT, QUEUE_LIMIT
 from ombud.errors import StorageUnavailable
@@ -58,5 +59,4 @@ class Gathering:
         self._is_due = False
 
     async def _write_all(self, drafts: list[Draft]) -> None:
-        receiver = self.receiver
-        await receiver.writer.write(lambda: receiver.arrivals.append(drafts))
+        await self.receiver.writer.write(partial(self.receiver.arrivals.append, drafts))

@@ -59,7 +59,7 @@ def test_a_killed_migration_leaves_no_trace_and_resumes(new_home: NewHome) -> No
     # No Ombud has kept rows on PostgreSQL in the first version's tables.
     kills, rows = 0, 0 if home.is_postgres else EVENTS
     with new_home.lend() as home, gathered() as crew:
-        for migration in dict.fromkeys(name.partition(":")[0] for name in statements):
+        for migration in (f"{part} {one.version}" for part in PARTS for one in migrations_of(part)):
             before = _of_migrations(home)
             for name in statements:
                 if name.startswith(f"{migration}:"):
