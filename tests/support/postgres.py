@@ -192,14 +192,16 @@ class PostgresServers:
 
     def __init__(self) -> None:
         self._started: dict[str, PostgresServer] = {}
+        self._starting = threading.Lock()
 
     def __getitem__(self, name: str) -> PostgresServer:
         """Return the running server `newest` or `debian`."""
-        if name not in self._started:
-            self._started[name] = PostgresServer(name, {"newest": _newest, "debian": _debian}[name]())
-        if not self._started[name].running:
-            self._started[name].start()
-        return self._started[name]
+        with self._starting:
+            if name not in self._started:
+                self._started[name] = PostgresServer(name, {"newest": _newest, "debian": _debian}[name]())
+            if not self._started[name].running:
+                self._started[name].start()
+            return self._started[name]
 
     def remove(self) -> None:
         """End all of them."""
