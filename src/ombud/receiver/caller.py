@@ -118,21 +118,9 @@ def _call(
     if before is None and after is None:
         # Whoever asked for deletions alone has finished with nothing, and still wants to know what is gone.
         before = data["known"]
-    shops = yield sql["shop_by_id"], {"id": delivery.shop_id}
-    call = Call(
-        handler=handler.name,
-        event_type=delivery.type,
-        subject=delivery.subject,
-        shop=shops[0]["name"],
-        key=effect_key(delivery.shop_id, key["handler_id"], delivery.type, delivery.subject, data["epoch"]),
-        attempt=delivery.attempts + 1,
-        source=data["source"],
-        received_at=data["received_at"],
-        before=(yield from _document(delivery.shop_id, before)),
-        after=after,
-        arrivals=(yield from _arrivals(key, data)),
-    )
-    return call, latest["version"]
+    call = yield from _bare_call(delivery, handler, key, data)
+    document, arrivals = (yield from _document(delivery.shop_id, before)), (yield from _arrivals(key, data))
+    return replace(call, before=document, after=after, arrivals=arrivals), latest["version"]
 
 
 def _unread(
@@ -141,8 +129,15 @@ def _unread(
     """Return the call for what was passed on without a read."""
     if handler.needs_object:
         return NOT_READ
+    return (yield from _bare_call(delivery, handler, key, data)), None
+
+
+def _bare_call(
+    delivery: Delivery, handler: HandlerFacts, key: Mapping[str, Any], data: Mapping[str, Any]
+) -> Operation[Call]:
+    """Return the call as far as no read has told: for the arrival alone, without an object."""
     shops = yield sql["shop_by_id"], {"id": delivery.shop_id}
-    call = Call(
+    return Call(
         handler=handler.name,
         event_type=delivery.type,
         subject=delivery.subject,
@@ -155,7 +150,6 @@ def _unread(
         after=None,
         arrivals=[format_id("evt", data["arrival"])],
     )
-    return call, None
 
 
 def _arrivals(key: Mapping[str, Any], data: Mapping[str, Any]) -> Operation[list[str]]:
