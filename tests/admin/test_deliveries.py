@@ -7,12 +7,18 @@ import pytest
 
 from ombud.admin.access import Caller
 from ombud.admin.deliveries import Cursor, Filter, get_delivery, list_deliveries, read_cursor, resend, waiting
+from ombud.admin.delivery_filter import Asked
 from ombud.admin.resending import (
+    HIGHEST_PER_SECOND,
     STILL,
+    Found,
+    Resending,
     cancel_resending,
     count_wanted,
     find_step,
     get_resending,
+    list_resendings,
+    next_resending,
     start_resending,
     take_step,
 )
@@ -49,6 +55,12 @@ class Desk:
         while leased := post.lease():
             for lane, loaded in leased:
                 post.settle(lane, *((one, outcome_of(one.subject)) for one in loaded.deliveries))
+
+    def resend(self, caller: Caller, asked: Asked, per_second: int = 200) -> Resending:
+        now = self.mailbox.clock()
+        found = self.database.read(partial(count_wanted, caller, asked.filter(now)))
+        number = self.database.write(partial(start_resending, caller, asked, per_second, found, now))
+        return self.database.read(partial(get_resending, caller, number))
 
     def find(self, caller: Caller = EVERYBODY, rows: int = 100, **wanted: Any) -> list[Any]:
         found: list[Any] = []
@@ -122,32 +134,50 @@ async def test_one_delivery_is_seen_and_sent_again_by_its_own_shop(desk: Desk) -
 
 
 async def test_many_are_counted_and_sent_again_with_their_progress(desk: Desk) -> None:
-    wanted = Filter(state=State.DEAD, until=desk.mailbox.clock() + 1_000_000)
-    assert desk.database.read(partial(count_wanted, EVERYBODY, wanted)) == (6, True)
-    assert desk.database.read(partial(count_wanted, SEVEN, wanted)) == (2, True)
+    wanted, asked = Filter(state=State.DEAD), Asked(state="dead")
+    assert desk.database.read(partial(count_wanted, EVERYBODY, wanted)) == Found(6, whole=True)
+    assert desk.database.read(partial(count_wanted, SEVEN, wanted)) == Found(2, whole=True)
     for useless in (Filter(), Filter(state=State.PENDING)):
         with pytest.raises(InvalidInput):
             desk.database.read(partial(count_wanted, SEVEN, useless))
-    now = desk.mailbox.clock()
-    number = desk.database.write(partial(start_resending, SEVEN, wanted, "state=dead", now))
+    job = desk.resend(EVERYBODY, asked, per_second=4)
     with pytest.raises(NotFound):
-        desk.database.read(partial(get_resending, EIGHT, number))
-    keys, more = desk.database.read(partial(find_step, SEVEN, wanted, Cursor()))
-    assert (len(keys), more) == (2, None)
-    clock = desk.mailbox.clock
-    assert desk.database.write(partial(take_step, desk.mailbox, number, keys[:1], Cursor(*keys[0]), clock))
-    job = desk.database.read(partial(get_resending, SEVEN, number))
-    assert (job.sent, job.ended_at, read_cursor(job.cursor)) == (1, None, Cursor(*keys[0]))
+        desk.database.read(partial(get_resending, EIGHT, job.id))
+    keys, more = desk.database.read(partial(find_step, job))
+    assert len(keys) == 4
+    step = partial(take_step, desk.mailbox, job, keys, more)
+    # Two processes that have read the same page: one of them takes the step.
+    assert [desk.database.write(step), desk.database.write(step)] == [True, False]
+    job = desk.database.read(partial(get_resending, EVERYBODY, job.id))
+    assert (job.sent, job.state, str(more)) == (4, "running", job.cursor)
+    assert job.reached is not None
     assert job.stands_still(job.seen_at + STILL + 1)
     assert not job.stands_still(job.seen_at + STILL)
-    assert desk.database.write(partial(take_step, desk.mailbox, number, keys, None, clock))
-    job = desk.database.read(partial(get_resending, SEVEN, number))
-    assert job.sent == 2
-    assert job.ended_at is not None
-    assert not desk.database.write(partial(take_step, desk.mailbox, number, keys, None, clock))
-    other = desk.database.write(partial(start_resending, SEVEN, wanted, "state=dead", now))
-    desk.database.write(partial(cancel_resending, SEVEN, other, now))
-    assert desk.database.read(partial(get_resending, SEVEN, other)).cancelled
+    # Four a second: the next step is not to be taken yet.
+    assert 0.9e6 < job.next_at - job.made_at < 1.1e6
+    assert desk.database.read(next_resending) is None
+    # What fails again at once is not found by the same job a second time.
+    desk.perform()
+    keys, more = desk.database.read(partial(find_step, job))
+    assert (len(keys), more) == (2, None)
+    assert desk.database.write(partial(take_step, desk.mailbox, job, keys, more))
+    desk.perform()
+    job = desk.database.read(partial(get_resending, EVERYBODY, job.id))
+    assert (job.sent, job.state, job.found) == (6, "done", 6)
+    assert [one["replays"] for one in desk.find(state=State.DEAD)] == [1] * 6
+    other = desk.resend(SEVEN, asked)
+    cancel = partial(cancel_resending, SEVEN, other.id, desk.mailbox.clock())
+    assert [desk.database.write(cancel).state, desk.database.write(cancel).state] == ["cancelled"] * 2
+    found = desk.database.read(partial(find_step, other))
+    assert not desk.database.write(partial(take_step, desk.mailbox, other, *found))
+    assert [one.id for one in desk.database.read(partial(list_resendings, EVERYBODY, ID_LIMIT - 1, 9))] == [
+        other.id,
+        job.id,
+    ]
+    assert [one.id for one in desk.database.read(partial(list_resendings, SEVEN, ID_LIMIT - 1, 9))] == [other.id]
+    for wrong in (0, HIGHEST_PER_SECOND + 1):
+        with pytest.raises(InvalidInput):
+            desk.resend(SEVEN, asked, wrong)
 
 
 async def test_how_endpoints_do(desk: Desk) -> None:

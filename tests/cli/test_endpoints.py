@@ -58,6 +58,14 @@ def test_a_life_of_an_endpoint(commands: Commands) -> None:
     assert ran(commands, "endpoints", "restore", name)["description"] == "ERP"
     [listed] = ran(commands, "endpoints", "list")["data"]
     assert "secret" not in listed
+    counted = ran(commands, "replays", "start", "state=dead", "--dry-run")
+    assert counted == {"count": 0, "count_is_exact": True}
+    replay = ran(commands, "replays", "start", "state=dead", "since=2026-11-26T08:00:00Z")
+    assert (replay["state"], replay["filter"]["state"]) == ("running", "dead")
+    assert f"{replay['id']}  running  0 of 0" in commands.run("replays", "list").out
+    assert ran(commands, "replays", "cancel", replay["id"])["state"] == "cancelled"
+    assert commands.run("replays", "start", "state=pending").code == 2
+    assert "'states' is not one of" in commands.run("replays", "start", "states=dead").error
     sender.close()
 
 

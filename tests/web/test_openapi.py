@@ -23,6 +23,11 @@ SERVED = {
     ("GET", "/v1/deliveries"),
     ("GET", "/v1/deliveries/{delivery_id}"),
     ("POST", "/v1/deliveries/{delivery_id}/resend"),
+    ("GET", "/v1/replays"),
+    ("POST", "/v1/replays"),
+    ("POST", "/v1/replays/dry-run"),
+    ("GET", "/v1/replays/{replay_id}"),
+    ("POST", "/v1/replays/{replay_id}/cancel"),
 }
 
 
@@ -116,7 +121,13 @@ async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient) -> 
         answer = (await client.post(path, json=body | ({"url": "https://8.8.8.8/"} if "url" in body else {}))).json()
         made, published = (answer, published) if path.endswith("endpoints") else (made, answer)
     [found] = (await client.get("/v1/deliveries")).json()["data"]
-    ids = {"endpoint_id": made["id"], "event_id": published["id"], "delivery_id": found["id"]}
+    replay = (await client.post("/v1/replays", json={"state": "dead", "status": "5xx"})).json()
+    ids = {
+        "endpoint_id": made["id"],
+        "event_id": published["id"],
+        "delivery_id": found["id"],
+        "replay_id": replay["id"],
+    }
     checked = 0
     for method, path, operation in sorted(operations(document), key=lambda one: one[0] == "DELETE"):
         if method == "DELETE" or path.endswith("/restore"):

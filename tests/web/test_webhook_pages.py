@@ -13,13 +13,14 @@ import httpx2
 import pytest
 
 from ombud.admin.access import Role
+from ombud.admin.delivery_filter import Asked, read_asked
+from ombud.admin.resender import resend_some
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import Dead, Done
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.web.app import SenderApp
 from ombud.web.delivery_files import cell
-from ombud.web.delivery_filter import Asked, read_asked
 from ombud.wire import EVENT_TYPES
 from tests.support.endpoint import Endpoint
 from tests.support.people import log_in
@@ -178,19 +179,29 @@ async def test_failures_are_told_and_sent_again(
     assert "It still waits" in (await owner.get(again.headers["Location"])).text
     counted = (await owner.get("/deliveries/resend?state=dead&time=7d")).text
     assert "<b>4</b> deliveries are sent again" in " ".join(counted.split())
-    started = await owner.post("/deliveries/resend", data={"filter": "state=dead&time=7d"})
-
-    async def ended() -> bool:
-        return "and it goes on" not in (await owner.get(started.headers["Location"])).text
-
-    await until(ended)
-    progress = await owner.get(started.headers["Location"])
-    assert "<b>4</b> sent again" in progress.text
+    job = {"filter": "state=dead&time=7d", "per_second": "50"}
+    started = (await owner.post("/deliveries/resend", data=job)).headers["Location"]
+    assert "<b>0</b> sent again of 4," in " ".join((await owner.get(started)).text.split())
+    while await resend_some(sender):
+        pass
+    progress = " ".join((await owner.get(started)).text.split())
+    assert "<b>4</b> sent again of 4, all of them" in progress
+    assert "at most 50 a second" in progress
+    idle = (await owner.post("/deliveries/resend", data=job)).headers["Location"]
+    assert "progress" in (await owner.get(idle)).text
+    monkeypatch.setattr("ombud.admin.resending.STILL", -1)
+    assert "it stood still: no process delivers now" in (await owner.get(idle)).text
+    await owner.post(f"{idle}/cancel")
+    listed = " ".join((await owner.get("/deliveries/resend/all")).text.split())
+    assert "<b>0</b> sent again, then cancelled" in listed
+    assert "<b>4</b> sent again of 4, all of them" in listed
     assert await asyncio.to_thread(sender.database.read, pending) == 5
     nothing = (await owner.get("/deliveries/resend?state=dead")).text
     assert "finds nothing to resend" in nothing
     assert (await owner.get("/deliveries/resend?state=pending")).status_code == 422
-    assert (await owner.post("/deliveries/resend", data={"filter": "state=pending"})).status_code == 422
+    assert (
+        await owner.post("/deliveries/resend", data={"filter": "state=pending", "per_second": "1"})
+    ).status_code == 422
 
 
 async def test_the_list_keeps_its_filter_in_the_address(owner: httpx2.AsyncClient, sender: Sender) -> None:

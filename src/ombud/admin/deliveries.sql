@@ -40,21 +40,3 @@ from attempt where day = :day and event_id = :event_id and lane_id = :lane_id or
 -- How many wait in a lane, up to a bound.
 select count(*) as waiting from (
   select 1 as one from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1) limit :most) w;
-
--- name: insert_resending
--- Somebody wants many deliveries sent again.
-insert into resending(id, shop_id, made_by, made_at, filter, cursor, sent, seen_at)
-values (:id, :shop_id, :made_by, :now, :filter, '', 0, :now);
-
--- name: get_resending
--- How far that has come.
-select id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, ended_at, cancelled from resending where id = :id;
-
--- name: move_resending
--- A step further, in the transaction that re-opens its deliveries. Nothing comes back when it has ended meanwhile.
-update resending set cursor = :cursor, sent = sent + :sent, seen_at = :now, ended_at = case when :last = 1 then cast(:now as bigint) end
-where id = :id and ended_at is null returning id;
-
--- name: cancel_resending
--- What was sent again stays so.
-update resending set ended_at = :now, cancelled = 1 where id = :id and ended_at is null returning id;

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from ombud.admin.keys import replace_key
+from ombud.admin.resender import add_resender
 from ombud.admin.tally import Tally
 from ombud.cli.credentials import keep_credentials
 from ombud.cli.demo_app import create_demo_inbox
@@ -85,6 +86,7 @@ class Demo:
         self._credentials = credentials
         self.sender = Sender(_open(data / SENDER_FILE, credentials["api_key"]), settings)
         self._tally = Tally(self.sender)
+        add_resender(self.sender)
         self.shop = open_shop(self.sender)
         self.inbox = _open_inbox(data, settings, credentials, card)
 

@@ -10,6 +10,7 @@ import ombud
 from ombud.cli.endpoints_verbs import endpoints
 from ombud.cli.failures import exit_code_of, say_error
 from ombud.cli.options import Data, Database, Host, Json, Port
+from ombud.cli.replays_verbs import replays
 from ombud.cli.shops_verbs import shops
 from ombud.errors import OmbudError
 
@@ -26,6 +27,7 @@ people = typer.Typer(help="People who log in to the panel.", no_args_is_help=Tru
 app.add_typer(people, name="people")
 app.add_typer(shops, name="shops")
 app.add_typer(endpoints, name="endpoints")
+app.add_typer(replays, name="replays")
 
 HOST = "127.0.0.1"
 PORT = 8700

@@ -3,6 +3,7 @@
 import json
 
 from ombud.admin.links import new_token
+from ombud.admin.resender import add_resender
 from ombud.admin.tally import Tally
 from ombud.cli.people import first_path, set_up
 from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
@@ -26,6 +27,7 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
         opened = open_database(url)
         migrate(opened, ["ombud.admin"])
         sender = Sender(opened, settings)
+        add_resender(sender)
         here = settings.perform == "here"
         standby = Standby()
         return Service(

@@ -26,8 +26,12 @@ class Rounds:
     """Does its rounds, each at its own pace, until `stop`. For one event loop."""
 
     def __init__(self, rounds: Sequence[Round]) -> None:
-        self._rounds = rounds
+        self._rounds = list(rounds)
         self._stopping = asyncio.Event()
+
+    def add(self, each: Round) -> None:
+        """Do this one too, once `run` begins."""
+        self._rounds.append(each)
 
     async def run(self) -> None:
         """Do them, the first time at once."""

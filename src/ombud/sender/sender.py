@@ -85,6 +85,10 @@ class Sender:
             await rounds
             self.deliverer.close()
 
+    def also(self, each: Round) -> None:
+        """Have this done as well while `run` performs; before it begins."""
+        self._rounds.add(each)
+
     async def _perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         try:
             destination = destination_of(facts)

@@ -14,6 +14,7 @@ from ombud.web.deliveries_api import add_delivery_routes
 from ombud.web.endpoints_api import add_endpoint_routes
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
+from ombud.web.replays_api import add_replay_routes
 
 
 def create_router(sender: Sender) -> APIRouter:
@@ -22,6 +23,7 @@ def create_router(sender: Sender) -> APIRouter:
     _add_event_routes(router, sender)
     add_endpoint_routes(router, sender)
     add_delivery_routes(router, sender)
+    add_replay_routes(router, sender)
     return router
 
 

@@ -39,7 +39,11 @@ def scope_for(method: str, path: str) -> access.Scope:
     """Return what a key needs for a request: nothing but reading is free of effects, and events are one thing."""
     if method in ("GET", "HEAD", "OPTIONS"):
         return access.Scope.READ
-    return access.Scope.EVENTS if path.startswith(("/v1/events", "/v1/deliveries")) else access.Scope.ENDPOINTS
+    return (
+        access.Scope.EVENTS
+        if path.startswith(("/v1/events", "/v1/deliveries", "/v1/replays"))
+        else access.Scope.ENDPOINTS
+    )
 
 
 class BearerKeys:

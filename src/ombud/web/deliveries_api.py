@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from ombud.admin.deliveries import get_delivery, list_deliveries, read_cursor, resend
+from ombud.admin.delivery_filter import STATES, read_asked
 from ombud.admin.events import Document
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
-from ombud.web.delivery_filter import STATES, read_asked
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit
 from ombud.wire import EVENT_TYPES

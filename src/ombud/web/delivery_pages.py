@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
 from ombud.admin.deliveries import Cursor, get_delivery, list_deliveries, read_cursor, resend
+from ombud.admin.delivery_filter import STATES, TIMES, read_asked
 from ombud.admin.edits import EndpointEdits
 from ombud.admin.events import Document
 from ombud.db.operation import Operation
@@ -20,7 +21,6 @@ from ombud.sender.sender import Sender
 from ombud.sender.url import redacted
 from ombud.web.delivery_copy import commands_of, request_of
 from ombud.web.delivery_files import KINDS, FileKind
-from ombud.web.delivery_filter import STATES, TIMES, read_asked
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import MOST_PAGE_ROWS, PAGE_ROWS

@@ -84,6 +84,21 @@ _FOUND: dict[str, Any] = {
     "last_attempt": {"status": 200, "milliseconds": 61, "outcome": "done", "at": _TIME},
 }
 _ONE = _FOUND | {"last_attempt": None, "attempts": [_ATTEMPT | {"generation": 0}]}
+_REPLAY: dict[str, Any] = {
+    "id": "rpl_1q8z6k0v2m004",
+    "shop_id": None,
+    "made_by": "ops",
+    "created_at": _TIME,
+    "filter": {"state": "dead", "status": "5xx", "until": _TIME},
+    "per_second": 50,
+    "count": 4120,
+    "count_is_exact": True,
+    "sent": 0,
+    "state": "running",
+    "stands_still": False,
+    "reached": None,
+    "ended_at": None,
+}
 _ARRIVAL: dict[str, Any] = {
     "id": "evt_0c3k9w8t1r003",
     "shop": "shop",
@@ -131,6 +146,11 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/deliveries": _page(_FOUND),
     "GET /v1/deliveries/{delivery_id}": _ONE,
     "POST /v1/deliveries/{delivery_id}/resend": _ONE | {"state": "pending", "next_attempt_at": _TIME, "replays": 1},
+    "POST /v1/replays/dry-run": {"count": 4120, "count_is_exact": True},
+    "POST /v1/replays": _REPLAY,
+    "GET /v1/replays": _page(_REPLAY),
+    "GET /v1/replays/{replay_id}": _REPLAY,
+    "POST /v1/replays/{replay_id}/cancel": _REPLAY | {"state": "cancelled", "ended_at": _TIME},
     "GET /v1/arrivals": _page(_ARRIVAL),
     "GET /v1/arrivals/{arrival_id}": _ARRIVAL,
 }
@@ -157,5 +177,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "PATCH /v1/endpoints/{endpoint_id}": {"example": {"description": "Our new warehouse"}},
     "POST /v1/endpoints/{endpoint_id}/test": {"example": {"event_type": "order.new", "object_id": "90017"}},
+    "POST /v1/replays/dry-run": {"example": {"state": "dead", "since": "2026-11-02T08:00:00Z"}},
+    "POST /v1/replays": {"example": {"state": "dead", "status": "5xx", "per_second": 50}},
     "POST /v1/endpoints/{endpoint_id}/secret": {"example": {"overlap_seconds": 3600}},
 }

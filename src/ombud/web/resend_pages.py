@@ -1,48 +1,41 @@
 """Sending again everything that a filter finds: counted first, then done behind the page, with its progress."""
 
-import asyncio
-import logging
-from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ombud.admin.access import Caller, Role
-from ombud.admin.deliveries import read_cursor
-from ombud.admin.events import rfc3339
+from ombud.admin.access import Role
+from ombud.admin.delivery_filter import parse_asked, read_asked
 from ombud.admin.resending import (
     MOST_COUNTED,
-    Resending,
+    PER_SECOND,
     cancel_resending,
     count_wanted,
-    find_step,
     get_resending,
+    list_resendings,
     start_resending,
-    take_step,
 )
-from ombud.errors import OmbudError
+from ombud.mailbox.ids import ID_LIMIT
 from ombud.sender.sender import Sender
-from ombud.web.delivery_filter import Asked, read_asked
 from ombud.web.delivery_pages import PATH
-from ombud.web.forms import number_of, read_form
+from ombud.web.forms import number_of, read_form, whole_number
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
+from ombud.web.pages import PAGE_ROWS
 
 RESEND = f"{PATH}/resend"
-
-log = logging.getLogger("ombud.web")
+# What a person may choose of, deliveries a second: a trickle for a fragile endpoint, and what a sound one takes.
+SPEEDS = (1, 10, 50, PER_SECOND, 1_000)
 
 
 class ResendPages:
-    """The dry run, the progress, and the tasks that do it."""
+    """The dry run, the jobs, and how far each has come."""
 
     def __init__(self, house: House, sender: Sender) -> None:
         self._house = house
         self._sender = sender
-        self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def routes(self) -> list[Route]:
         """Return their routes; they come before those of one delivery."""
@@ -50,73 +43,42 @@ class ResendPages:
         return [
             page_route(RESEND, self.count, Role.EDITOR),
             action_route(RESEND, self.start),
+            page_route(f"{RESEND}/all", self.index, Role.EDITOR),
             page_route(one, self.show, Role.EDITOR),
-            action_route(one + "/continue", self.go_on),
             action_route(one + "/cancel", self.cancel),
         ]
 
     async def count(self, request: Request) -> Response:
         asked, caller = read_asked(request.query_params), self._house.caller(request)
         wanted = asked.filter(self._sender.database.clock())
-        found, whole = await look(self._sender.database, lambda: count_wanted(caller, wanted))
-        shown: dict[str, Any] = {"asked": asked, "found": found, "whole": whole, "most": MOST_COUNTED}
-        return self._house.page(request, "resend.html", **shown)
+        found = await look(self._sender.database, lambda: count_wanted(caller, wanted))
+        shown: dict[str, Any] = {"asked": asked, "found": found, "most": MOST_COUNTED}
+        return self._house.page(request, "resend.html", **shown, speeds=SPEEDS, usual=PER_SECOND)
 
     async def start(self, request: Request) -> Response:
         form, caller, now = await read_form(request), self._house.caller(request), self._sender.database.clock()
-        asked = _fixed(read_asked(dict(parse_qsl(form.get("filter")))), now)
-        make = lambda: start_resending(caller, asked.filter(now), asked.query(), now)  # noqa: E731
+        asked, per_second = parse_asked(form.get("filter")), whole_number(form, "per_second")
+        found = await look(self._sender.database, lambda: count_wanted(caller, asked.filter(now)))
+        make = lambda: start_resending(caller, asked, per_second, found, now)  # noqa: E731
         number = await self._sender.writer.write(make)
-        self._work(caller, number)
         return RedirectResponse(f"{RESEND}/{number}", 303)
 
-    async def show(self, request: Request) -> Response:
-        job, now = await self._job(request), self._sender.database.clock()
-        template = "resending_state.html" if request.headers.get("hx-request") else "resending.html"
-        asked = read_asked(dict(parse_qsl(job.filter)))
-        return self._house.page(request, template, job=job, asked=asked, still=job.stands_still(now))
+    async def index(self, request: Request) -> Response:
+        caller, before = self._house.caller(request), request.query_params.get("before", "")
+        below = number_of(before, "before") if before else ID_LIMIT - 1
+        jobs = await look(self._sender.database, lambda: list_resendings(caller, below, PAGE_ROWS))
+        more = jobs[-1].id if len(jobs) == PAGE_ROWS else None
+        return self._house.page(request, "resendings.html", jobs=jobs, more=more)
 
-    async def go_on(self, request: Request) -> Response:
-        job = await self._job(request)
-        self._work(self._house.caller(request), job.id)
-        return RedirectResponse(f"{RESEND}/{job.id}", 303)
+    async def show(self, request: Request) -> Response:
+        caller, number = self._house.caller(request), number_of(request.path_params["number"], "number")
+        job = await look(self._sender.database, lambda: get_resending(caller, number))
+        template = "resending_state.html" if request.headers.get("hx-request") else "resending.html"
+        still = job.stands_still(self._sender.database.clock())
+        return self._house.page(request, template, job=job, asked=job.asked, still=still)
 
     async def cancel(self, request: Request) -> Response:
-        job, caller, now = await self._job(request), self._house.caller(request), self._sender.database.clock()
-        await self._sender.writer.write(lambda: cancel_resending(caller, job.id, now))
-        return RedirectResponse(f"{RESEND}/{job.id}", 303)
-
-    async def _job(self, request: Request) -> Resending:
         caller, number = self._house.caller(request), number_of(request.path_params["number"], "number")
-        return await look(self._sender.database, lambda: get_resending(caller, number))
-
-    def _work(self, caller: Caller, number: int) -> None:
-        if number not in self._tasks:
-            task = self._tasks[number] = asyncio.get_running_loop().create_task(self._steps(caller, number))
-            task.add_done_callback(lambda _: self._tasks.pop(number, None))
-
-    async def _steps(self, caller: Caller, number: int) -> None:
-        """Do a job to its end, or until it is cancelled; what fails leaves it where it can be gone on with."""
-        sender = self._sender
-        mailbox, clock = sender.outbox.mailbox, sender.database.clock
-        try:
-            job = await look(sender.database, lambda: get_resending(caller, number))
-            # Whoever goes on with it: it sends what its maker could have sent.
-            maker, asked = Caller(job.made_by, job.shop_id), read_asked(dict(parse_qsl(job.filter)))
-            wanted = asked.filter(job.made_at)
-            cursor = read_cursor(job.cursor)
-            going = job.ended_at is None
-            while going:
-                keys, more = await look(sender.database, partial(find_step, maker, wanted, cursor))
-                step = partial(take_step, mailbox, number, keys, more, clock)
-                going = await sender.writer.write(step) and more is not None
-                cursor = more or cursor
-        except OmbudError as error:
-            log.warning("resending %s stands still: %s", number, error)
-
-
-def _fixed(asked: Asked, now: int) -> Asked:
-    """Return a filter whose end is now: what is sent again and fails once more is not sent a third time."""
-    until = rfc3339(now)
-    since = rfc3339(asked.filter(now).since) if asked.time else asked.since
-    return Asked(asked.endpoint, asked.type, asked.subject, asked.state, asked.status, "", since, asked.until or until)
+        now = self._sender.database.clock()
+        await self._sender.writer.write(lambda: cancel_resending(caller, number, now))
+        return RedirectResponse(f"{RESEND}/{number}", 303)

@@ -75,7 +75,7 @@ def run(role: Callable[[Job, Connection], Any], job: Job, line: Connection) -> N
     driver.obey(job.rules, f"{job.seed}-{job.name}")
     if not job.sweeps:
         vars(worker).update(SWEEP_SECONDS=1e9)
-    if job.build:
+    if job.build in BUILDS:
         BUILDS[job.build](pytest.MonkeyPatch())
     asyncio.run(role(job, line))
 

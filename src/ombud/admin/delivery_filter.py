@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from ombud.admin.deliveries import Filter
 from ombud.errors import InvalidInput
@@ -35,6 +35,10 @@ class Asked:
         values = asdict(self) | changes
         return urlencode({name: value for name, value in values.items() if value})
 
+    def texts(self) -> dict[str, str]:
+        """Return the texts that ask for something, by name."""
+        return {name: value for name, value in asdict(self).items() if value}
+
     def without(self, *names: str) -> "Asked":
         """Return it without some texts."""
         return replace(self, **dict.fromkeys(names, ""))
@@ -56,9 +60,17 @@ class Asked:
         )
 
 
+FIELDS = tuple(asdict(Asked()))
+
+
 def read_asked(parameters: Mapping[str, str]) -> Asked:
     """Return the filter of an address; what it does not know is left alone."""
-    return Asked(**{name: parameters[name].strip() for name in asdict(Asked()) if name in parameters})
+    return Asked(**{name: parameters[name].strip() for name in FIELDS if name in parameters})
+
+
+def parse_asked(query: str) -> Asked:
+    """Return the filter of a query string, as `Asked.query` writes it."""
+    return read_asked(dict(parse_qsl(query)))
 
 
 def _subject(text: str) -> str:
