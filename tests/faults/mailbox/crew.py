@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 60.0
 _lock = threading.Lock()
 _context = multiprocessing.get_context("forkserver")
 # pytest's main module is imported by every child, so let the server have it.
-_context.set_forkserver_preload(["pytest", "tests.faults.mailbox.roles"])
+_context.set_forkserver_preload(["pytest", "tests.faults.mailbox.roles", "tests.faults.receiver.life"])
 
 
 class Member:

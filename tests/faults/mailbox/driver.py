@@ -27,11 +27,12 @@ from ombud.db.sqlite_steps import Steps
 
 Phase: TypeAlias = Literal["before", "after"]
 # A statement's name, `commit of NAME` for a transaction with that statement, `SCRIPT:3` for the third statement of a
-# migration, or `perform`.
+# migration, `commit` or `perform`.
 Point: TypeAlias = tuple[str, Phase]
 PHASES: tuple[Phase, Phase] = ("before", "after")
-# What is tried at a delivery is a point too.
+# What is tried at a delivery is a point too, and so is each commit, whatever it commits.
 PERFORM = "perform"
+COMMIT = "commit"
 
 # By these a transaction is known; it may be several of them, since what waits at the same moment is committed together.
 _MARKS = {
@@ -211,7 +212,7 @@ def drive() -> None:
 def _commits(statements: frozenset[str]) -> list[str]:
     """Return the names of the commit of a transaction with these statements."""
     results = {RESULTS} if statements >= _OF_RESULTS else set()
-    return [f"commit of {name}" for name in sorted(statements & _MARKS | results)]
+    return [COMMIT, *(f"commit of {name}" for name in sorted(statements & _MARKS | results))]
 
 
 def parts_of(script: str, text: str) -> Iterator[tuple[str, str]]:
