@@ -115,6 +115,8 @@ async def held(place: Place, seconds: float) -> Figures:
         rates = [await mill.feed(lanes, seconds / 2) for _ in range(3)]
         await mill.writer.write(lambda: mill.mailbox.pause(paused))
     await _let_wait(mill, [paused])
+    if isinstance(place, PostgresPlace):
+        await _clean_up(place)
     async with mill.working():
         await mill.feed(lanes, seconds / 2)
         beside = [await mill.feed(lanes, seconds / 2) for _ in range(3)]

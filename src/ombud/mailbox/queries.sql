@@ -1,7 +1,8 @@
 -- The life of a delivery, top to bottom: append, ring, lease, load, settle, release; then what people do to it, and the
 -- end of its day. `4611686018427387904` is "never" (model.NEVER): a partial index is used only where its own condition is
 -- repeated. The owner of a lane is whoever knows its `lease_token`; on SQLite a lane without one may be owned too, in the
--- memory of the only performer.
+-- memory of the only performer. Whoever has a delivery's whole key says `state + 0 = 0`, which keeps PostgreSQL from
+-- looking through all that waits in the lane: as few of a day's rows wait, it takes that for the shorter way.
 
 -- name: claim_node
 -- A process's share of the id space; a number comes back after 1,024 later claims.
@@ -193,7 +194,7 @@ update delivery set state = :state, reason = :reason
 where day = :day and event_id = :event_id and lane_id = :lane_id and state = 0;
 -- postgres:
 update delivery d set state = r.state, reason = r.reason from {rows} r
-where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state = 0;
+where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state + 0 = 0;
 
 -- name: note_start
 -- rows: lane_id bigint, token bigint, event_id bigint
@@ -211,7 +212,7 @@ select d.day, d.shop_id, d.event_id, d.lane_id, e.type, d.subject, e.data, e.cre
     and a.lane_id = d.lane_id and a.generation = d.generation and a.outcome = 'crashed') as crashes
 from delivery d left join event e on e.day = d.day and e.id = d.event_id
 where d.day in (select day from day) and d.event_id = :event_id and d.lane_id = :lane_id
-  and d.state = 0;
+  and d.state + 0 = 0;
 
 -- Settle: what came of a try ---------------------------------------------------------------------------------------
 
@@ -252,7 +253,7 @@ update delivery d set state = r.state, due_at = r.due_at, attempts = d.attempts 
   reason = r.reason
 from {rows} r
 where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id
-  and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation;
+  and d.state + 0 = 0 and d.attempts = r.attempts and d.generation = r.generation;
 
 -- name: settle_and_tell
 -- rows: day bigint, event_id bigint, lane_id bigint, attempts bigint, generation bigint, state bigint, due_at bigint, counts bigint, open_since bigint, reason text
@@ -267,7 +268,7 @@ update delivery d set state = r.state, due_at = r.due_at, attempts = d.attempts 
   reason = r.reason
 from {rows} r
 where d.day = r.day and d.event_id = r.event_id and d.lane_id = r.lane_id
-  and d.state = 0 and d.attempts = r.attempts and d.generation = r.generation
+  and d.state + 0 = 0 and d.attempts = r.attempts and d.generation = r.generation
 returning d.event_id, d.lane_id;
 
 -- name: find_deliveries

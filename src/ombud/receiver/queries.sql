@@ -194,7 +194,7 @@ select
     where a.day = :day and a.event_id = :event_id and a.lane_id = :lane_id and a.generation = :generation
       and a.status in (200, 404)) as answers,
   (select max(e.id) from event e
-    join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id and d.state = 0
+    join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id and d.state + 0 = 0
     where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id
       and e.id > :event_id) as newer,
   (select min(e.created_at) from event e
@@ -324,7 +324,7 @@ update sweep set swept_at = :at, claimed_until = :until where shop_id = :shop_id
 -- What is known of what a list shows; whether a look at it is to come anyway, and whether its deletion is held.
 select s.subject, m.status, m.version, m.listed_version as listed, m.listed_times as times,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
-    where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state = 0) as waits,
+    where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state + 0 = 0) as waits,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
     where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state = 2
       and e.type = 'product.reconcile') as held
@@ -332,7 +332,7 @@ from (select :subject as subject) s left join mirror m on m.shop_id = :shop_id a
 -- postgres:
 select r.subject, m.status, m.version, m.listed_version as listed, m.listed_times as times,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = r.lane_id
-    where e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id and d.state = 0) as waits,
+    where e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id and d.state + 0 = 0) as waits,
   exists(select 1 from event e join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = r.lane_id
     where e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id and d.state = 2
       and e.type = 'product.reconcile') as held
@@ -373,7 +373,7 @@ select subject from mirror where shop_id = :shop_id and version is not null and 
 -- rows: event_id bigint, lane_id bigint, reason text
 -- A find on which nobody acts before a person has said so.
 update delivery set state = 2, reason = :reason
-where day in (select day from day) and event_id = :event_id and lane_id = :lane_id and state = 0;
+where day in (select day from day) and event_id = :event_id and lane_id = :lane_id and state + 0 = 0;
 -- postgres:
 update delivery d set state = 2, reason = r.reason from {rows} r
-where d.day in (select day from day) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state = 0;
+where d.day in (select day from day) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state + 0 = 0;
