@@ -13,7 +13,17 @@ from tests.support.processes import Ombud
 expect.set_options(timeout=PATIENCE)
 
 HOSTILE = "\"><img src=x onerror=window.__xss=1><script>window.__xss=1</script>{{7*7}}'"
-PAGES = ["", "settings/webhooks", "settings/webhooks/new", "deliveries", "people", "keys", "audit", "account"]
+PAGES = [
+    "overview",
+    "",
+    "settings/webhooks",
+    "settings/webhooks/new",
+    "deliveries",
+    "people",
+    "keys",
+    "audit",
+    "account",
+]
 
 
 def test_a_merchant_adds_tries_pauses_deletes_and_undoes(watched: Watched, endpoint: Endpoint) -> None:

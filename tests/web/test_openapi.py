@@ -28,6 +28,7 @@ SERVED = {
     ("POST", "/v1/replays/dry-run"),
     ("GET", "/v1/replays/{replay_id}"),
     ("POST", "/v1/replays/{replay_id}/cancel"),
+    ("GET", "/v1/overview"),
 }
 
 

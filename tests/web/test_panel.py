@@ -32,7 +32,11 @@ PATHS = ["/", "/panel/live", "/panel/static/panel.css", "/panel/nowhere"]
 FOLDER = Path(ombud.web.__file__).parent
 TOKEN = "a-token-of-the-tests"
 PLANTED = "planted0secret0planted0"
-HTMX = "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"
+VENDORED = {
+    "htmx-4.0.1.min.js": "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
+    "uplot-1.6.32.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+    "uplot-1.6.32.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+}
 
 
 @pytest.fixture
@@ -354,11 +358,13 @@ def test_nothing_on_a_page_needs_what_the_policy_forbids(template: Path) -> None
     assert not re.search(r'(?:src|href|action|hx-get)="(?:https?:)?//', text)
 
 
-def test_htmx_is_the_pinned_one_with_its_licence() -> None:
+def test_what_is_vendored_is_pinned_and_has_its_licence() -> None:
     vendored = FOLDER / "static" / "vendor"
-    assert {path.name for path in vendored.iterdir()} == {"htmx-4.0.1.min.js", "htmx-4.0.1.LICENSE.txt"}
-    assert hashlib.sha256((vendored / "htmx-4.0.1.min.js").read_bytes()).hexdigest() == HTMX
-    assert "Permission to use" in (vendored / "htmx-4.0.1.LICENSE.txt").read_text()
+    licences = {path.name: path.read_text() for path in vendored.glob("*.LICENSE.txt")}
+    assert licences.keys() == {"htmx-4.0.1.LICENSE.txt", "uplot-1.6.32.LICENSE.txt"}
+    assert all("Permission" in text for text in licences.values())
+    others = {path.name: path.read_bytes() for path in vendored.iterdir() if path.name not in licences}
+    assert {name: hashlib.sha256(content).hexdigest() for name, content in others.items()} == VENDORED
 
 
 def page_of(page: str, section: str) -> str:

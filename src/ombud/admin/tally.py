@@ -1,29 +1,31 @@
-"""Counting what came of tries while they end, so that no page has to count rows: by lane and ten minutes.
+"""Counting what came of tries while they end, so that no page has to count rows: by lane and ten minutes, and by the
+minute of all lanes together.
 
 The process that performs counts in memory and writes every few seconds, in one transaction for all its lanes; a process
 that is killed loses what it has not written yet. What must not be lost is in the attempts.
 """
 
 import asyncio
-import contextlib
 import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import OmbudError
-from ombud.mailbox.model import Delivery, Done, Interrupted, Outcome
+from ombud.mailbox.model import Box, Delivery, Done, Interrupted, Outcome
 from ombud.sender.sender import Sender
 
 sql = read_queries("ombud.admin", "tally.sql")
 
 log = logging.getLogger("ombud.admin")
 
-# Microseconds of one row, and how far back rows are kept: a week, and the day in which a page looks back a week.
+# Microseconds of one row of a lane, and of one of the whole; how far back rows are kept: a week, and the day in which a
+# page looks back a week.
 SPAN = 10 * 60 * 1_000_000
+WHOLE_SPAN = 60 * 1_000_000
 KEPT = 8 * 24 * 3_600 * 1_000_000
 # Seconds between two writings: what a page lags behind, and what a kill loses.
 FLUSH_SECONDS = 2.0
@@ -53,13 +55,13 @@ class Count:
         self.last_at, self.last_status = now, outcome.status
         self.times[bisect_left(BOUNDS, milliseconds)] += 1
 
-    def take_in(self, row: Row) -> None:
-        """Add a row of the table."""
-        self.done += row["done"]
-        self.failed += row["failed"]
-        if row["last_at"] >= self.last_at:
-            self.last_at, self.last_status = row["last_at"], row["last_status"]
-        self.times = [have + row[column] for have, column in zip(self.times, COLUMNS, strict=True)]
+    def take_in(self, other: "Count") -> None:
+        """Add another one."""
+        self.done += other.done
+        self.failed += other.failed
+        if other.last_at >= self.last_at:
+            self.last_at, self.last_status = other.last_at, other.last_status
+        self.times = [one + two for one, two in zip(self.times, other.times, strict=True)]
 
     @property
     def tries(self) -> int:
@@ -80,23 +82,21 @@ class Count:
 
 
 class Tally:
-    """Counts the tries of a sender. `run` performs and writes."""
+    """Counts the tries of a sender that performs."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._counts: dict[tuple[int, int], Count] = {}
+        # A row of each process: several would wait for each other's commits.
+        self._whole = -1 - sender.outbox.mailbox.ids.node
         sender.on_try = self._note
 
     async def run(self) -> None:
-        """Deliver as `Sender.run` does, and keep the tally meanwhile."""
-        flushing = asyncio.create_task(self._flush_again_and_again())
-        try:
-            await self._sender.run()
-        finally:
-            flushing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await flushing
-            await self.flush()
+        """Write what was counted, every few seconds, until it is cancelled."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            if self._counts:
+                await self.flush()
 
     async def flush(self) -> None:
         """Write what was counted; without success it is kept for the next time."""
@@ -106,26 +106,17 @@ class Tally:
         except OmbudError as error:
             log.warning("counts of tries are not written yet: %s", error)
             for key, count in counts.items():
-                self._merge(key, count)
+                self._counts.setdefault(key, Count()).take_in(count)
 
     def _note(self, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
         if isinstance(outcome, Interrupted):
             return
         now = self._sender.database.clock()
-        key = (delivery.lane_id, now - now % SPAN)
-        count = self._counts.get(key)
-        if count is None:
-            count = self._counts[key] = Count()
-        count.add(outcome, seconds * 1_000, now)
-
-    def _merge(self, key: tuple[int, int], count: Count) -> None:
-        self._counts.setdefault(key, Count()).take_in(_values(key, count))
-
-    async def _flush_again_and_again(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            if self._counts:
-                await self.flush()
+        for key in ((delivery.lane_id, now - now % SPAN), (self._whole, now - now % WHOLE_SPAN)):
+            count = self._counts.get(key)
+            if count is None:
+                count = self._counts[key] = Count()
+            count.add(outcome, seconds * 1_000, now)
 
 
 def store(counts: dict[tuple[int, int], Count], now: int) -> Operation[None]:
@@ -135,21 +126,43 @@ def store(counts: dict[tuple[int, int], Count], now: int) -> Operation[None]:
     yield sql["forget_tally"], {"before": now - KEPT, "most": MOST_FORGOTTEN}
 
 
-def counts_of(lane_ids: Sequence[int], since: int) -> Operation[dict[int, Count]]:
-    """Return the counts of an endpoint's lanes together, by the start of ten minutes, from a time on."""
+def counts_of(lane_ids: Sequence[int], since: int, width: int = SPAN) -> Operation[dict[int, Count]]:
+    """Return the counts of an endpoint's lanes together, from a time on, by the start of each span of `width`.
+
+    `width`: microseconds, a multiple of SPAN.
+    """
     found: dict[int, Count] = {}
     for lane_id in lane_ids:
-        for row in (yield sql["tally_of_lane"], {"lane_id": lane_id, "from": since - since % SPAN}):
-            found.setdefault(row["since"], Count()).take_in(row)
+        rows = yield sql["tally_of_lane"], {"lane_id": lane_id, "from": since - since % width, "width": width}
+        for row in rows:
+            found.setdefault(row["since"], Count()).take_in(_count(row))
     return found
 
 
-def together(counts: Sequence[Count]) -> Count:
+def counts_of_all(since: int, width: int) -> Operation[dict[int, Count]]:
+    """Return the same of the whole installation; `width` is a multiple of WHOLE_SPAN."""
+    rows = yield sql["tally_of_all"], {"from": since - since % width, "width": width}
+    return {row["since"]: _count(row) for row in rows}
+
+
+def counts_of_shop(shop_id: int, since: int, width: int) -> Operation[dict[int, Count]]:
+    """Return the same of one shop's endpoints."""
+    values = {"box": Box.OUTBOX, "shop_id": shop_id, "from": since - since % width, "width": width}
+    rows = yield sql["tally_of_shop"], values
+    return {row["since"]: _count(row) for row in rows}
+
+
+def together(counts: Iterable[Count]) -> Count:
     """Return several counts as one."""
     whole = Count()
     for count in counts:
-        whole.take_in(_values((0, 0), count))
+        whole.take_in(count)
     return whole
+
+
+def _count(row: Row) -> Count:
+    last_at, status = divmod(row["latest"], 1_000)
+    return Count(row["done"], row["failed"], last_at, status or None, [row[column] for column in COLUMNS])
 
 
 def _values(key: tuple[int, int], count: Count) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """How endpoints do, for Settings → Webhooks: from counts, never by counting rows."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from ombud.admin.access import EVERY_SHOP, Caller
 from ombud.admin.deliveries import waiting
@@ -14,17 +13,26 @@ from ombud.sender.endpoints import Endpoints
 from ombud.sender.url import redacted
 
 HOUR = 3_600 * 1_000_000
-# Hours that a page looks back, each a bar.
-HOURS = 24
 # Waiting deliveries that are counted; more are told as that many.
 MOST_WAITING = 1_000
 
 
 @dataclass(frozen=True)
-class Doing:
-    """How an endpoint does. `share`: of its tries of a day, those that succeeded; None without any.
+class Bars:
+    """How far back a page looks: so many bars, each of a width in microseconds that is a multiple of tally.SPAN."""
 
-    `bars`: done and failed of each of HOURS, oldest first. `p95`: milliseconds.
+    width: int
+    number: int
+
+
+DAY = Bars(HOUR, 24)
+
+
+@dataclass(frozen=True)
+class Doing:
+    """How an endpoint does. `share`: of its tries, those that succeeded; None without any.
+
+    `bars`: done and failed of each of Bars, oldest first. `p95`: milliseconds.
     """
 
     document: Document
@@ -32,6 +40,7 @@ class Doing:
     share: float | None
     p95: int | None
     tries: int
+    failed: int
     last_at: str | None
     last_status: int | None
     waiting: int
@@ -48,30 +57,26 @@ def list_doings(endpoints: Endpoints, caller: Caller, before: int, rows: int, no
     return doings
 
 
-def doing_of(endpoints: Endpoints, endpoint: Endpoint, now: int) -> Operation[Doing]:
-    """Return how one endpoint does."""
+def doing_of(endpoints: Endpoints, endpoint: Endpoint, now: int, over: Bars = DAY) -> Operation[Doing]:
+    """Return how one endpoint does, and did."""
     [document] = yield from endpoint_documents([endpoint])
     lanes = yield from endpoints.lanes_of(endpoint)
-    first = now - now % HOUR - (HOURS - 1) * HOUR
-    counts = yield from counts_of(lanes, first)
-    whole = together(list(counts.values()))
+    first = now - now % over.width - (over.number - 1) * over.width
+    counts = yield from counts_of(lanes, first, over.width)
+    whole = together(counts.values())
     return Doing(
         document,
         redacted(endpoint.edit.url),
         whole.done / whole.tries if whole.tries else None,
         whole.quantile(0.95),
         whole.tries,
+        whole.failed,
         rfc3339(whole.last_at) if whole.tries else None,
         whole.last_status,
         (yield from waiting(lanes, MOST_WAITING)),
-        _bars(counts, first),
+        [_bar(counts.get(first + place * over.width)) for place in range(over.number)],
     )
 
 
-def _bars(counts: dict[int, Count], first: int) -> list[tuple[int, int]]:
-    bars: list[Any] = [(0, 0)] * HOURS
-    for since, count in counts.items():
-        place = (since - first) // HOUR
-        if 0 <= place < HOURS:
-            bars[place] = (bars[place][0] + count.done, bars[place][1] + count.failed)
-    return bars
+def _bar(count: Count | None) -> tuple[int, int]:
+    return (count.done, count.failed) if count is not None else (0, 0)

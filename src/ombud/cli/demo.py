@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from ombud.admin.books import Books
 from ombud.admin.keys import replace_key
 from ombud.admin.resender import add_resender
-from ombud.admin.tally import Tally
 from ombud.cli.credentials import keep_credentials
 from ombud.cli.demo_app import create_demo_inbox
 from ombud.cli.people import first_path, set_up
@@ -85,8 +85,8 @@ class Demo:
         self._card = card
         self._credentials = credentials
         self.sender = Sender(_open(data / SENDER_FILE, credentials["api_key"]), settings)
-        self._tally = Tally(self.sender)
         add_resender(self.sender)
+        self._books = Books(self.sender)
         self.shop = open_shop(self.sender)
         self.inbox = _open_inbox(data, settings, credentials, card)
 
@@ -107,7 +107,7 @@ class Demo:
         inbox = self.inbox
         facts = [handler.facts for handler in inbox.handlers.values()]
         runner = LocalRunner(inbox.handlers, inbox.starts)
-        await asyncio.gather(self._tally.run(), inbox.receiver.run(facts, runner, retired=inbox.all_retired))
+        await asyncio.gather(self._books.run(), inbox.receiver.run(facts, runner, retired=inbox.all_retired))
 
     def stop(self) -> None:
         """End `run`."""

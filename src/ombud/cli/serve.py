@@ -2,9 +2,9 @@
 
 import json
 
+from ombud.admin.books import Books
 from ombud.admin.links import new_token
 from ombud.admin.resender import add_resender
-from ombud.admin.tally import Tally
 from ombud.cli.people import first_path, set_up
 from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
 from ombud.cli.wiring import database_url, settings_of_environment
@@ -33,7 +33,7 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
         return Service(
             sites=[Site(SenderApp(sender), listening)],
             databases=[opened],
-            work=Tally(sender).run if here else standby.run,
+            work=Books(sender).run if here else standby.run,
             stop_work=sender.stop if here else standby.stop,
             announce=lambda: _announce(url_of(listening), first_path(opened, new_token()), as_json=as_json),
             close=sender.close,

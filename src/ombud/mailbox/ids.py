@@ -37,6 +37,11 @@ class IdSource:
         self._millisecond = 0
         self._counter = _LAST_COUNTER
 
+    @property
+    def node(self) -> int:
+        """The number of this process, which no other that lives has; below NODES."""
+        return self._node >> COUNTER_BITS
+
     def next(self) -> int:
         """Return an id greater than every earlier one of this source."""
         return self.take(1)[0]

@@ -13,6 +13,7 @@ from ombud.web.auth import caller_of
 from ombud.web.deliveries_api import add_delivery_routes
 from ombud.web.endpoints_api import add_endpoint_routes
 from ombud.web.looking import look
+from ombud.web.overview_api import add_overview_route
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
 from ombud.web.replays_api import add_replay_routes
 
@@ -24,6 +25,7 @@ def create_router(sender: Sender) -> APIRouter:
     add_endpoint_routes(router, sender)
     add_delivery_routes(router, sender)
     add_replay_routes(router, sender)
+    add_overview_route(router, sender)
     return router
 
 

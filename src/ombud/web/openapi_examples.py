@@ -113,6 +113,30 @@ _ARRIVAL: dict[str, Any] = {
     "runs": [_RUN],
 }
 
+_DONE = {"delivered": 1, "failed": 0, "milliseconds": {"p50": 100, "p95": 100, "p99": 100}}
+_FIGURES: dict[str, Any] = {
+    "period": "24h",
+    "accepted": 1,
+    **_DONE,
+    "waiting": 0,
+    "oldest_due_seconds": 0.0,
+    "points": [{"at": _TIME, "accepted": 1, **_DONE, "waiting": 0, "oldest_due_seconds": 0.0}],
+    "endpoints": [
+        {
+            "id": "ep_0c3k9w8t1r000",
+            "shop_id": 1,
+            "url": "https://example.com/…",
+            "state": "open",
+            "tries": 1,
+            "failed": 0,
+            "p95_milliseconds": 100,
+            "waiting": 0,
+            "last_try_at": _TIME,
+            "last_status": 200,
+        }
+    ],
+}
+
 
 def _page(row: dict[str, Any]) -> dict[str, Any]:
     return {"data": [row], "next_cursor": None}
@@ -151,6 +175,7 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/replays": _page(_REPLAY),
     "GET /v1/replays/{replay_id}": _REPLAY,
     "POST /v1/replays/{replay_id}/cancel": _REPLAY | {"state": "cancelled", "ended_at": _TIME},
+    "GET /v1/overview": _FIGURES,
     "GET /v1/arrivals": _page(_ARRIVAL),
     "GET /v1/arrivals/{arrival_id}": _ARRIVAL,
 }

@@ -32,7 +32,7 @@ from ombud.errors import OmbudError
 from ombud.mailbox.model import Box
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
-from ombud.web import delivery_pages, key_pages, people_pages, webhook_pages
+from ombud.web import delivery_pages, key_pages, overview_pages, people_pages, webhook_pages
 from ombud.web.account_pages import PATH as ACCOUNT
 from ombud.web.account_pages import AccountPages
 from ombud.web.delivery_pages import DeliveryPages
@@ -41,6 +41,7 @@ from ombud.web.house import House, Page, action_route, page_route
 from ombud.web.key_pages import KeyPages
 from ombud.web.login_pages import LoginPages
 from ombud.web.looking import look
+from ombud.web.overview_pages import OverviewPages
 from ombud.web.panel_story import line_of
 from ombud.web.passwords import Passwords
 from ombud.web.people_pages import PeoplePages
@@ -52,7 +53,8 @@ from ombud.web.words import Words, mark, words_for
 HOME = "/"
 DEFAULTS = Settings()
 MENU = (
-    Page(HOME, mark("Overview"), everywhere=True),
+    Page(HOME, mark("Live"), everywhere=True),
+    Page(overview_pages.PATH, mark("Overview"), sender=True),
     Page(webhook_pages.PATH, mark("Webhooks"), sender=True),
     Page(delivery_pages.PATH, mark("Deliveries"), sender=True),
     Page(key_pages.PATH, mark("API keys"), Role.OWNER, everywhere=True),
@@ -103,7 +105,7 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
         *KeyPages(house).routes(),
     ]
     if sides.sender is not None:
-        for pages in (WebhookForm, WebhookPages, ResendPages, DeliveryPages):
+        for pages in (OverviewPages, WebhookForm, WebhookPages, ResendPages, DeliveryPages):
             routes += pages(house, sides.sender).routes()
     if sides.try_it is not None:
         routes.append(action_route(f"{BELOW}order", home.order))
