@@ -8,6 +8,7 @@ import pytest
 
 from ombud.admin.arrivals import get_arrival, list_arrivals
 from ombud.admin.events import Document, get_event, list_events
+from ombud.admin.inbox_search import Sought
 from ombud.admin.overview import is_performed, receiver_overview, sender_overview, stories, waiting_seconds
 from ombud.db.database import Database
 from ombud.errors import NotFound
@@ -67,7 +68,7 @@ def test_an_event_has_its_deliveries_and_their_attempts(database: Database) -> N
 
 
 def arrivals_of(database: Database, rows: int, subject: str | None = None) -> list[Document]:
-    return database.read(lambda: list_arrivals(EVERYTHING, rows, subject))[0]
+    return database.read(lambda: list_arrivals(EVERYTHING, rows, Sought(subject=subject)))[0]
 
 
 def test_an_arrival_is_no_event_of_the_sender(database: Database) -> None:
@@ -111,7 +112,7 @@ def test_a_change_that_says_nothing_readable_is_told_of_no_reading(database: Dat
     def damage() -> Any:
         for data in ("no json", "[]", None):
             yield from once("update event set data = :data where box = 3 returning 1", data=data)
-            arrivals, _ = yield from list_arrivals(EVERYTHING, 100, "product/7")
+            arrivals, _ = yield from list_arrivals(EVERYTHING, 100, Sought(subject="product/7"))
             assert [one["runs"] for one in arrivals] == [[], []]
         raise TakenBackError
 

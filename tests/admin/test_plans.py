@@ -17,7 +17,7 @@ from tests.support.databases import POSTGRES, lend_home
 from tests.support.postgres import PostgresServers
 
 PARTS = ["ombud.mailbox", "ombud.sender", "ombud.receiver", "ombud.admin", "ombud.shop"]
-FILES = ("queries.sql", "people.sql", "tally.sql", "deliveries.sql")
+FILES = ("queries.sql", "people.sql", "tally.sql", "deliveries.sql", "inbox.sql")
 STATEMENTS = {statement.name: statement for file in FILES for statement in read_queries("ombud.admin", file)}
 # `from event e`, `join delivery d`: what a plan calls them.
 _NAMED = re.compile(r"\b(?:from|join) (event|delivery|attempt)\b(?: (?!where|order|join|left|cross|on\b)(\w+))?")
@@ -74,7 +74,7 @@ def test_a_statement_that_reads_all_is_noticed(database: Database, text: str) ->
     assert scans_of(database, Statement("bad", text)) != []
 
 
-@pytest.mark.parametrize("name", ["list_arrivals_of_subject", "first_arrival", "changes_after_reading"])
+@pytest.mark.parametrize("name", ["arrivals_of_subject", "runs_of_subject", "first_arrival", "changes_after_reading"])
 def test_a_subject_is_found_in_the_index_of_subjects(database: Database, name: str) -> None:
     """In another one, every arrival of other subjects would be passed."""
     assert any("USING INDEX event_subject" in step for step in plan_of(database, STATEMENTS[name].sql))

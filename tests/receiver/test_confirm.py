@@ -101,7 +101,7 @@ async def _fail() -> None:
 def test_the_panel_says_so(believing: Desk) -> None:
     for confirms in (True, False):
         people = believing.receiver.writer
-        panel = create_panel(Sides(receiver=people.database, confirms=confirms), people)
+        panel = create_panel(Sides(receiver=believing.receiver, confirms=confirms), people)
         cookies = log_in(people)
         page = TestClient(panel, base_url="http://127.0.0.1", client=("127.0.0.1", 1), cookies=cookies).get("/").text
         assert ("Webhooks are not confirmed" in page) is not confirms

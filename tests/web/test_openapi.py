@@ -5,6 +5,8 @@ from typing import Any
 import httpx2
 from fastapi.routing import APIRoute
 
+from ombud.receiver.receiver import Receiver
+from ombud.settings import Settings
 from ombud.web.api import create_router
 from ombud.web.openapi import operations
 from ombud.web.receiver_app import create_api as create_receiver_api
@@ -100,7 +102,7 @@ async def test_every_operation_has_a_name_of_its_own(anybody: httpx2.AsyncClient
 
 
 async def test_every_operation_has_an_example_and_says_what_can_go_wrong(anybody: httpx2.AsyncClient, app: Any) -> None:
-    for document in (app.api.openapi(), create_receiver_api(app.people.database).openapi()):
+    for document in (app.api.openapi(), create_receiver_api(Receiver(app.people.database, Settings())).openapi()):
         found = list(operations(document))
         assert document["security"] == [{"key": []}]
         for method, path, operation in found:

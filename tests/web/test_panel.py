@@ -15,6 +15,7 @@ import ombud.web
 from ombud.db.database import Database
 from ombud.db.files import beside
 from ombud.db.locks import FileLock
+from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import Box
 from ombud.receiver.inbox import Inbox
@@ -61,7 +62,7 @@ def both(sender: Sender, inbox: Inbox, orders: list[int]) -> SenderApp:
         orders.append(90002)
         return 90002
 
-    return SenderApp(sender, inbox.receiver.database, TryIt(place_order, "http://127.0.0.1:8701"))
+    return SenderApp(sender, inbox.receiver, TryIt(place_order, "http://127.0.0.1:8701"))
 
 
 @asynccontextmanager
@@ -370,3 +371,17 @@ def test_what_is_vendored_is_pinned_and_has_its_licence() -> None:
 def page_of(page: str, section: str) -> str:
     """Return one section of a page."""
     return page.partition(f'<section aria-labelledby="{section}">')[2].partition("</section>")[0]
+
+
+async def test_the_audit_log_has_the_changes_of_both_sides(both: SenderApp, sender: Sender, inbox: Inbox) -> None:
+    migrate(inbox.receiver.database, ["ombud.admin"])
+    await arrive(inbox, "event_type=order.new&order_id=7")
+    write(inbox.receiver.database, "update delivery set state = 2")
+    async with browser(both) as client:
+        client.headers["Origin"] = BASE
+        [path] = re.findall(r'href="(/arrivals/evt_[^"]+)"', (await client.get("/arrivals")).text)
+        assert (await client.post(f"{path}/skip")).status_code == 303
+        made = await client.post("/keys/add", data={"name": "later", "scope": "read"})
+        assert made.status_code == 200
+        log = (await client.get("/audit")).text
+    assert log.index("key.add") < log.index("arrival.skip")

@@ -1,11 +1,11 @@
 """Arrivals of the receiver, with what reading them found and what handlers made of it, as documents."""
 
-import json
 from typing import Any
 
-from ombud.admin.access import EVERY_SHOP, OPERATOR, Caller
-from ombud.admin.events import Document, Page, attempt_document, rfc3339
-from ombud.admin.walk import walk
+from ombud.admin.access import OPERATOR, Caller
+from ombud.admin.events import Document, Page, attempt_document, delivery_id, rfc3339
+from ombud.admin.inbox_search import EVERYTHING, Sought, find_arrivals, state_word
+from ombud.admin.runs import last_attempt, reading_document, told_of_change
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import NotFound
@@ -19,23 +19,9 @@ sql = read_queries("ombud.admin")
 LOOK_AHEAD_ROWS = 200
 
 
-def list_arrivals(before: int, rows: int, subject: str | None = None, shop_id: int = EVERY_SHOP) -> Operation[Page]:
-    """Return a page of arrivals older than an id, newest first, of one shop or every one.
-
-    Of one subject only when it is given.
-    """
-
-    def part(before: int, since: int, rows: int) -> Operation[list[Row]]:
-        values = {"box": Box.INBOX, "before": before, "since": since, "rows": rows, "shop_id": shop_id}
-        name = "list_arrivals" if subject is None else "list_arrivals_of_subject"
-        return (yield sql[name], values | {"subject": subject})
-
-    last: int | None
-    if subject is None and shop_id != EVERY_SHOP:
-        found, last = yield from walk(Box.INBOX, before, rows, part)
-    else:
-        found = yield from part(before, 0, rows)
-        last = found[-1]["id"] if len(found) == rows else None
+def list_arrivals(before: int, rows: int, wanted: Sought = EVERYTHING) -> Operation[Page]:
+    """Return a page of arrivals older than an id, newest first, each with its read and its runs."""
+    found, last = yield from find_arrivals(wanted, before, rows)
     documents = []
     for row in found:
         documents.append((yield from _arrival(row)))
@@ -44,25 +30,45 @@ def list_arrivals(before: int, rows: int, subject: str | None = None, shop_id: i
 
 def get_arrival(event_id: int, caller: Caller = OPERATOR) -> Operation[Document]:
     """Return one arrival; raises NotFound for one that is not there, or not the caller's to see."""
+    return (yield from _arrival((yield from find_arrival(caller, event_id))))
+
+
+def find_arrival(caller: Caller, event_id: int) -> Operation[Row]:
+    """Return the row of an arrival; raises NotFound for one that is not there, or not the caller's to see."""
     rows = yield sql["get_arrival"], {"box": Box.INBOX, "id": event_id}
     if not rows or not caller.sees(rows[0]["shop_id"]):
         raise NotFound(f"There is no arrival {format_id('evt', event_id)}.")
-    return (yield from _arrival(rows[0]))
+    row: Row = rows[0]
+    return row
+
+
+def brief_arrivals(before: int, rows: int, wanted: Sought = EVERYTHING) -> Operation[Page]:
+    """Return a page as `list_arrivals` does, of each arrival only what stands in its own row: for long lists."""
+    found, last = yield from find_arrivals(wanted, before, rows)
+    return [_brief(row) for row in found], format_id("evt", last) if last else None
+
+
+def _brief(row: Row) -> Document:
+    return {
+        "id": format_id("evt", row["id"]),
+        "shop": row["shop"],
+        "event_type": row["type"],
+        "subject": row["subject"] or None,
+        "received_at": rfc3339(row["created_at"]),
+        "note": row["data"],
+        "state": state_word(row),
+        "reason": row["reason"],
+        "tries": row["tries"] or 0,
+        "next_attempt_at": rfc3339(row["due_at"]) if row["state"] == State.PENDING else None,
+        "last_attempt": last_attempt(row),
+    }
 
 
 def runs_of(shop_id: int, subject: str, reading_id: int) -> Operation[list[Row]]:
     """Return what handlers were told because of a look, in the order in which it was written."""
     values = {"box": Box.CHANGES, "shop_id": shop_id, "subject": subject, "reading_id": reading_id}
     rows = yield sql["changes_after_reading"], values | {"rows": LOOK_AHEAD_ROWS}
-    return [row for row in rows if _reading_of(row["data"]) == reading_id]
-
-
-def _reading_of(data: str | None) -> Any:
-    """Return which look a change came of; None when its data says nothing that can be read."""
-    try:
-        return json.loads(data or "{}").get("reading")
-    except (ValueError, AttributeError):
-        return None
+    return [row for row in rows if told_of_change(row["data"]).get("reading") == reading_id]
 
 
 def _arrival(row: Row) -> Operation[Document]:
@@ -79,9 +85,10 @@ def _arrival(row: Row) -> Operation[Document]:
         "subject": row["subject"] or None,
         "received_at": rfc3339(row["created_at"]),
         "note": row["data"],
-        "state": "stored" if row["state"] is None else State(row["state"]).name.lower(),
+        "state": state_word(row),
         "reason": row["reason"],
-        "read": _reading(readings[0]) if readings else None,
+        "next_attempt_at": rfc3339(row["due_at"]) if row["state"] == State.PENDING else None,
+        "read": reading_document(readings[0]) if readings else None,
         "attempts": [attempt_document(attempt) for attempt in attempts],
         "runs": runs,
     }
@@ -95,17 +102,9 @@ def _runs(shop_id: int, subject: str, reading_id: int) -> Operation[list[Documen
     return documents
 
 
-def _reading(row: Row) -> dict[str, Any]:
-    return {
-        "id": format_id("rd", row["id"]),
-        "started_at": rfc3339(row["started_at"]),
-        "status": row["status"],
-        "milliseconds": row["milliseconds"],
-    }
-
-
 def _run(row: Row, attempts: list[Row]) -> dict[str, Any]:
     return {
+        "id": delivery_id(row["event_id"], row["lane_id"]),
         "handler": row["handler"],
         "event_type": row["type"],
         "state": State(row["state"]).name.lower(),

@@ -14,7 +14,8 @@ from ombud.wire import EVENT_TYPES
 # Hours that a word for a time means.
 TIMES = {"1h": 1, "6h": 6, "24h": 24, "7d": 24 * 7}
 STATES = tuple(state.name.lower() for state in State)
-_HOUR = 3_600 * 1_000_000
+# Microseconds.
+HOUR = 3_600 * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class Asked:
         return Filter(
             endpoint_id=parse_id("ep", self.endpoint, "endpoint") if self.endpoint else 0,
             event_type=self.type,
-            subject=_subject(self.subject),
+            subject=read_subject(self.subject),
             state=_state(self.state),
             statuses=_statuses(self.status),
-            since=now - TIMES[self.time] * _HOUR if self.time else _time(self.since, "since"),
-            until=_time(self.until, "until"),
+            since=now - TIMES[self.time] * HOUR if self.time else read_time(self.since, "since"),
+            until=read_time(self.until, "until"),
         )
 
 
@@ -73,7 +74,7 @@ def parse_asked(query: str) -> Asked:
     return read_asked(dict(parse_qsl(query)))
 
 
-def _subject(text: str) -> str:
+def read_subject(text: str) -> str:
     """Return a subject; `90017` alone is an order."""
     return f"order/{text}" if text and "/" not in text else text
 
@@ -97,7 +98,8 @@ def _statuses(text: str) -> tuple[int, int]:
     raise InvalidInput("status", f"{text!r} is neither a status like 503 nor a class like 5xx.")
 
 
-def _time(text: str, field: str) -> int:
+def read_time(text: str, field: str) -> int:
+    """Return UTC microseconds of a time, 0 for an empty text; raises InvalidInput."""
     if not text:
         return 0
     try:

@@ -3,13 +3,14 @@
 Everything is bounded: a page shows the newest, however much there is, and is asked for every other second.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from ombud.admin.arrivals import LOOK_AHEAD_ROWS, runs_of
 from ombud.admin.endpoints import endpoint_document
 from ombud.admin.events import Document, attempt_document, delivery_id, rfc3339
+from ombud.admin.inbox_search import NEWEST, Sought, find_arrivals
+from ombud.admin.redacted import shown_note, without_secrets
 from ombud.db.database import Database
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
@@ -35,11 +36,6 @@ WAIT_SECONDS = 5.0
 # What is below the milliseconds in an id: two processes that make ids at the same moment differ in it.
 _BELOW_TIME = NODE_BITS + COUNTER_BITS
 
-_URL = re.compile(r"https?://[^\s'\"<>]+", re.IGNORECASE)
-_NAMED_SECRET = re.compile(r"(?i)\b([a-z_-]*(?:token|key|secret|password|signature))(\s*[=:]\s*)[^\s&,;]+")
-_LONG_WORD = re.compile(r"(?<![0-9A-Za-z_-])(?!(?:evt|dlv|ep|rd)_)(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])[0-9A-Za-z_-]{20,}")
-_EVENT_TYPE = re.compile(r"(?:^|[ &])event_type=([a-z]{1,20}\.[a-z_]{1,20})(?:&|$)")
-
 
 def sender_overview(endpoints: Endpoints) -> Operation[Document]:
     """Return the endpoints, each with its last delivery, and the newest events with deliveries and attempts."""
@@ -54,10 +50,7 @@ def sender_overview(endpoints: Endpoints) -> Operation[Document]:
 
 def receiver_overview() -> Operation[Document]:
     """Return the newest arrivals, each with the read that covers it and the runs that came of it."""
-    rows = yield (
-        sql["list_arrivals"],
-        {"box": Box.INBOX, "before": ID_LIMIT - 1, "since": 0, "rows": ROWS, "shop_id": 0},
-    )
+    rows, _ = yield from find_arrivals(Sought(), NEWEST, ROWS)
     documents = []
     for row in rows:
         documents.append((yield from _arrival(row)))
@@ -100,14 +93,6 @@ def is_performed(database: Database, box: Box) -> bool:
         return not seat.try_take()
     finally:
         seat.close()
-
-
-def without_secrets(text: str | None) -> str | None:
-    """Return a text that others wrote without what may be a secret: paths and queries, named values, long words."""
-    if text is None:
-        return None
-    text = _URL.sub(lambda match: redacted(match[0]), text)
-    return _LONG_WORD.sub("…", _NAMED_SECRET.sub(r"\1\2…", text))
 
 
 def seems_performed(box: Box, now: int) -> Operation[bool]:
@@ -169,7 +154,7 @@ def _arrival(row: Row) -> Operation[Document]:
         "event_type": row["type"],
         "subject": row["subject"] or None,
         "received_at": rfc3339(row["created_at"]),
-        "note": _note(row["data"]),
+        "note": shown_note(row["data"]),
         **(stored if row["state"] is None else (yield from _work({**row, "event_id": row["id"]}))),
         "read": None if reading is None else {name: reading[name] for name in ("status", "milliseconds")},
         "runs": runs,
@@ -206,12 +191,3 @@ def _work(row: Row) -> Operation[dict[str, Any]]:
         "tries": row["tries"],
         "attempts": [attempt | {"reason": without_secrets(attempt["reason"])} for attempt in attempts],
     }
-
-
-def _note(note: str | None) -> str | None:
-    """Return what was wrong with a webhook, and its event type; its query may hold anything."""
-    if note is None:
-        return None
-    problem, _, query = note.partition(": ")
-    event_type = _EVENT_TYPE.search(f" {query}")
-    return f"{problem} ({event_type[1]})" if event_type else problem

@@ -121,30 +121,10 @@ from delivery d join lane l on l.id = d.lane_id where d.day = :day and d.event_i
 
 -- Arrivals ---------------------------------------------------------------------------------------------------------
 
--- name: list_arrivals
--- A page of webhooks that arrived from `since` on, of one shop or every one (0), newest first; the reader's delivery is absent for what cannot be read.
-select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
-  d.due_at, d.attempts as tries
-from event e join inbox_shop s on s.id = e.shop_id
-left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
-where e.box = :box and e.id < :before and e.id >= :since and (:shop_id = 0 or e.shop_id = :shop_id)
-order by e.id desc limit :rows;
-
--- name: list_arrivals_of_subject
--- The same for one subject. `box > 1` is the condition of its index, and `+ box` keeps SQLite from taking another one,
--- in which it would pass every arrival of other subjects.
-select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
-  d.due_at, d.attempts as tries
-from event e join inbox_shop s on s.id = e.shop_id
-left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
-where e.box > 1 and + e.box = :box and e.subject = :subject and e.id < :before
-  and (:shop_id = 0 or e.shop_id = :shop_id)
-order by e.id desc limit :rows;
-
 -- name: get_arrival
 -- One webhook that arrived.
 select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, s.name as shop, d.lane_id, d.state, d.reason,
-  d.due_at, d.attempts as tries
+  d.due_at, d.attempts as tries, d.generation, null as at, null as status, null as milliseconds, null as outcome
 from event e join inbox_shop s on s.id = e.shop_id
 left join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = s.reader_lane_id
 where e.day in (select day from day) and e.id = :id and e.box = :box;

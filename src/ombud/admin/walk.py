@@ -22,23 +22,32 @@ PAGE_SECONDS = 0.1
 
 # Finds at most so many rows of events with an id below `before` and from `since` on, newest first.
 Part: TypeAlias = Callable[[int, int, int], Operation[list[Row]]]
+# How far back so many rows reach from an id on: the lowest id of a step, or 0 at the end.
+Edge: TypeAlias = Callable[[int, int], Operation[int]]
 
 
-def walk(box: Box, before: int, rows: int, part: Part, floor: int = 0) -> Operation[tuple[list[Row], int | None]]:
+def walk(
+    box: Box, before: int, rows: int, part: Part, floor: int = 0, *, edge: Edge | None = None
+) -> Operation[tuple[list[Row], int | None]]:
     """Return up to `rows` rows, newest first, and the event below which to go on; None at the end.
 
-    A row has its event in `id`. `floor`: no event below it is looked for.
+    A row has its event in `id`. `floor`: no event below it is looked for. `edge`: by another index than that of events.
     """
+    find_edge = edge or (lambda before, events: _edge_of_box(box, before, events))
     found: list[Row] = []
     passed, began = 0, time.monotonic()
     while True:
-        edge = yield sql["event_ids_back"], {"box": box, "before": before, "events": STEP_EVENTS - 1}
-        since = edge[0]["id"] if edge else 0
+        since = yield from find_edge(before, STEP_EVENTS - 1)
         found += yield from part(before, since, rows - len(found))
         if len(found) >= rows:
             return found, found[-1]["id"]
-        if not edge or since <= floor:
+        if since <= floor:
             return found, None
         before, passed = since, passed + STEP_EVENTS
         if passed >= PAGE_EVENTS or time.monotonic() - began > PAGE_SECONDS:
             return found, before
+
+
+def _edge_of_box(box: Box, before: int, events: int) -> Operation[int]:
+    rows = yield sql["event_ids_back"], {"box": box, "before": before, "events": events}
+    return int(rows[0]["id"]) if rows else 0

@@ -62,7 +62,7 @@ def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
         demo = Demo(data, settings, credentials, card)
         await demo.prepare()
         try_it = TryIt(lambda: place_and_pay(demo.shop), url_of(ports[1]))
-        panel = SenderApp(demo.sender, demo.inbox.receiver.database, try_it)
+        panel = SenderApp(demo.sender, demo.inbox.receiver, try_it)
         apps: list[ASGIApp] = [panel, create_app(demo.shop), ReceiverApp(demo.inbox, demo.sender.writer)]
         first = first_path(demo.sender.database, credentials["set_up_token"])
         shown = card | set_up(card["panel"].rstrip("/"), first)

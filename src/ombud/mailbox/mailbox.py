@@ -211,6 +211,14 @@ class Mailbox:
         yield from self._announce(self.bell, [Appended(lane_id) for lane_id in sorted({row[1] for row in opened})])
         return len(opened)
 
+    def skip(self, deliveries: Iterable[tuple[int, int]], reason: str) -> Operation[int]:
+        """Leave deliveries (event, lane) out: those that were given up, or wait and are not due; returns how many.
+
+        One that is due may be running, and is left alone.
+        """
+        wanted = [(event_id, lane_id, reason) for event_id, lane_id in deliveries]
+        return len((yield sql["skip_deliveries"], wanted, tuple))
+
     def _ring_for(self, day: int, now: int, numbered: Sequence[tuple[int, Draft]]) -> Operation[None]:
         """Ring the lanes of what was appended, or take them; `now`: the database's time before it was written."""
         bell = self.bell  # another thread may put another one in its place

@@ -387,6 +387,20 @@ update lane set hold_until = 0, given_up_at = null,
   wake_at = case when lease_token is null then :now else wake_at end
 where id = :lane_id;
 
+-- name: skip_deliveries
+-- rows: event_id bigint, lane_id bigint, reason text
+-- Nobody performs these any more. What is due may be in somebody's hands.
+update delivery set state = 3, reason = :reason
+where day in (select day from day) and event_id = :event_id and lane_id = :lane_id
+  and (state = 2 or (state = 0 and due_at > :now))
+returning event_id, lane_id;
+-- postgres:
+update delivery d set state = 3, reason = r.reason
+from {rows} r
+where d.day = any(array(select day from day)) and d.event_id = r.event_id and d.lane_id = r.lane_id
+  and (d.state = 2 or (d.state = 0 and d.due_at > :now))
+returning d.event_id, d.lane_id;
+
 -- name: replay_deliveries
 -- rows: event_id bigint, lane_id bigint, rank bigint
 -- The same delivery once more: a new generation, behind what is live. One that is still pending is left alone.

@@ -9,7 +9,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import ombud
-from ombud.db.database import Database
+from ombud.receiver.receiver import Receiver
 from ombud.sender.sender import Sender
 from ombud.web.api import create_router
 from ombud.web.auth import BearerKeys, RequireKey
@@ -26,7 +26,7 @@ PUBLIC_PATHS = frozenset({"/openapi.json"})
 class SenderApp:
     """Sends `POST /v1/events` to the intake, the panel's paths to the panel and every other request to FastAPI."""
 
-    def __init__(self, sender: Sender, receiver: Database | None = None, try_it: TryIt | None = None) -> None:
+    def __init__(self, sender: Sender, receiver: Receiver | None = None, try_it: TryIt | None = None) -> None:
         """`receiver`: the panel shows this receiver's side as well."""
         self.people = sender.writer
         keys = BearerKeys(self.people)

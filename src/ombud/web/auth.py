@@ -23,6 +23,8 @@ CALLER = "ombud.caller"
 # Query parameters in which somebody might send a key: it would stand in every log on the way.
 KEY_PARAMETERS = frozenset({"api_key", "apikey", "access_token", "token", "key", "authorization"})
 
+_OF_EVENTS = ("/v1/events", "/v1/deliveries", "/v1/replays", "/v1/arrivals", "/v1/runs")
+
 _UNAUTHORIZED = "Send a key of this installation: Authorization: Bearer ombud_… (make one with: ombud keys add NAME)."
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _IN_THE_QUERY = "A key in a URL stands in logs: revoke it, and send the next one as Authorization: Bearer ombud_…"
@@ -39,11 +41,7 @@ def scope_for(method: str, path: str) -> access.Scope:
     """Return what a key needs for a request: nothing but reading is free of effects, and events are one thing."""
     if method in ("GET", "HEAD", "OPTIONS"):
         return access.Scope.READ
-    return (
-        access.Scope.EVENTS
-        if path.startswith(("/v1/events", "/v1/deliveries", "/v1/replays"))
-        else access.Scope.ENDPOINTS
-    )
+    return access.Scope.EVENTS if path.startswith(_OF_EVENTS) else access.Scope.ENDPOINTS
 
 
 class BearerKeys:

@@ -1,17 +1,32 @@
-"""Reasons of failed attempts in the reader's language: what is stored is English, from the table of verdicts."""
+"""Reasons in the reader's language: what is stored is English, from the table of verdicts and from the receiver."""
 
 import re
 from functools import cache
 
+from ombud.admin.inbox_actions import SKIPPED
+from ombud.receiver.caller import COVERED, NOT_READ, SUPERSEDED
+from ombud.receiver.listed import HELD
 from ombud.sender.verdict import TABLE
 from ombud.web.words import Words, mark
 
 _ANSWERED = mark("Answered %(status)s:")
+# What the receiver says of what it has not read, or not run.
+_OF_INBOX = (SKIPPED, COVERED, NOT_READ, SUPERSEDED, HELD)
+_COVERED = re.compile(r"covered by ((?:evt|rdg)_[0-9a-z]{13})(, .*)?")
+_BY = {
+    None: mark("covered by %(id)s"),
+    ", a read that began later": mark("covered by %(id)s, a read that began later"),
+    ", which waits for quiet": mark("covered by %(id)s, which waits for quiet"),
+}
 _PLACE = re.compile(r"\\\{([a-z]+)\\\}")
 
 
 def say_reason(reason: str, words: Words) -> str:
     """Return a reason in the reader's language; what is not of the table stays as it is."""
+    if reason in _OF_INBOX:
+        return words.say(reason)
+    if (found := _COVERED.fullmatch(reason)) and found[2] in _BY:
+        return words.say(_BY[found[2]]) % {"id": found[1]}
     status, rest = "", reason
     if found := re.match(r"Answered (\d{3}): (.*)", reason, re.DOTALL):
         status, rest = words.say(_ANSWERED) % {"status": found[1]} + " ", found[2]
@@ -41,5 +56,5 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def texts() -> list[str]:
-    """Return every text of the table, for the catalogues."""
-    return sorted({text for row in TABLE.values() for text in (row.words, row.fix)})
+    """Return every text that is not in a template, for the catalogues."""
+    return sorted({text for row in TABLE.values() for text in (row.words, row.fix)} | set(_OF_INBOX))

@@ -43,7 +43,7 @@ _OWN_PATH = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f]*")
 @dataclass(frozen=True)
 class Page:
     """An entry of the menu. `label` is translated where it is shown. `everywhere`: not for people of one
-    shop. `sender`: only where there is one.
+    shop. `sender`, `receiver`: only where there is one.
     """
 
     path: str
@@ -51,6 +51,7 @@ class Page:
     role: Role = Role.READER
     everywhere: bool = False
     sender: bool = False
+    receiver: bool = False
 
     def is_for(self, session: Session) -> bool:
         """Return whether this person may see it."""

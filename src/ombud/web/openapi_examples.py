@@ -60,6 +60,7 @@ _WHY = {
     "curl": "curl --http1.1 … 'https://example.com/webhooks?event_type=order.new&order_id=90017'",
 }
 _RUN = {
+    "id": "dlv_0c3k9w8t1r0050c3k9w8t1r006",
     "handler": "ship",
     "event_type": "order.new",
     "state": "done",
@@ -108,10 +109,36 @@ _ARRIVAL: dict[str, Any] = {
     "note": None,
     "state": "done",
     "reason": None,
+    "next_attempt_at": None,
     "read": {"id": "rd_0c3k9w8t1r004", "started_at": _TIME, "status": 200, "milliseconds": 48},
     "attempts": [],
     "runs": [_RUN],
 }
+_CHANGE: dict[str, Any] = {
+    "id": _RUN["id"],
+    "shop": "shop",
+    "handler": "ship",
+    "event_type": "order.new",
+    "subject": "order/90017",
+    "source": "webhook",
+    "created_at": _TIME,
+    "state": "done",
+    "reason": None,
+    "tries": 1,
+    "replays": 0,
+    "next_attempt_at": None,
+    "last_attempt": {"status": None, "milliseconds": 61, "outcome": "done", "at": _TIME},
+}
+_ONE_RUN = _CHANGE | {
+    "last_attempt": None,
+    "attempts": [_ATTEMPT | {"status": None, "generation": 0}],
+    "read": _ARRIVAL["read"],
+    "arrivals": [{"id": _ARRIVAL["id"], "event_type": "order.new", "received_at": _TIME}],
+    "before": False,
+    "after": True,
+    "difference": [{"path": "status", "before": None, "after": "1"}],
+}
+_AGAIN = {"state": "pending", "next_attempt_at": _TIME}
 
 _DONE = {"delivered": 1, "failed": 0, "milliseconds": {"p50": 100, "p95": 100, "p99": 100}}
 _FIGURES: dict[str, Any] = {
@@ -178,6 +205,13 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/overview": _FIGURES,
     "GET /v1/arrivals": _page(_ARRIVAL),
     "GET /v1/arrivals/{arrival_id}": _ARRIVAL,
+    "POST /v1/arrivals/{arrival_id}/release": _ARRIVAL | _AGAIN,
+    "POST /v1/arrivals/{arrival_id}/retry": _ARRIVAL | _AGAIN,
+    "POST /v1/arrivals/{arrival_id}/skip": _ARRIVAL | {"state": "skipped", "reason": "skipped by hand"},
+    "GET /v1/runs": _page(_CHANGE),
+    "GET /v1/runs/{run_id}": _ONE_RUN,
+    "POST /v1/runs/{run_id}/retry": _ONE_RUN | _AGAIN | {"replays": 1},
+    "POST /v1/runs/{run_id}/skip": _ONE_RUN | {"state": "skipped", "reason": "skipped by hand"},
 }
 
 # What a route takes.

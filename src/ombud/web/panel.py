@@ -3,9 +3,8 @@
 It works without JavaScript as a plain page.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,24 +16,24 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from ombud.admin.access import Role
-from ombud.admin.overview import (
-    WAIT_SECONDS,
-    is_performed,
-    receiver_overview,
-    seems_performed,
-    sender_overview,
-    stories,
-    waiting_seconds,
-)
-from ombud.clock import now_microseconds
-from ombud.db.database import Database, Writer
+from ombud.admin.overview import receiver_overview, sender_overview, stories
+from ombud.db.database import Writer
 from ombud.errors import OmbudError
 from ombud.mailbox.model import Box
+from ombud.receiver.receiver import Receiver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
-from ombud.web import delivery_pages, key_pages, overview_pages, people_pages, webhook_pages
-from ombud.web.account_pages import PATH as ACCOUNT
+from ombud.web import (
+    arrival_pages,
+    delivery_pages,
+    key_pages,
+    overview_pages,
+    people_pages,
+    run_pages,
+    webhook_pages,
+)
 from ombud.web.account_pages import AccountPages
+from ombud.web.arrival_pages import ArrivalPages
 from ombud.web.delivery_pages import DeliveryPages
 from ombud.web.gate import STATIC, Gate
 from ombud.web.house import House, Page, action_route, page_route
@@ -45,7 +44,9 @@ from ombud.web.overview_pages import OverviewPages
 from ombud.web.panel_story import line_of
 from ombud.web.passwords import Passwords
 from ombud.web.people_pages import PeoplePages
+from ombud.web.performing import work_of
 from ombud.web.resend_pages import ResendPages
+from ombud.web.run_pages import RunPages
 from ombud.web.webhook_form import WebhookForm
 from ombud.web.webhook_pages import WebhookPages
 from ombud.web.words import Words, mark, words_for
@@ -57,6 +58,8 @@ MENU = (
     Page(overview_pages.PATH, mark("Overview"), sender=True),
     Page(webhook_pages.PATH, mark("Webhooks"), sender=True),
     Page(delivery_pages.PATH, mark("Deliveries"), sender=True),
+    Page(arrival_pages.PATH, mark("Arrivals"), receiver=True),
+    Page(run_pages.PATH, mark("Handler runs"), receiver=True),
     Page(key_pages.PATH, mark("API keys"), Role.OWNER, everywhere=True),
     Page(people_pages.PATH, mark("People"), Role.OWNER, everywhere=True),
     Page(people_pages.AUDIT, mark("Audit log"), Role.OWNER, everywhere=True),
@@ -74,13 +77,13 @@ class TryIt:
 
 @dataclass(frozen=True)
 class Sides:
-    """What a panel shows: the sender, the receiver's database, or both, and with both how they meet.
+    """What a panel shows: the sender, the receiver, or both, and with both how they meet.
 
     `confirms`: the receiver reads what a webhook is about before it believes it.
     """
 
     sender: Sender | None = None
-    receiver: Database | None = None
+    receiver: Receiver | None = None
     try_it: TryIt | None = None
     confirms: bool = True
 
@@ -92,7 +95,7 @@ def is_api_path(path: str) -> bool:
 
 def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) -> Gate:
     """Return the panel as an ASGI app. `people` writes where people, sessions and keys are."""
-    house = House(people, settings, [page for page in MENU if sides.sender is not None or not page.sender])
+    house = House(people, settings, _menu(sides))
     home = _Home(sides, house)
     routes = [
         page_route(HOME, home.home),
@@ -101,16 +104,27 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
         action_route("/language", house.choose_language, None),
         *LoginPages(house, passwords := Passwords()).routes(),
         *AccountPages(house, passwords).routes(),
-        *PeoplePages(house).routes(),
+        *PeoplePages(house, [sides.receiver.database] if sides.receiver is not None else []).routes(),
         *KeyPages(house).routes(),
     ]
     if sides.sender is not None:
         for pages in (OverviewPages, WebhookForm, WebhookPages, ResendPages, DeliveryPages):
             routes += pages(house, sides.sender).routes()
+    if sides.receiver is not None:
+        for inbox_pages in (ArrivalPages, RunPages):
+            routes += inbox_pages(house, sides.receiver).routes()
     if sides.try_it is not None:
         routes.append(action_route(f"{BELOW}order", home.order))
     handlers = dict.fromkeys((OmbudError, HTTPException), house.say)
     return house.behind(Starlette(routes=routes, exception_handlers=handlers))
+
+
+def _menu(sides: Sides) -> list[Page]:
+    """Return the pages that there are. People of one shop of a sender have no shop at its receiver."""
+    both = sides.sender is not None and sides.receiver is not None
+    kept = (page for page in MENU if sides.sender is not None or not page.sender)
+    kept = (page for page in kept if sides.receiver is not None or not page.receiver)
+    return [replace(page, everywhere=page.everywhere or (both and page.receiver)) for page in kept]
 
 
 class _Home:
@@ -120,7 +134,7 @@ class _Home:
 
     async def home(self, request: Request) -> Response:
         if self._house.session(request).shop_id:
-            return RedirectResponse(webhook_pages.PATH if self._sides.sender is not None else ACCOUNT, 303)
+            return RedirectResponse(webhook_pages.PATH if self._sides.sender is not None else arrival_pages.PATH, 303)
         placed = request.query_params.get("placed", "")
         return await self._live_page("panel.html", request, placed if placed.isdecimal() and placed.isascii() else "")
 
@@ -146,26 +160,11 @@ async def read_sides(sides: Sides, words: Words) -> dict[str, Any]:
     sender, receiver = sides.sender, sides.receiver
     if sender is not None:
         values["sender"] = await look(sender.database, lambda: sender_overview(sender.endpoints))
-        values["work"] += [await _work(sender.database, Box.OUTBOX)]
+        values["work"] += [await work_of(sender.database, Box.OUTBOX)]
     if receiver is not None:
-        values["receiver"] = await look(receiver, receiver_overview)
-        values["work"] += [await _work(receiver, Box.INBOX), await _work(receiver, Box.CHANGES)]
+        values["receiver"] = await look(receiver.database, receiver_overview)
+        values["work"] += [await work_of(receiver.database, box) for box in (Box.INBOX, Box.CHANGES)]
     if sender is not None and receiver is not None:
-        found = await look(receiver, lambda: stories(values["sender"]["events"]))
+        found = await look(receiver.database, lambda: stories(values["sender"]["events"]))
         values["lines"] = [line_of(story, words) for story in found]
     return values | {"as_of": datetime.now(UTC).isoformat()}
-
-
-async def _is_performed(database: Database, box: Box) -> bool:
-    if database.exclusive:
-        return await asyncio.to_thread(is_performed, database, box)
-    return await database.fetch(lambda: seems_performed(box, database.clock()))
-
-
-async def _work(database: Database, box: Box) -> dict[str, Any]:
-    waiting = await look(database, lambda: waiting_seconds(box, now_microseconds()))
-    return {
-        "box": box.name.lower(),
-        "performed": await _is_performed(database, box),
-        "waiting": waiting if waiting > WAIT_SECONDS else 0.0,
-    }

@@ -1,5 +1,7 @@
 """For owners: who may log in, and who changed what."""
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from starlette.requests import Request
@@ -11,6 +13,7 @@ from ombud.admin.access import EVERY_SHOP, Role
 from ombud.admin.audit_log import list_entries
 from ombud.admin.links import add_link, add_reset, new_token
 from ombud.admin.people import change_role, get_person, list_people, remove_person
+from ombud.db.database import Database
 from ombud.errors import InvalidInput
 from ombud.mailbox.ids import ID_LIMIT
 from ombud.web.forms import Form, number_of, read_form, whole_number
@@ -25,9 +28,11 @@ AUDIT = "/audit"
 class PeoplePages:
     """The pages of people and of the audit log."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, others: Sequence[Database] = ()) -> None:
+        """`others`: databases that are changed from this panel and have an audit log of their own."""
         self._house = house
         self._database = house.people.database
+        self._logs = [self._database, *(one for one in others if one.name != self._database.name)]
 
     def routes(self) -> list[Route]:
         """Return their routes."""
@@ -73,7 +78,8 @@ class PeoplePages:
         self._house.operator(request)
         text = request.query_params.get("before", "")
         before = number_of(text, "before") if text else ID_LIMIT - 1
-        entries = await look(self._database, lambda: list_entries(before, PAGE_ROWS))
+        found = [await look(log, lambda: list_entries(before, PAGE_ROWS)) for log in self._logs]
+        entries = sorted(chain(*found), key=lambda entry: int(entry["number"]), reverse=True)[:PAGE_ROWS]
         more = entries[-1]["number"] if len(entries) == PAGE_ROWS else None
         return self._house.page(request, "audit.html", entries=entries, more=more)
 

@@ -24,9 +24,11 @@ def mark(text: str) -> str:
 
 # Words of the data, which templates translate where they show them.
 SHOWN = (
-    *(mark("pending"), mark("done"), mark("dead"), mark("skipped"), mark("stored")),
+    *(mark("pending"), mark("done"), mark("dead"), mark("skipped"), mark("stored"), mark("held")),
     *(mark("open"), mark("closed"), mark("paused"), mark("enabled"), mark("disabled")),
     *(mark("reader"), mark("editor"), mark("owner")),
+    *(mark("webhook"), mark("inferred"), mark("reconcile"), mark("unconfirmed")),
+    *(mark("interrupted"), mark("crashed")),
 )
 
 

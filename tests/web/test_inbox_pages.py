@@ -1,0 +1,186 @@
+"""Arrivals and runs in the panel and by the API: with few rows and none, for each role, and only from our own page."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from ombud.admin.access import Role, Scope
+from ombud.admin.keys import add_key, new_key
+from ombud.db.operation import Operation
+from ombud.mailbox.model import Dead, Draft
+from ombud.receiver.inbox import Inbox
+from ombud.receiver.listed import HELD
+from ombud.receiver.shops import list_shops, sql
+from ombud.settings import Settings
+from ombud.web.receiver_app import ReceiverApp
+from tests.admin.audited import make_receiver
+from tests.admin.post import Post
+from tests.support.databases import Home
+from tests.support.people import log_in
+
+BASE = "http://127.0.0.1:8702"
+SCRIPT = "<script>alert(1)</script>"
+
+Browse = Callable[..., httpx2.AsyncClient]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    """An inbox that nobody performs: read and unread, told and given up, and one arrival that is held."""
+    home = Home(f"sqlite:///{tmp_path}/receiver.db")
+    make_receiver(home)
+    made = Inbox(Settings(database_url=home.url, perform="elsewhere"))
+    database, receiver = made.receiver.database, made.receiver
+    (shop,) = database.read(list_shops)
+    draft = Draft(shop.id, "product.reconcile", "product/31", [shop.reader_lane_id])
+    [held] = database.write(lambda: receiver.arrivals.append([draft]))
+    database.write(lambda: hold(held, shop.reader_lane_id))
+    reason = f"KeyError: {SCRIPT} token=planted0secret0planted0"
+    Post(database, receiver.changes).perform(lambda _: Dead(reason))
+    yield made
+    receiver.close()
+
+
+@pytest.fixture
+def browse(inbox: Inbox) -> Browse:
+    """Makes something that asks like a browser in which somebody of that role is logged in."""
+    app = ReceiverApp(inbox)
+
+    def open_browser(role: Role = Role.EDITOR, shop_id: int = 0, **headers: str) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(app, client=("127.0.0.1", 50_000))
+        cookie = "; ".join(f"{name}={value}" for name, value in log_in(app.people, role, shop_id).items())
+        given = {"Cookie": cookie, "Origin": BASE} | headers
+        return httpx2.AsyncClient(transport=transport, base_url=BASE, headers=given)
+
+    return open_browser
+
+
+def hold(event_id: int, lane_id: int) -> Operation[None]:
+    yield sql["hold_arrival"], [(event_id, lane_id, HELD)]
+
+
+async def first(client: httpx2.AsyncClient, path: str) -> str:
+    """Return where the first row of a list leads."""
+    page = (await client.get(path)).text
+    return page.partition('<a class="row" href="')[2].partition('"')[0]
+
+
+async def test_lists_show_what_their_filter_says(browse: Browse) -> None:
+    async with browse() as client:
+        for path, shown, others in [
+            ("/arrivals", ["product/31", "order/1", "malformed"], []),
+            ("/arrivals?state=held", ["product/31", "so many products are missing"], ["order/1", "malformed"]),
+            ("/arrivals?state=stored", ["malformed", "no event_type"], ["order/1", "a=b"]),
+            ("/arrivals?subject=product/7", ["product/7"], ["order/1"]),
+            ("/arrivals?subject=1", ["order/1"], ["product/7"]),
+            ("/arrivals?state=dead", ["No arrival is like that."], ["product/31"]),
+            ("/arrivals?time=1h", ["product/31"], []),
+            ("/runs", ["product/7", "order/1", "webhook", "left"], []),
+            ("/runs?handler=ship&state=dead", ["ship", "KeyError"], [">left</a>"]),
+            ("/runs?state=skipped", ["No run is like that."], ["order/1"]),
+        ]:
+            answer = await client.get(path)
+            rows = answer.text.partition('role="search"')[2].partition("</form>")[2]
+            assert answer.status_code == 200
+            assert [word for word in shown if word not in rows] == [], path
+            assert [word for word in (*others, SCRIPT, "planted0") if word in rows] == [], path
+        for path in ("/arrivals?state=x", "/arrivals?type=x", "/runs?time=x", "/runs?cursor=x", "/runs?shop=x"):
+            assert (await client.get(path)).status_code == 422
+        for path in ("/arrivals/evt_0000000000000", f"/runs/dlv_{'0' * 26}"):
+            assert (await client.get(path)).status_code == 404
+
+
+async def test_an_editor_releases_retries_and_skips_by_button(browse: Browse) -> None:
+    async with browse() as client:
+        held = await first(client, "/arrivals?state=held")
+        page = (await client.get(held)).text
+        assert f'action="{held}/release"' in page
+        assert "/retry" not in page
+        assert (await client.post(f"{held}/retry")).status_code == 409
+        done = await client.post(f"{held}/release")
+        assert (done.status_code, done.headers["Location"]) == (303, f"{held}?done=released")
+        assert "It is released" in (await client.get(f"{held}?done=released")).text
+        run = await first(client, "/runs?state=dead&handler=ship")
+        page = (await client.get(run)).text
+        for words in (
+            "Run again",
+            "Skip",
+            "KeyError: &lt;script&gt;",
+            "The shop's API answered 200",
+            "Before and after",
+        ):
+            assert words in page
+        assert (await client.post(f"{run}/skip")).headers["Location"] == f"{run}?done=skipped"
+        assert "skipped by hand" in (await client.get(run)).text
+        assert (await client.post(f"{run}/retry")).status_code == 303
+        assert "Next try" in (await client.get(run)).text
+        assert "utelämna" not in page
+    async with browse(Role.OWNER) as client:
+        log = (await client.get("/audit")).text
+    for action in ("arrival.release", "run.skip", "run.retry"):
+        assert action in log
+
+
+@pytest.mark.parametrize("verb", ["release", "retry", "skip"])
+async def test_who_may_not_changes_nothing(browse: Browse, verb: str) -> None:
+    async with browse(Role.READER) as reader, browse(Role.EDITOR, 7) as stranger:
+        held, run = await first(reader, "/arrivals?state=held"), await first(reader, "/runs?state=dead")
+        one = held if verb == "release" else run
+        page = (await reader.get(one)).text
+        assert '<form method="post" action="/runs' not in page
+        assert '<form method="post" action="/arrivals' not in page
+        assert (await reader.post(f"{one}/{verb}")).status_code == 403
+        for path in (held, run):
+            assert (await stranger.get(path)).status_code == 404
+        assert (await stranger.post(f"{one}/{verb}")).status_code == 404
+        for path in ("/arrivals", "/runs"):
+            assert "order/1" not in (await stranger.get(path)).text
+    async with browse(Origin="https://evil.example.test") as elsewhere:
+        assert (await elsewhere.post(f"{one}/{verb}")).status_code == 403
+    async with browse() as editor:
+        assert (await first(editor, "/arrivals?state=held"), await first(editor, "/runs?state=dead")) == (held, run)
+
+
+async def test_in_swedish_reasons_are_swedish(browse: Browse) -> None:
+    async with browse(**{"Accept-Language": "sv"}) as client:
+        assert "så många produkter saknas" in (await client.get("/arrivals?state=held")).text
+        assert "Vad som bevisar det" in (await client.get(await first(client, "/runs"))).text
+        assert "täcks av evt_" in (await client.get("/arrivals?subject=order/1")).text
+
+
+async def test_an_empty_inbox_says_the_next_step(tmp_path: Path) -> None:
+    made = Inbox(Settings(database_url=f"sqlite:///{tmp_path}/empty.db", perform="elsewhere"))
+    app = ReceiverApp(made)
+    transport = httpx2.ASGITransport(app, client=("127.0.0.1", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE, cookies=log_in(app.people)) as client:
+        assert f"--to {BASE}/hooks/YOUR_TOKEN" in (await client.get("/arrivals")).text
+        assert "No handler was called yet." in (await client.get("/runs")).text
+    made.receiver.close()
+
+
+async def test_the_api_does_what_the_buttons_do(inbox: Inbox) -> None:
+    app, database, key = ReceiverApp(inbox), inbox.receiver.database, new_key()
+    database.write(partial(add_key, "tests", key, 1, tuple(Scope), 0))
+    headers = {"Authorization": f"Bearer {key}"}
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+
+        async def ask(method: str, path: str) -> Any:
+            answer = await client.request(method, f"/v1{path}")
+            return answer.json() if answer.status_code == 200 else answer.status_code
+
+        [held] = (await ask("GET", "/arrivals?state=held"))["data"]
+        assert await ask("POST", f"/arrivals/{held['id']}/retry") == 409
+        assert (await ask("POST", f"/arrivals/{held['id']}/release"))["state"] == "pending"
+        [dead] = (await ask("GET", "/runs?state=dead&limit=2"))["data"]
+        assert (await ask("POST", f"/runs/{dead['id']}/skip"))["state"] == "skipped"
+        whole = await ask("POST", f"/runs/{dead['id']}/retry")
+        assert (whole["state"], whole["replays"], len(whole["attempts"])) == ("pending", 1, 1)
+        assert await ask("POST", f"/runs/{dead['id']}/retry") == 409
+        page = await ask("GET", "/runs?limit=1")
+        assert (await ask("GET", f"/runs?limit=1&cursor={page['next_cursor']}"))["data"] != page["data"]
+        assert await ask("GET", "/runs?state=held") == 422
