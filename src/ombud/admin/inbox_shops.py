@@ -1,0 +1,127 @@
+"""The shops of an inbox for a page: tokens, what waits, what was lost on its way, and for what the API was asked."""
+
+from typing import Any
+
+from ombud.admin.access import EVERY_SHOP, Caller
+from ombud.admin.audit_log import record
+from ombud.admin.deliveries import waiting
+from ombud.admin.events import Document, rfc3339
+from ombud.admin.inbox_search import sql
+from ombud.admin.shops import source_documents
+from ombud.db.operation import Operation, Row
+from ombud.errors import Conflict, NotFound
+from ombud.mailbox.ids import format_id
+from ombud.mailbox.model import Box
+from ombud.receiver.meter import ASKED, HOUR, TOLD
+from ombud.receiver.receiver import Receiver
+from ombud.receiver.shop_changes import end_previous_token, pause_shop, resume_shop, rotate_token
+from ombud.receiver.shops import DEFAULT_NAME
+
+# What waits is counted up to this; more is told as this many.
+MOST_WAITING = 1_000
+# Lanes of a shop's handlers that are looked at.
+MOST_LANES = 500
+# Hours over which is counted, by name.
+SPANS = {"hour": 1, "day": 24, "week": 7 * 24, "month": 30 * 24}
+
+_OF_ENVIRONMENT = (
+    "This shop's token is OMBUD_TOKEN of the environment. Change it there; the old one stays good until the next."
+)
+
+
+def list_inbox_shops(caller: Caller, after: str, rows: int) -> Operation[list[Document]]:
+    """Return a page of the shops that a caller sees, by name, those after a name."""
+    found = yield sql["shops_shown"], {"shop_id": caller.shop_id, "after": after, "rows": rows}
+    documents = []
+    for row in found:
+        documents.append((yield from _document(row)))
+    return documents
+
+
+def get_inbox_shop(caller: Caller, number: int, now: int) -> Operation[Document]:
+    """Return one shop with all that is counted for it; raises NotFound."""
+    row = yield from _find(caller, number)
+    counted = {}
+    for name, hours in SPANS.items():
+        values = {"shop_id": number, "since": now - now % HOUR - (hours - 1) * HOUR}
+        counted[name] = {found["what"]: int(found["amount"]) for found in (yield sql["metered"], values)}
+    sweeps = yield sql["sweeps_of_shop"], {"shop_id": number}
+    return (yield from _document(row)) | {
+        "learned": {name: _of(TOLD, amounts) for name, amounts in counted.items()},
+        "asked": {name: _of(ASKED, amounts) for name, amounts in counted.items()},
+        "compared": {one["kind"]: _time(one["swept_at"]) for one in sweeps},
+        "sources": (yield from source_documents(row["name"])),
+    }
+
+
+class ShopEdits:
+    """What a person may do with a shop of an inbox; each on record."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def pause(self, caller: Caller, number: int) -> Operation[None]:
+        """Read nothing and call no handler for it. Raises NotFound."""
+        row = yield from _find(caller, number)
+        yield from pause_shop(self._receiver.arrivals, self._receiver.changes, row["name"])
+        yield from self._note(caller, "shop.pause", row)
+
+    def resume(self, caller: Caller, number: int) -> Operation[None]:
+        """Go on. Raises NotFound."""
+        row = yield from _find(caller, number)
+        yield from resume_shop(self._receiver.arrivals, self._receiver.changes, row["name"])
+        yield from self._note(caller, "shop.resume", row)
+
+    def rotate(self, caller: Caller, number: int, token: str) -> Operation[None]:
+        """Give it a new token, beside which the present one stays good. Raises NotFound, Conflict."""
+        row = yield from _find(caller, number)
+        if row["name"] == DEFAULT_NAME and self._receiver.settings.token is not None:
+            raise Conflict(_OF_ENVIRONMENT)
+        yield from rotate_token(row["name"], token)
+        yield from self._note(caller, "shop.token", row)
+
+    def end_previous(self, caller: Caller, number: int) -> Operation[None]:
+        """End the token from before the last rotation. Raises NotFound, Conflict when there is none."""
+        row = yield from _find(caller, number)
+        yield from end_previous_token(row["name"])
+        yield from self._note(caller, "shop.end_token", row)
+
+    def _note(self, caller: Caller, action: str, row: Row) -> Operation[None]:
+        now = self._receiver.arrivals.clock()
+        yield from record(caller, action, format_id("shop", row["id"]), now, shop_id=row["id"], detail=row["name"])
+
+
+def _find(caller: Caller, number: int) -> Operation[Row]:
+    rows = yield sql["shop_shown"], {"id": number}
+    if not rows or caller.shop_id not in (EVERY_SHOP, number):
+        raise NotFound(f"There is no shop {format_id('shop', number)}.")
+    row: Row = rows[0]
+    return row
+
+
+def _document(row: Row) -> Operation[Document]:
+    lanes = yield sql["run_lanes_of_shop"], {"box": Box.CHANGES, "shop_id": row["id"], "rows": MOST_LANES}
+    tokens = [{"used_at": _time(row["token_used_at"])}]
+    tokens += [{"used_at": _time(row["previous_token_used_at"])}] if row["has_previous"] else []
+    return {
+        "id": format_id("shop", row["id"]),
+        "name": row["name"],
+        "tokens": tokens,
+        "api_key_file": row["api_key_file"],
+        "reads_per_second": row["reads_per_second"],
+        "paused_at": _time(row["paused_at"]),
+        "created_at": rfc3339(row["created_at"]),
+        "products_known_at": _time(row["baseline_at"]),
+        "waiting": {
+            "reads": (yield from waiting([row["reader_lane_id"]], MOST_WAITING)),
+            "runs": (yield from waiting([lane["id"] for lane in lanes], MOST_WAITING)),
+        },
+    }
+
+
+def _of(kind: str, amounts: dict[str, int]) -> dict[str, Any]:
+    return {what.removeprefix(f"{kind} "): amount for what, amount in amounts.items() if what.startswith(f"{kind} ")}
+
+
+def _time(moment: int | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
