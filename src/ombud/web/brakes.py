@@ -45,9 +45,9 @@ class Brake:
         """Return how many tries this key has now."""
         return max(0, int(self._bucket(key).left))
 
-    def take(self, key: Hashable) -> None:
-        """Use one up."""
-        self._bucket(key).left -= 1
+    def take(self, key: Hashable, tries: int = 1) -> None:
+        """Use one up, or several; more than there are is a debt."""
+        self._bucket(key).left -= tries
 
     def forget(self, key: Hashable) -> None:
         """Give all of them back."""

@@ -1,6 +1,8 @@
 """POST /v1/events as plain ASGI: the hot path of a publisher."""
 
+import math
 import re
+from asyncio import sleep
 from typing import Any
 
 import msgspec
@@ -13,12 +15,16 @@ from ombud.mailbox.ids import format_id
 from ombud.sender.outbox import DEFAULT_SHOP_ID, Event, Published
 from ombud.sender.sender import Sender
 from ombud.web.auth import CALLER
+from ombud.web.brakes import Brake
+from ombud.web.event_lines import are_lines, read_lines
 from ombud.web.limits import read_body
-from ombud.web.problems import problem_of
+from ombud.web.problems import problem, problem_of
 from ombud.wire import EVENT_TYPES, PARAMETER_OF
 
 # Events in one request: they share one transaction, and everybody else's writes wait for it.
 EVENTS_PER_REQUEST = 1_000
+# Seconds' worth of events that a key may publish at once, where its rate is limited: a campaign, not a flood.
+BURST_SECONDS = 10
 
 
 class EventBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,29 +38,60 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(EventBody | list[EventBody])
+_line_decoder = msgspec.json.Decoder(EventBody)
+_TOO_MANY = "This key publishes more than OMBUD_EVENTS_PER_SECOND; nothing was stored. Wait, as Retry-After says."
 
 
 class Intake:
-    """Takes events in: one, or an array that is stored all or nothing."""
+    """Takes events in: one, an array that is stored all or nothing, or lines of which each read is stored at once."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
+        rate = sender.settings.events_per_second
+        self._brake = Brake(round(rate * BURST_SECONDS), 1 / rate) if rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one POST."""
-        response = await self._answer(receive, scope[CALLER])
+        answer = self._take_lines if are_lines(scope) else self._take
+        response = await answer(receive, scope[CALLER])
         await response(scope, receive, send)
 
-    async def _answer(self, receive: Receive, caller: Caller) -> Response:
+    async def _take(self, receive: Receive, caller: Caller) -> Response:
         try:
             bodies = decode(await read_body(receive))
             events = events_of(bodies, caller)
+            if wait := self._wait(caller):
+                return problem(429, _TOO_MANY, headers={"Retry-After": str(math.ceil(wait))})
+            self._count(caller, len(events))
             published = await self._sender.publish(events)
         except OmbudError as error:
             return problem_of(error)
         documents = [_document(event, stored) for event, stored in zip(events, published, strict=True)]
         answer: Any = {"events": documents} if isinstance(bodies, list) else documents[0]
         return Response(msgspec.json.encode(answer), 201, media_type="application/json")
+
+    async def _take_lines(self, receive: Receive, caller: Caller) -> Response:
+        stored = deliveries = 0
+        try:
+            async for lines in read_lines(receive, EVENTS_PER_REQUEST):
+                events = [_event_of(number, line, caller) for number, line in lines]
+                # Whoever streams is slowed down instead of turned away.
+                await sleep(self._wait(caller))
+                self._count(caller, len(events))
+                published = await self._sender.publish(events)
+                stored += len(events)
+                deliveries += sum(one.deliveries for one in published)
+        except OmbudError as error:
+            return problem_of(error, stored=stored)
+        answer = msgspec.json.encode({"stored": stored, "deliveries": deliveries})
+        return Response(answer, 201, media_type="application/json")
+
+    def _wait(self, caller: Caller) -> float:
+        return self._brake.wait(caller.name) if self._brake else 0.0
+
+    def _count(self, caller: Caller, events: int) -> None:
+        if self._brake:
+            self._brake.take(caller.name, events)
 
 
 def decode(body: bytes) -> EventBody | list[EventBody]:
@@ -68,6 +105,20 @@ def decode(body: bytes) -> EventBody | list[EventBody]:
     if isinstance(bodies, list) and len(bodies) > EVENTS_PER_REQUEST:
         raise InvalidInput("body", f"{len(bodies)} events at once; {EVENTS_PER_REQUEST} is the most.")
     return bodies
+
+
+def _event_of(number: int, line: bytes, caller: Caller) -> Event:
+    """Make the event of a line; raises InvalidInput whose field says which line and what of it: `[3].order_id`."""
+    try:
+        return _event(_line_decoder.decode(line), caller)
+    except msgspec.ValidationError as error:
+        wrong = _invalid(str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        wrong = InvalidInput("", f"It is not JSON: {error}.")
+    except InvalidInput as error:
+        wrong = error
+    field = f".{wrong.field}" if wrong.field not in ("", "body") else ""
+    raise InvalidInput(f"[{number - 1}]{field}", f"Line {number}: {wrong}")
 
 
 def events_of(bodies: EventBody | list[EventBody], caller: Caller = OPERATOR) -> list[Event]:

@@ -19,6 +19,7 @@ _PROBLEM = {
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What is wrong and what to do."},
         "field": {"type": "string", "description": "Which part of the request: `[3].order_id`."},
+        "stored": {"type": "integer", "description": "Of lines of JSON: how many before it are stored."},
     },
 }
 _EVERYWHERE = {
@@ -71,11 +72,13 @@ def _intake(schemas: dict[str, Any]) -> dict[str, Any]:
     (event,), components = msgspec.json.schema_components([EventBody], ref_template="#/components/schemas/{name}")
     schemas.update(components)
     body = {"schema": {"oneOf": [event, {"type": "array", "items": event}]}}
+    words = "An event in each line: stored as they come, not all or nothing. Answered with `stored` and `deliveries`."
+    lines = {"schema": {"type": "string", "description": words}}
     return {
-        "summary": "Publish one event, or an array that is stored all or nothing",
+        "summary": "Publish one event, an array that is stored all or nothing, or a stream of lines",
         "operationId": "publish_v1_events_post",
         "tags": ["events"],
-        "requestBody": {"required": True, "content": {"application/json": body}},
+        "requestBody": {"required": True, "content": {"application/json": body, "application/x-ndjson": lines}},
         "responses": {
             "201": {"description": "Stored durably; it will be delivered.", "content": {"application/json": {}}}
         },

@@ -41,9 +41,14 @@ _STATUS: Mapping[type[OmbudError], int] = {
 
 
 def problem(
-    status: int, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    *,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    stored: int | None = None,
 ) -> Response:
-    """Return a problem document as a response."""
+    """Return a problem document as a response; `stored`: how many events before it are stored nevertheless."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -52,17 +57,20 @@ def problem(
     }
     if field is not None:
         body["field"] = field
+    if stored is not None:
+        body["stored"] = stored
     return Response(msgspec.json.encode(body), status, dict(headers or {}), "application/problem+json")
 
 
-def problem_of(error: OmbudError) -> Response:
+def problem_of(error: OmbudError, *, stored: int | None = None) -> Response:
     """Return the problem document of an error."""
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
     if isinstance(error, StorageUnavailable):
         # Its words name files of this machine.
         log.warning("answered %s: %s", status, error)
-        return problem(status, str(StorageUnavailable()), headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-    return problem(status, str(error), field=getattr(error, "field", None))
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return problem(status, str(StorageUnavailable()), headers=headers, stored=stored)
+    return problem(status, str(error), field=getattr(error, "field", None), stored=stored)
 
 
 def field_path(location: Sequence[str | int]) -> str:

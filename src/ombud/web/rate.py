@@ -1,6 +1,6 @@
 """How many requests a key may make: a bucket for each, told in every answer (draft-ietf-httpapi-ratelimit-headers).
 
-`POST /v1/events` is not counted: there the queue of writes is the limit, which answers 503.
+`POST /v1/events` is not counted: there the queue of writes is the limit, and OMBUD_EVENTS_PER_SECOND.
 """
 
 import math
