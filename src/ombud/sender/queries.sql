@@ -253,3 +253,32 @@ delete from backfill where endpoint_id = :endpoint_id;
 -- The events of a stretch of time, some at a time.
 select day, id, shop_id, type, subject, data from event
 where box = :box and id >= :next_id and id < :until_id order by id limit :rows;
+
+-- What other programs have put into the intake ----------------------------------------------------------------------
+
+-- name: any_intake
+-- Whether something waits there.
+select 1 as one from intake where refused is null limit 1;
+
+-- name: take_intake
+-- What has waited longest, as bytes: another program may have stored text that is none. Nobody else takes it before the
+-- commit.
+select id, shop, cast(type as blob) as type, cast(object_id as blob) as object_id, cast(event_key as blob) as event_key
+from intake where refused is null order by id limit :rows;
+-- postgres:
+select id, shop, type, object_id, event_key from intake where refused is null order by id limit :rows
+for update skip locked;
+
+-- name: drop_intake
+-- rows: id bigint
+-- It is an event now, by the same transaction.
+delete from intake where id = :id;
+-- postgres:
+delete from intake i using {rows} r where i.id = r.id;
+
+-- name: refuse_intake
+-- rows: id bigint, refused text
+-- It cannot be an event; it stays to be looked at, and is taken again when somebody clears the reason.
+update intake set refused = :refused where id = :id;
+-- postgres:
+update intake i set refused = r.refused from {rows} r where i.id = r.id;

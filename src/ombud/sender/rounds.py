@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ombud.errors import StorageUnavailable
 
@@ -16,10 +16,14 @@ STEP_PAUSE_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Round:
-    """Something that is done every so many seconds, in steps: `step` returns whether there is more to do now."""
+    """Something that is done every so many seconds, in steps: `step` returns whether there is more to do now.
+
+    Whoever sets `soon` has it done at once.
+    """
 
     seconds: float
     step: Callable[[], Awaitable[bool]]
+    soon: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 
 class Rounds:
@@ -27,7 +31,7 @@ class Rounds:
 
     def __init__(self, rounds: Sequence[Round]) -> None:
         self._rounds = list(rounds)
-        self._stopping = asyncio.Event()
+        self._stopping = False
 
     def add(self, each: Round) -> None:
         """Do this one too, once `run` begins."""
@@ -39,10 +43,13 @@ class Rounds:
 
     def stop(self) -> None:
         """End `run` after the steps that are under way. Call it on its event loop."""
-        self._stopping.set()
+        self._stopping = True
+        for each in self._rounds:
+            each.soon.set()
 
     async def _repeat(self, each: Round) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
+            each.soon.clear()
             more = False
             try:
                 more = await each.step()
@@ -51,9 +58,6 @@ class Rounds:
             except Exception:
                 # Deliveries go on without it, and a later one may do better.
                 log.exception("a round of the sender failed")
-            await self._pause(STEP_PAUSE_SECONDS if more else each.seconds)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STEP_PAUSE_SECONDS if more else each.seconds):
+                    await each.soon.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
 from ombud.sender.destination import destination_of
 from ombud.sender.endpoints import Endpoints
+from ombud.sender.handed_in import anything_waits, take_in
 from ombud.sender.notices import GONE_APART, Notices
 from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Published
 from ombud.sender.outcome import Gone, never_again, outcome_of_failure
@@ -23,8 +25,14 @@ from ombud.sender.rounds import Round, Rounds
 from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import Settings
 
+log = logging.getLogger("ombud.sender")
+
 # Seconds between two looks for events of the past that an endpoint asks for.
 BACKFILL_SECONDS = 1.0
+# Seconds between two looks into the table `intake`: how late its rows become events, where nobody notifies.
+INTAKE_SECONDS = 0.2
+# The channel `ombud_intake` on which writers of that table may notify, on PostgreSQL.
+INTAKE_CHANNEL = "intake"
 # Seconds within which an append of another process commits what it has made an id for: statements end sooner.
 LAG_SECONDS = 10.0
 # Seconds between two looks at endpoints that fail: how late a warning may be.
@@ -48,7 +56,9 @@ class Sender:
         self.endpoints = Endpoints(
             self.outbox.mailbox, self.deliverer.guard, settings.endpoints_per_shop, self._backfill
         )
-        self._rounds = Rounds([Round(BACKFILL_SECONDS, self._write_past), Round(WATCH_SECONDS, self._watch)])
+        self._intake = Round(INTAKE_SECONDS, self._take_in)
+        rounds = [Round(BACKFILL_SECONDS, self._write_past), Round(WATCH_SECONDS, self._watch), self._intake]
+        self._rounds = Rounds(rounds)
         # Hears what came of each try and the seconds it took.
         self.on_try: Callable[[Delivery, Outcome, float], None] | None = None
         self._performer: Performer | None = None
@@ -78,7 +88,8 @@ class Sender:
         self._performer = Performer(self.outbox.mailbox, self.writer, self._perform)
         rounds = asyncio.create_task(self._rounds.run())
         try:
-            await self._performer.run()
+            with self._hear_of_intake():
+                await self._performer.run()
         finally:
             self._performer = None
             self._rounds.stop()
@@ -115,6 +126,23 @@ class Sender:
                     await self.writer.write(lambda: self.notices.gone(endpoint_id))
             elif gone_at is not None and isinstance(outcome, Done):
                 await self.writer.write(lambda: self.notices.not_gone(endpoint_id))
+
+    def _hear_of_intake(self) -> contextlib.AbstractContextManager[None]:
+        # On SQLite a look costs microseconds, and other programs have no way to notify.
+        if self.database.exclusive:
+            return contextlib.nullcontext()
+        return self.database.listen(INTAKE_CHANNEL, self._intake.soon.set)
+
+    async def _take_in(self) -> bool:
+        if not await self.database.fetch(anything_waits):
+            return False
+        try:
+            taken = await self.writer.write(lambda: take_in(self.outbox))
+        except EventKeyTaken:
+            return True
+        for row_id, reason in taken.refused:
+            log.warning("row %s of the table intake cannot be an event, and stays: %s", row_id, reason)
+        return bool(taken.stored or taken.refused)
 
     async def _watch(self) -> bool:
         return await self.writer.write(self.notices.watch)

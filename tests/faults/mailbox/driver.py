@@ -53,7 +53,7 @@ _MARKS = {
 RESULTS = "results"
 _OF_RESULTS = {"fence", "insert_attempts"}
 
-_PARTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|\$\$.*?\$\$|(;)", re.DOTALL)
+_PARTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|\$\$.*?\$\$|\bbegin\b.*?\bend\b|(;)", re.DOTALL)
 
 
 @dataclass(frozen=True)
