@@ -265,11 +265,17 @@ def forget_retries(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Steps, "_rows", without)
 
 
+def stop_at_once(patch: pytest.MonkeyPatch) -> None:
+    """At a SIGTERM leave no time to what is in flight."""
+    patch.setattr("ombud.mailbox.worker.STOP_SECONDS", 0.0)
+
+
 BUILDS: dict[str, Build] = {
     build.__name__: build
     for build in (
         *(ack_before_commit, settle_without_commit, ring_inside, no_recheck, no_fence),
         *(silence_is_yes, forget_keys, migrate_in_pieces, subjects_at_once, forget_retries),
+        stop_at_once,
     )
 }
 

@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,12 +220,17 @@ def alive(ombud: Ombud) -> bool:
 
 def drain(chain: Chain) -> None:
     """Wait until nothing is pending any more, in either database."""
-    opened = [open_database(url) for url in chain.databases.values()]
+    drain_databases(list(chain.databases.values()), lambda: pause(chain.running["serve"], 0.1))
+
+
+def drain_databases(urls: Sequence[str], rest: Callable[[], None]) -> None:
+    """Wait until nothing is pending any more in these databases; `rest` between two looks."""
+    opened = [open_database(url) for url in urls]
     deadline = time.monotonic() + DRAIN_SECONDS
     try:
         while waiting := sum(map(pending, opened)):
             assert time.monotonic() < deadline, f"{waiting} deliveries are not done"
-            pause(chain.running["serve"], 0.1)
+            rest()
     finally:
         for database in opened:
             database.close()
