@@ -145,6 +145,41 @@ async def test_who_may_not_changes_nothing(browse: Browse, verb: str) -> None:
         assert (await first(editor, "/arrivals?state=held"), await first(editor, "/runs?state=dead")) == (held, run)
 
 
+async def test_a_shop_is_paused_resumed_and_given_a_new_token(browse: Browse, inbox: Inbox) -> None:
+    async with browse(Role.OWNER) as client:
+        shop = await first(client, "/shops")
+        page = (await client.get(shop)).text
+        for words in (
+            "What was lost on its way",
+            "by their webhook",
+            "the present one: never used",
+            "No address is on",
+        ):
+            assert words in page
+        assert (await client.post(f"{shop}/pause")).headers["Location"] == shop
+        assert "Paused: webhooks are stored" in (await client.get(shop)).text
+        assert 'class="state paused"' in (await client.get("/shops")).text
+        assert (await client.post(f"{shop}/resume")).status_code == 303
+        assert (await client.post(f"{shop}/end-token")).status_code == 409
+        made = (await client.post(f"{shop}/token")).text
+        token = made.partition("<code>/hooks/")[2].partition("<")[0]
+        for known in (token, "a-token-of-tests"):
+            assert (await client.get(f"/hooks/{known}?event_type=order.new&order_id=5")).status_code == 200
+        again = (await client.get(shop)).text
+        assert token not in again
+        assert "the one before" in again
+        assert (await client.post(f"{shop}/end-token")).status_code == 303
+        log = (await client.get("/audit")).text
+        assert [word for word in ("pause", "resume", "token", "end_token") if f"shop.{word}" not in log] == []
+        assert token not in log
+    async with browse(Role.EDITOR) as editor, browse(Role.EDITOR, 7) as stranger:
+        assert (await editor.post(f"{shop}/token")).status_code == 403
+        assert (await editor.post(f"{shop}/pause")).status_code == 303
+        assert (await stranger.get(shop)).status_code == 404
+        assert (await stranger.post(f"{shop}/resume")).status_code == 404
+        assert "shop_" not in (await stranger.get("/shops")).text
+
+
 async def test_in_swedish_reasons_are_swedish(browse: Browse) -> None:
     async with browse(**{"Accept-Language": "sv"}) as client:
         assert "så många produkter saknas" in (await client.get("/arrivals?state=held")).text
@@ -159,6 +194,7 @@ async def test_an_empty_inbox_says_the_next_step(tmp_path: Path) -> None:
     async with httpx2.AsyncClient(transport=transport, base_url=BASE, cookies=log_in(app.people)) as client:
         assert f"--to {BASE}/hooks/YOUR_TOKEN" in (await client.get("/arrivals")).text
         assert "No handler was called yet." in (await client.get("/runs")).text
+        assert "ombud shops add" in (await client.get("/shops")).text
     made.receiver.close()
 
 
@@ -181,6 +217,12 @@ async def test_the_api_does_what_the_buttons_do(inbox: Inbox) -> None:
         whole = await ask("POST", f"/runs/{dead['id']}/retry")
         assert (whole["state"], whole["replays"], len(whole["attempts"])) == ("pending", 1, 1)
         assert await ask("POST", f"/runs/{dead['id']}/retry") == 409
+        [shop] = (await ask("GET", "/shops"))["data"]
+        assert (await ask("POST", f"/shops/{shop['id']}/pause"))["paused_at"] is not None
+        whole = await ask("GET", f"/shops/{shop['id']}")
+        told = {"order inferred": 1, "product webhook": 2}
+        assert whole["learned"]["hour"] == whole["learned"]["month"] == told
+        assert len((await ask("POST", f"/shops/{shop['id']}/token"))["token"]) > 20
         page = await ask("GET", "/runs?limit=1")
         assert (await ask("GET", f"/runs?limit=1&cursor={page['next_cursor']}"))["data"] != page["data"]
         assert await ask("GET", "/runs?state=held") == 422

@@ -145,3 +145,27 @@ order by event_id desc limit 1 offset :events;
 -- name: subject_ids_back
 -- The same for events of a subject.
 select id from event where box > 1 and subject = :subject and id < :before order by id desc limit 1 offset :events;
+
+-- name: shops_shown
+-- The shops that a caller sees, by name.
+select id, name, api_key_file, reader_lane_id, reads_per_second, paused_at, created_at, baseline_at,
+  token_used_at, previous_token_used_at, case when previous_token_hash is null then 0 else 1 end as has_previous
+from inbox_shop where (:shop_id = 0 or id = :shop_id) and name > :after order by name limit :rows;
+
+-- name: shop_shown
+-- One of them.
+select id, name, api_key_file, reader_lane_id, reads_per_second, paused_at, created_at, baseline_at,
+  token_used_at, previous_token_used_at, case when previous_token_hash is null then 0 else 1 end as has_previous
+from inbox_shop where id = :id;
+
+-- name: run_lanes_of_shop
+-- The lanes of its handlers.
+select id from lane where box = :box and shop_id = :shop_id order by id limit :rows;
+
+-- name: sweeps_of_shop
+-- When its lists were last compared.
+select kind, swept_at from sweep where shop_id = :shop_id order by kind;
+
+-- name: metered
+-- What was counted for a shop from an hour on.
+select what, sum(amount) as amount from meter where shop_id = :shop_id and since >= :since group by what order by what;

@@ -33,12 +33,16 @@ Talk: TypeAlias = Generator[Wait | Call[Any], Answer | None, T]
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms a client asks: its budget if it has one, its priority in it, and how long one call may wait."""
+    """On what terms a client asks: its budget if it has one, its priority in it, and how long one call may wait.
+
+    `heard` hears of each request that was answered: its priority, and the status.
+    """
 
     budget: Budget | None = None
     patience_seconds: float = PATIENCE_SECONDS
     priority: Priority = Priority.CALL
     clock: Callable[[], float] = time.monotonic
+    heard: Callable[[Priority, int], None] | None = None
 
     def at(self, priority: Priority) -> Self:
         return replace(self, priority=priority)
@@ -57,6 +61,8 @@ def exchange(call: Call[T], terms: Terms) -> Talk[T]:
         raise RateLimited(turn, sent=False)
     while True:
         answer = _complete((yield call))
+        if terms.heard is not None:
+            terms.heard(terms.priority, answer.status)
         if not _busy(answer):
             terms.budget.succeeded(turn)
             return call.parse(answer)

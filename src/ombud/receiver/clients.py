@@ -3,11 +3,13 @@
 The key is in a file of the shop's own, or in the environment; never in the database.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from ombud.client import AsyncShopClient
 from ombud.client.budget import Budget, Budgets
 from ombud.errors import ConfigurationError
+from ombud.receiver.meter import Meter
 from ombud.receiver.shops import Shop
 from ombud.settings import Settings
 
@@ -15,8 +17,11 @@ from ombud.settings import Settings
 class Clients:
     """Makes a client when it is first needed, and another one when the shop's key has been replaced."""
 
-    def __init__(self, settings: Settings, budgets: Budgets, patience_seconds: float) -> None:
+    def __init__(
+        self, settings: Settings, budgets: Budgets, patience_seconds: float, meter: Meter | None = None
+    ) -> None:
         """`patience_seconds`: how long a read may wait for its turn, and for an API that asks to wait."""
+        self._meter = meter
         self._settings = settings
         self._budgets = budgets
         self._patience_seconds = patience_seconds
@@ -37,6 +42,8 @@ class Clients:
             client = AsyncShopClient(
                 key, self._settings.api_url, budget=budget, patience_seconds=self._patience_seconds
             )
+            if self._meter is not None:
+                client.terms = replace(client.terms, heard=self._meter.hears(shop.id))
             self._current[shop.id] = (key, client)
             # One that was replaced may be reading still: it is closed with all the others.
             self._made.append(client)

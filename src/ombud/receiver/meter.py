@@ -28,7 +28,7 @@ KEPT = 32 * 24 * HOUR
 FLUSH_SECONDS = 2.0
 # Old rows that one writing deletes.
 MOST_FORGOTTEN = 1_000
-# What is counted, and of what: `told webhook`, `asked order`.
+# What is counted, and of what: `told order webhook`, `asked lists`.
 TOLD, ASKED = "told", "asked"
 # For what an API is asked, in words.
 PURPOSES = {
@@ -43,9 +43,12 @@ PURPOSES = {
 LIMITED = "limited"
 
 
-def note_told(shop_id: int, source: str, now: int) -> Operation[None]:
-    """Count a change of which handlers are told; `source`: how it was learned. `now`: UTC microseconds."""
-    yield from _add(shop_id, now - now % HOUR, f"{TOLD} {source}", 1)
+def note_told(shop_id: int, kind: str, source: str, now: int) -> Operation[None]:
+    """Count a change of which handlers are told: of an order or a product, and how it was learned (`source`).
+
+    `now`: UTC microseconds.
+    """
+    yield from _add(shop_id, now - now % HOUR, f"{TOLD} {kind} {source}", 1)
 
 
 class Meter:

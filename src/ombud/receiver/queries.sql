@@ -377,3 +377,15 @@ where day in (select day from day) and event_id = :event_id and lane_id = :lane_
 -- postgres:
 update delivery d set state = 2, reason = r.reason from {rows} r
 where d.day in (select day from day) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state + 0 = 0;
+
+-- The meter ---------------------------------------------------------------------------------------------------------
+
+-- name: add_to_meter
+-- Several processes add to the same hour.
+insert into meter(shop_id, since, what, amount) values (:shop_id, :since, :what, :amount)
+on conflict (shop_id, since, what) do update set amount = meter.amount + excluded.amount;
+
+-- name: forget_meter
+-- What is older than any page looks at, a bounded number at a time.
+delete from meter where (shop_id, since, what) in (
+  select m.shop_id, m.since, m.what from inbox_shop s join meter m on m.shop_id = s.id and m.since < :before limit :most);

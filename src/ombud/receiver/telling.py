@@ -13,6 +13,7 @@ from ombud.receiver.changes import News, append_change
 from ombud.receiver.documents import Document, unpack
 from ombud.receiver.ledger import ORDER_EVENTS, Seen, Telling, Told, last_told, order_telling, product_telling
 from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
+from ombud.receiver.meter import note_told
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.own_writes import Changed, silent_for
 from ombud.receiver.watching import watched
@@ -96,6 +97,7 @@ class Teller:
         own = yield from _own_doing(look, known)
         for event_type in ORDER_EVENTS if look.order_status is not None else PRODUCT_EVENTS:
             old = yield from _came_before(event_type, look, known)
+            told = False
             for handler in handlers:
                 facts = self._handlers.get(handler["name"])
                 if facts is not None and event_type in facts.event_types:
@@ -104,6 +106,10 @@ class Teller:
                         yield from self._silence(event_type, handler, telling, Finding(look, known, reading_id))
                     elif telling is not None and telling.fire and not old:
                         yield from self._append(event_type, handler, telling.told, Finding(look, known, reading_id))
+                        told = True
+            if told:
+                kind, source = event_type.partition(".")[0], _source(event_type, look.delivery.type)
+                yield from note_told(look.delivery.shop_id, kind, source, self._changes.clock())
 
     def _decide(self, event_type: str, handler: Row, look: Look, known: Known) -> Operation[Telling | None]:
         """Decide what one handler must be told, and remember that it was."""

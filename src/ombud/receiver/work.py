@@ -8,6 +8,7 @@ from ombud.mailbox.performer import Performer
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.caller import Caller, Runner
 from ombud.receiver.clients import Clients
+from ombud.receiver.meter import Meter
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.reader import Reader
 from ombud.receiver.reconciler import Reconciler
@@ -31,7 +32,8 @@ class Work:
         self._changes = changes
         self._handlers = handlers
         self._retired = retired
-        self._clients = Clients(settings, receiver.budgets, receiver.patience_seconds)
+        self._meter = Meter(writer, arrivals.clock)
+        self._clients = Clients(settings, receiver.budgets, receiver.patience_seconds, self._meter)
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
         teller = Teller(changes, {handler.name: handler for handler in handlers})
         self._confirms = settings.confirm == "api"
@@ -49,6 +51,7 @@ class Work:
     async def run(self) -> None:
         """Read and call as soon as this process is elected; return after `stop`."""
         tasks = [asyncio.create_task(self._calling.run()), asyncio.create_task(self._read())]
+        metering = asyncio.create_task(self._meter.run())
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -58,6 +61,8 @@ class Work:
                 self._first_looks.cancel()
                 tasks.append(self._first_looks)
             await asyncio.gather(*tasks, return_exceptions=True)
+            metering.cancel()
+            await metering
             await self._clients.close()
 
     async def reconcile(self) -> None:

@@ -16,6 +16,7 @@ from ombud.receiver.receiver import Receiver
 from ombud.web import arrival_pages, run_pages
 from ombud.web.auth import caller_of
 from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES, read_asked_inbox
+from ombud.web.inbox_shops_api import add_shop_routes
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor
 from ombud.wire import EVENT_TYPES
@@ -54,6 +55,7 @@ def create_inbox_router(receiver: Receiver) -> APIRouter:
     _add_arrivals(router, receiver)
     _add_arrival_acts(router, receiver)
     _add_runs(router, receiver)
+    add_shop_routes(router, receiver)
     return router
 
 

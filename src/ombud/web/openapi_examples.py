@@ -138,6 +138,23 @@ _ONE_RUN = _CHANGE | {
     "after": True,
     "difference": [{"path": "status", "before": None, "after": "1"}],
 }
+_SHOP: dict[str, Any] = {
+    "id": "shop_0c3k9w8t1r007",
+    "name": "shop",
+    "tokens": [{"used_at": _TIME}],
+    "api_key_file": None,
+    "reads_per_second": None,
+    "paused_at": None,
+    "created_at": _TIME,
+    "products_known_at": _TIME,
+    "waiting": {"reads": 0, "runs": 0},
+}
+_ONE_SHOP = _SHOP | {
+    "learned": {"hour": {"order webhook": 12}, "day": {"order reconcile": 1}, "week": {}, "month": {}},
+    "asked": {"hour": {"order": 12, "lists": 24}, "day": {}, "week": {}, "month": {}},
+    "compared": {"orders": _TIME, "products": _TIME},
+    "sources": [{"address": "192.0.2.7", "known": True, "first_at": _TIME, "last_at": _TIME}],
+}
 _AGAIN = {"state": "pending", "next_attempt_at": _TIME}
 
 _DONE = {"delivered": 1, "failed": 0, "milliseconds": {"p50": 100, "p95": 100, "p99": 100}}
@@ -208,6 +225,12 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/arrivals/{arrival_id}/release": _ARRIVAL | _AGAIN,
     "POST /v1/arrivals/{arrival_id}/retry": _ARRIVAL | _AGAIN,
     "POST /v1/arrivals/{arrival_id}/skip": _ARRIVAL | {"state": "skipped", "reason": "skipped by hand"},
+    "GET /v1/shops": _page(_SHOP),
+    "GET /v1/shops/{shop_id}": _ONE_SHOP,
+    "POST /v1/shops/{shop_id}/token": _ONE_SHOP | {"tokens": [{"used_at": None}] * 2, "token": "shown once"},
+    "POST /v1/shops/{shop_id}/end-token": _ONE_SHOP,
+    "POST /v1/shops/{shop_id}/pause": _ONE_SHOP | {"paused_at": _TIME},
+    "POST /v1/shops/{shop_id}/resume": _ONE_SHOP,
     "GET /v1/runs": _page(_CHANGE),
     "GET /v1/runs/{run_id}": _ONE_RUN,
     "POST /v1/runs/{run_id}/retry": _ONE_RUN | _AGAIN | {"replays": 1},

@@ -30,6 +30,7 @@ from ombud.web import (
     overview_pages,
     people_pages,
     run_pages,
+    shop_pages,
     webhook_pages,
 )
 from ombud.web.account_pages import AccountPages
@@ -47,6 +48,7 @@ from ombud.web.people_pages import PeoplePages
 from ombud.web.performing import work_of
 from ombud.web.resend_pages import ResendPages
 from ombud.web.run_pages import RunPages
+from ombud.web.shop_pages import ShopPages
 from ombud.web.webhook_form import WebhookForm
 from ombud.web.webhook_pages import WebhookPages
 from ombud.web.words import Words, mark, words_for
@@ -60,6 +62,7 @@ MENU = (
     Page(delivery_pages.PATH, mark("Deliveries"), sender=True),
     Page(arrival_pages.PATH, mark("Arrivals"), receiver=True),
     Page(run_pages.PATH, mark("Handler runs"), receiver=True),
+    Page(shop_pages.PATH, mark("Shops"), receiver=True),
     Page(key_pages.PATH, mark("API keys"), Role.OWNER, everywhere=True),
     Page(people_pages.PATH, mark("People"), Role.OWNER, everywhere=True),
     Page(people_pages.AUDIT, mark("Audit log"), Role.OWNER, everywhere=True),
@@ -111,7 +114,7 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
         for pages in (OverviewPages, WebhookForm, WebhookPages, ResendPages, DeliveryPages):
             routes += pages(house, sides.sender).routes()
     if sides.receiver is not None:
-        for inbox_pages in (ArrivalPages, RunPages):
+        for inbox_pages in (ArrivalPages, RunPages, ShopPages):
             routes += inbox_pages(house, sides.receiver).routes()
     if sides.try_it is not None:
         routes.append(action_route(f"{BELOW}order", home.order))

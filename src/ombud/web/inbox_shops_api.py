@@ -1,0 +1,55 @@
+"""The receiver's REST API for its shops: to look at, pause, resume, and give another token."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from ombud.admin.events import Document
+from ombud.admin.inbox_shops import ShopEdits, get_inbox_shop, list_inbox_shops
+from ombud.mailbox.ids import parse_id
+from ombud.receiver.receiver import Receiver
+from ombud.receiver.shops import new_token
+from ombud.web.auth import caller_of
+from ombud.web.looking import look
+from ombud.web.pages import PAGE_ROWS, Id, Limit
+from ombud.web.shop_pages import Edit
+
+After = Annotated[str, Query(description="`next_cursor` of the page before: the name of its last shop.")]
+
+
+def add_shop_routes(router: APIRouter, receiver: Receiver) -> None:
+    """Add what can be done with the shops of an inbox."""
+    database, edits = receiver.database, ShopEdits(receiver)
+    tags: list[Any] = ["shops"]
+
+    async def shown(request: Request, number: int) -> Document:
+        caller = caller_of(request)
+        return await look(database, lambda: get_inbox_shop(caller, number, database.clock()))
+
+    @router.get("/shops", summary="Shops of the inbox, by name", tags=tags)
+    async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: After = "") -> dict[str, Any]:
+        caller = caller_of(request)
+        data = await look(database, lambda: list_inbox_shops(caller, cursor, limit))
+        return {"data": data, "next_cursor": data[-1]["name"] if len(data) == limit else None}
+
+    @router.get("/shops/{shop_id}", summary="One shop: what was lost, and for what its API was asked", tags=tags)
+    async def show(request: Request, shop_id: Id) -> Document:
+        return await shown(request, parse_id("shop", shop_id, "shop_id"))
+
+    @router.post("/shops/{shop_id}/token", summary="Give it a new token, shown once, beside the present one", tags=tags)
+    async def rotate(request: Request, shop_id: Id) -> Document:
+        number, caller, token = parse_id("shop", shop_id, "shop_id"), caller_of(request), new_token()
+        await receiver.writer.write(lambda: edits.rotate(caller, number, token))
+        return await shown(request, number) | {"token": token}
+
+    def add(verb: str, edit: Edit, summary: str) -> None:
+        async def do(request: Request, shop_id: Id) -> Document:
+            number, caller = parse_id("shop", shop_id, "shop_id"), caller_of(request)
+            await receiver.writer.write(lambda: edit(caller, number))
+            return await shown(request, number)
+
+        router.post(f"/shops/{{shop_id}}/{verb}", summary=summary, tags=tags, name=f"{verb}_shop")(do)
+
+    add("pause", edits.pause, "Read nothing and call no handler for it; webhooks are stored")
+    add("resume", edits.resume, "Go on with all that has waited")
+    add("end-token", edits.end_previous, "End the token from before the last rotation")
