@@ -1,6 +1,7 @@
 """Handlers in processes of their own: whatever one does, its run ends, and the next one has a process again."""
 
 import asyncio
+import os
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from ombud.mailbox.model import Done, Fault, Interrupted, Outcome, Retry
 from ombud.receiver import children
+from ombud.receiver.child import NICENESS
 from ombud.receiver.children import ChildRunner
 from ombud.receiver.model import Call
 from ombud.receiver.options import HandlerFacts
@@ -199,6 +201,13 @@ async def test_a_handler_that_eats_memory_is_stopped_at_its_limit(runner: ChildR
     first, second = (one["pid"] for one in reports.wait("devours", 2))
     assert first != second
     wait_for_end(first)
+
+
+async def test_a_handler_steps_aside_for_whoever_answers_webhooks(runner: ChildRunner, reports: Reports) -> None:
+    assert await runner.run(call_of("works")) == Done()
+    [worked] = reports.wait("works")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, worked["pid"]) == min(own + NICENESS, 19)
 
 
 async def test_the_start_is_called_in_each_process(runner: ChildRunner, reports: Reports) -> None:

@@ -4,6 +4,7 @@ usage: python -m ombud.receiver.child APP:INBOX HANDLER DESCRIPTOR
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ombud.errors import OmbudError
@@ -27,6 +29,9 @@ from ombud.receiver.starting import call_starts
 from ombud.receiver.supply import Function
 
 _MEGABYTE = 1024 * 1024
+# Handlers step aside for what answers webhooks: beside it on a busy core they get a tenth of it, else all they want.
+NICENESS = 10
+_SESSION_NICENESS = Path("/proc/self/autogroup")
 
 
 async def serve(handler: Handler, starts: Sequence[Function], connection: socket.socket) -> None:
@@ -73,6 +78,14 @@ def die_with_parent(connection: socket.socket) -> None:
     threading.Thread(target=wait, name="ombud-parent", daemon=True).start()
 
 
+def step_aside() -> None:
+    """Let whoever answers webhooks go first."""
+    os.nice(NICENESS)
+    # Where Linux shares the cores by session, niceness counts within one alone; each child is a session of its own.
+    with contextlib.suppress(OSError):
+        _SESSION_NICENESS.write_text(str(NICENESS))
+
+
 def limit_memory(megabytes: int) -> None:
     """Let allocations past this raise MemoryError, here alone. Linux counts private memory; other systems less."""
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
@@ -85,6 +98,7 @@ def main() -> None:
     target, name, descriptor = sys.argv[1:]
     connection = socket.socket(fileno=int(descriptor))
     connection.set_inheritable(False)
+    step_aside()
     die_with_parent(connection)
     for number in (signal.SIGINT, signal.SIGTERM):
         # A supervisor may send these to every process: what is in flight has its seconds, and the parent ends us.
