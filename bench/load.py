@@ -93,24 +93,28 @@ class Publisher:
         for shop_id in shop_ids:
             self._post("/v1/endpoints", {"url": f"{self._target.base}/{shop_id}", "shop_id": shop_id})
 
-    def run(self, seconds: int, shop_ids: Sequence[int]) -> Round:
-        """Publish for so long, always ahead of the deliveries, and measure until the last one is recorded."""
+    def run(self, seconds: int, shop_ids: Sequence[int], fan_out: int = 1) -> Round:
+        """Publish for so long, always ahead of the deliveries, and measure until the last one is recorded.
+
+        Each of these shops has `fan_out` endpoints; what is returned are deliveries.
+        """
         self._connection.close()  # the server has closed it meanwhile; the next request opens another
         before, processor, began = self._state(), self._server.processor_seconds(), time.monotonic()
         published = 0
         with reading(self._database) as ask:
             while time.monotonic() < began + seconds:
                 if ask("select count(*) from delivery where state = 0") < BACKLOG:
-                    self._post("/v1/events", [self._event(shop_ids) for _ in range(BATCH)])
-                    published += BATCH
+                    self._post("/v1/events", [self._event(shop_ids) for _ in range(BATCH // fan_out)])
+                    published += BATCH // fan_out
                 else:
                     time.sleep(0.002)
             _until(lambda: ask("select count(*) from delivery where state = 0") == 0)
         elapsed, spent = time.monotonic() - began, self._server.processor_seconds() - processor
         changed = {name: value - before[name] for name, value in self._state().items()}
-        if set(changed.values()) != {published}:
-            raise Cheated(f"{published} events were accepted; since then: {changed}.")
-        return Round(published / elapsed, spent / elapsed)
+        events, delivered = changed.pop("events"), published * fan_out
+        if events != published or set(changed.values()) != {delivered}:
+            raise Cheated(f"{published} events were accepted; since then: {events} events, {changed}.")
+        return Round(delivered / elapsed, spent / elapsed)
 
     def _event(self, shop_ids: Sequence[int]) -> dict[str, Any]:
         number = next(self._numbers)

@@ -126,11 +126,12 @@ class Servers:
         url = f"sqlite:///{database}"
         return {"OMBUD_TOKEN": TOKEN, "OMBUD_DATABASE_URL": url, "OMBUD_PERFORM": "elsewhere"} | ANY_NUMBER, database
 
-    def sender(self) -> Server:
-        """Start `ombud serve`: API and delivery, allowed to deliver to this machine."""
+    def sender(self, more: Mapping[str, str] | None = None) -> Server:
+        """Start `ombud serve`: API and delivery, allowed to deliver to this machine; `more`: of its environment."""
         environment = {
             "OMBUD_DATABASE_URL": f"sqlite:///{self.folder}/sender.db",
             "OMBUD_ALLOW_NETWORKS": "127.0.0.0/8",
+            **(more or {}),
         }
         return self._ombud("sender", ["serve", "--port", "0", "--json"], environment)
 

@@ -108,6 +108,17 @@ def test_the_smallest_run_of_the_receiver(tmp_path: Path) -> None:
     assert "256 connections |" not in done.stdout
 
 
+def test_one_pair_of_a_flood_and_its_picture(tmp_path: Path) -> None:
+    files = ["--keep", str(tmp_path / "pairs.json"), "--graph", str(tmp_path / "all.svg")]
+    done = bench("isolation", "--only", "flood", "--seconds", "1", *files, module="bench.sender")
+    assert done.returncode == 0, done.stderr
+    assert "| flood | 1 |" in done.stdout
+    [pair] = json.loads((tmp_path / "pairs.json").read_text())
+    # Each order for two endpoints, but those of the shop that floods.
+    assert pair["with"]["count"] == pair["without"]["count"] > 150
+    assert (tmp_path / "all.svg").read_text().count('stroke="#c2410c"') == 1
+
+
 def test_arrivals_are_answered_whatever_happens_behind_them(tmp_path: Path) -> None:
     done = bench("--seconds", "1", "--per-second", "200", "--directory", str(tmp_path), module="bench.receiver.ack")
     assert done.returncode == 0, done.stdout + done.stderr

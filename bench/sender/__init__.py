@@ -1,0 +1,1 @@
+"""How well a sender keeps endpoints apart, and how fast it is."""

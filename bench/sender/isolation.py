@@ -1,0 +1,143 @@
+"""Trouble at some endpoints, and how long events of the others take meanwhile: each with the trouble and without it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from bench.sender.endpoints import OK, REFUSED, Sink, Waits
+from bench.sender.field import SHOPS, UNCOUNTED, Field, Place, end_all, field, healthy, order, publish_waiting
+from ombud.sender.sender import Sender
+
+# Orders a second of all shops together, each for two endpoints; and events a second that go to those that hang.
+ORDERS_PER_SECOND = 100
+PRODUCTS_PER_SECOND = 25
+# Endpoints of each shop that hang: of 1,000 in all, 900.
+HANGING = 18
+# How much more one shop publishes than each of the others.
+FLOOD = 100
+DUE = 1_000_000
+WAITING = 100_000
+# The shop whose endpoint is in trouble.
+SICK_SHOP = SHOPS + 1
+STEADY_SHOPS = 1_000
+# Seconds for which it refuses before it is back; that each of its answers takes; and until all must be delivered.
+SICK_SECONDS = 2.0
+ANSWER_SECONDS = 0.005
+RECOVERY_SECONDS = 120.0
+
+# What a run has shown: quantiles of the waits in milliseconds by their share, and what else was counted.
+Shown = Mapping[str, Any]
+SHARES = [number / 200 for number in range(1, 200)] + [0.999]
+Scenario = Callable[[float, bool], Coroutine[Any, Any, Shown]]
+
+
+async def hanging(seconds: float, trouble: bool) -> Shown:
+    """900 of 1,000 endpoints never answer; each shop has 18 of them and two that do."""
+    waits = Waits()
+    sink = await Sink(waits.hears).start()
+    places = healthy(sink)
+    if trouble:
+        places += [
+            Place(f"http://127.0.0.1:{sink.hanging_port}/{shop_id}/{number}", shop_id, ["product.update"])
+            for shop_id in range(1, SHOPS + 1)
+            for number in range(HANGING)
+        ]
+
+    def product(number: int, _: float) -> dict[str, Any]:
+        return {"event_type": "product.update", "product_id": number, "shop_id": number % SHOPS + 1}
+
+    async with field(sink, waits, places) as there:
+        stop = _beside(there, product, PRODUCTS_PER_SECOND)
+        await there.publish_orders(seconds, ORDERS_PER_SECOND)
+        stop()
+    return shown(waits)
+
+
+async def flood(seconds: float, trouble: bool) -> Shown:
+    """One shop publishes a hundred times as much as each of the others."""
+    waits = Waits()
+    sink = await Sink(waits.hears).start()
+    async with field(sink, waits, healthy(sink)) as there:
+        rate = FLOOD * ORDERS_PER_SECOND / SHOPS
+        stop = _beside(there, lambda number, _: order(number, 1), rate if trouble else 0)
+        await there.publish_orders(seconds, ORDERS_PER_SECOND, apart=1)
+        stop()
+    return shown(waits)
+
+
+async def backlog(seconds: float, trouble: bool) -> Shown:
+    """A million deliveries are due on one endpoint that hangs; without the trouble they are stored, and done."""
+    waits = Waits()
+    sink = await Sink(waits.hears).start()
+
+    def fill(sender: Sender) -> None:
+        publish_waiting(sender, DUE, SICK_SHOP)
+        if not trouble:
+            end_all(sender)
+
+    places = [*healthy(sink), Place(f"http://127.0.0.1:{sink.hanging_port}/sick", SICK_SHOP)]
+    async with field(sink, waits, places, fill) as there:
+        await there.publish_orders(seconds, ORDERS_PER_SECOND)
+    return shown(waits)
+
+
+async def steady(per_second: int, seconds: float) -> Shown:
+    """A thousand shops with an endpoint each, and no trouble."""
+    waits = Waits()
+    sink = await Sink(waits.hears).start()
+    async with field(sink, waits, healthy(sink, STEADY_SHOPS, 1)) as there:
+        there.shops, there.each = STEADY_SHOPS, 1
+        await there.publish_orders(seconds, per_second)
+    return shown(waits)
+
+
+async def recovery(seconds: float, trouble: bool) -> Shown:
+    """An endpoint with 100,000 deliveries waiting refuses, and is back: it gets all of them, never above its window."""
+    waits, heard, everything = Waits(), set[int](), asyncio.Event()
+    sick = True
+
+    def hears(path: str, number: int) -> bytes:
+        if path != "/sick":
+            return waits.hears(path, number)
+        if sick:
+            return REFUSED
+        heard.add(number)
+        if len(heard) == WAITING:
+            everything.set()
+        return OK
+
+    sink = await Sink(hears, ANSWER_SECONDS).start()
+    places = [*healthy(sink), Place(f"http://127.0.0.1:{sink.port}/sick", SICK_SHOP)]
+
+    def fill(sender: Sender) -> None:
+        if trouble:
+            publish_waiting(sender, WAITING, SICK_SHOP)
+
+    async with field(sink, waits, places, fill) as there:
+        orders = asyncio.create_task(there.publish_orders(seconds, ORDERS_PER_SECOND))
+        await asyncio.sleep(SICK_SECONDS)
+        sick = False
+        await orders
+        async with asyncio.timeout(RECOVERY_SECONDS):
+            if trouble:
+                await everything.wait()
+    return {**shown(waits), "delivered": len(heard), "most at once": sink.most["/sick"]}
+
+
+SCENARIOS: dict[str, Scenario] = {one.__name__: one for one in (hanging, flood, backlog, recovery)}
+
+
+def shown(waits: Waits) -> Shown:
+    """Return what a run has shown."""
+    return {"p50": waits.milliseconds(0.5), "p99": waits.milliseconds(0.99), "count": len(waits.seconds)} | {
+        "curve": [round(waits.milliseconds(share), 3) for share in SHARES]
+    }
+
+
+def _beside(there: Field, event: Callable[[int, float], dict[str, Any]], per_second: float) -> Callable[[], object]:
+    """Publish beside the orders until what is returned is called; nothing at a rate of zero."""
+    if not per_second:
+        return lambda: None
+    # Longer than any run: it is cancelled.
+    task = asyncio.create_task(there.pace(event).run(3_600, per_second, UNCOUNTED))
+    return task.cancel
