@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ombud.client import OrderStatus
-from ombud.receiver.ledger import ORDER_EVENTS, Seen, Told, holds, order_telling, product_telling
+from ombud.receiver.ledger import ORDER_EVENTS, OrderSeen, Seen, Told, holds, order_telling, product_telling
 
 PRODUCT_EVENTS = ("product.add", "product.update", "product.delete")
 STATUSES = st.lists(st.sampled_from(list(OrderStatus)), max_size=30)
@@ -23,7 +23,7 @@ def test_an_order_event_fires_once_for_each_entry_into_its_states(statuses: list
     for event_type, states in ORDER_EVENTS.items():
         told, epochs = Told(), []
         for status in statuses:
-            telling = order_telling(event_type, status, "v", told)
+            telling = order_telling(event_type, OrderSeen(status, "v"), told)
             if telling is not None:
                 told = telling.told
                 epochs += [told.epoch] if telling.fire else []

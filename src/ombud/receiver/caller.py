@@ -108,7 +108,8 @@ def _call(
         return (yield from _unread(delivery, handler, key, data))
     latest = (yield sql["latest_document"], key)[0]
     after = None if latest["body"] is None else unpack(latest["body"])
-    if (yield from told_of(key)).epoch != data["epoch"] or not holds(delivery.type, after):
+    so = holds(delivery.type, after, include_cancelled=handler.include_cancelled)
+    if (yield from told_of(key)).epoch != data["epoch"] or not so:
         return SUPERSEDED
     applied = (yield sql["applied_version"], key)[0]
     # A run that was cut short before may have done what no record says: only what has ended since this was told counts.
@@ -120,7 +121,9 @@ def _call(
         before = data["known"]
     call = yield from _bare_call(delivery, handler, key, data)
     document, arrivals = (yield from _document(delivery.shop_id, before)), (yield from _arrivals(key, data))
-    return replace(call, before=document, after=after, arrivals=arrivals), latest["version"]
+    events = yield sql["applied_events"], {"shop_id": key["shop_id"], "subject": key["subject"]}
+    ended = [row["event_type"] for row in events]
+    return replace(call, before=document, after=after, arrivals=arrivals, applied=ended), latest["version"]
 
 
 def _unread(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ombud.client import Product
 from ombud.errors import ConfigurationError
 from ombud.receiver.model import Call, Proceed
 from ombud.receiver.options import HandlerFacts, Options, read_options
@@ -95,6 +96,11 @@ def make_handler(function: Function, patterns: Sequence[str], options: Options, 
     said = read_options(name, patterns, options)
     kinds = frozenset(EVENT_TYPES[event_type] for event_type in said.event_types)
     wishes = Asking(f"Handler {name}", kinds, {}).wishes(function)
+    if said.allow_unknown and any(wish.type is Product for wish in wishes):
+        raise ConfigurationError(
+            f"Handler {name}: allow_unknown=True tells of products that nobody here has seen. Ask for Change, in which"
+            " both are None then, or ProductId, not for Product."
+        )
     said = replace(said, needs_object=any(wish.type in OBJECTS for wish in wishes))
     return Handler(said, function, wishes, () if scope is None else (scope,))
 

@@ -25,6 +25,7 @@ class Told:
     epoch: int = 0
     holds: bool = False
     version: str | None = None
+    mark: str | None = None  # what it was told beside the state of an order
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,58 @@ class Seen:
     hint: str
     baseline: bool = False  # nobody has looked since the shop's first look
     before_baseline: bool = False  # what the hint says may be what the first look has found already
+    allow_unknown: bool = False  # the handler hears of what is gone and was never seen here
 
 
-def order_telling(event_type: str, status: OrderStatus, version: str, told: Told) -> Telling | None:
-    """Decide one order event for one handler; None leaves everything as it is."""
-    happened = status in ORDER_EVENTS[event_type]
-    if happened == told.holds:
-        return None
+@dataclass(frozen=True)
+class OrderSeen:
+    """What a look has found of an order. `was_paid`: it was, whatever it is now. `mark`: as `mark_of` returns it."""
+
+    status: OrderStatus
+    version: str
+    was_paid: bool = False
+    mark: str | None = None
+
+
+def order_telling(event_type: str, seen: OrderSeen, told: Told, *, include_cancelled: bool = False) -> Telling | None:
+    """Decide one order event for one handler; None leaves everything as it is.
+
+    `include_cancelled`: an order that was paid, and cancelled before anybody looked, is new as well.
+    """
+    happened = seen.status in ORDER_EVENTS[event_type]
+    if happened and told.holds:
+        return _again(seen, told)
     if happened:
-        return Telling(Told(told.epoch + 1, holds=True, version=version), fire=True)
-    return Telling(Told(told.epoch, holds=False, version=told.version), fire=False)
+        return Telling(Told(told.epoch + 1, holds=True, version=seen.version, mark=seen.mark), fire=True)
+    if include_cancelled and not told.epoch and _was_new(event_type, seen.status, was_paid=seen.was_paid):
+        return Telling(Told(1, version=seen.version, mark=seen.mark), fire=True)
+    if told.holds:
+        return Telling(Told(told.epoch, holds=False, version=told.version, mark=told.mark), fire=False)
+    return None
 
 
-def holds(event_type: str, document: Mapping[str, Any] | None) -> bool:
+def _again(seen: OrderSeen, told: Told) -> Telling | None:
+    """Tell what holds still once more when its mark is another one; where none is known this one is remembered."""
+    if seen.mark in (None, told.mark):
+        return None
+    fire = told.mark is not None
+    version = seen.version if fire else told.version
+    return Telling(Told(told.epoch + int(fire), holds=True, version=version, mark=seen.mark), fire=fire)
+
+
+def _was_new(event_type: str, status: OrderStatus | None, *, was_paid: bool) -> bool:
+    return event_type == "order.new" and status is OrderStatus.CANCELLED and was_paid
+
+
+def holds(event_type: str, document: Mapping[str, Any] | None, *, include_cancelled: bool = False) -> bool:
     """Whether what an event says is still true of its object as it is now; `document` is None for one that is gone."""
-    if event_type in ORDER_EVENTS:
-        return document is not None and read_order(document).status in ORDER_EVENTS[event_type]
-    return (document is None) == (event_type == "product.delete")
+    if event_type not in ORDER_EVENTS:
+        return (document is None) == (event_type == "product.delete")
+    if document is None:
+        return False
+    order = read_order(document)
+    was_new = include_cancelled and _was_new(event_type, order.status, was_paid=order.date_paid is not None)
+    return was_new or order.status in ORDER_EVENTS[event_type]
 
 
 def product_telling(event_type: str, wanted: Sequence[str], seen: Seen, told: Told) -> Telling | None:
@@ -85,7 +121,7 @@ def last_told(seen: Seen, told: Told) -> str | None:
 def _gone_telling(event_type: str, seen: Seen, told: Told) -> Telling | None:
     if event_type == "product.delete":
         following = Told(told.epoch + 1, version=seen.known_version)
-        return Telling(following, fire=True) if seen.known_version is not None else None
+        return Telling(following, fire=True) if seen.known_version is not None or seen.allow_unknown else None
     # Should it come into being again, that is news.
     return Telling(Told(told.epoch), fire=False) if told != Told(told.epoch) else None
 

@@ -9,6 +9,8 @@ from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Draft
+from ombud.receiver.documents import unpack
+from ombud.receiver.marks import tracking_of
 from ombud.receiver.shops import Shop
 
 sql = read_queries("ombud.receiver")
@@ -31,11 +33,15 @@ log = logging.getLogger("ombud.receiver")
 
 @dataclass(frozen=True)
 class Listed:
-    """A line of a list: an order in a state, or a product with what the list shows of it."""
+    """A line of a list: an order in a state, or a product with what the list shows of it.
+
+    `tracking`: of a done order, as `tracking_of` returns it; None when nobody wants to know.
+    """
 
     subject: str
     status: int | None = None
     version: str | None = None
+    tracking: str | None = None
 
 
 def note_open_orders(shop: Shop, orders: Sequence[Listed]) -> Operation[None]:
@@ -47,6 +53,8 @@ def note_orders(arrivals: Mailbox, shop: Shop, orders: Sequence[Listed]) -> Oper
     """Have the reader look at orders that nobody has seen in their state, and about which nothing waits."""
     rows = yield from _known(arrivals, shop, [one.subject for one in orders])
     found = [one.subject for one in orders if _order_differs(one, rows[one.subject])]
+    same = [one for one in orders if one.tracking is not None and rows[one.subject]["status"] == one.status]
+    found += yield from _tracked_otherwise(shop, [one for one in same if not rows[one.subject]["waits"]])
     yield from arrivals.append([Draft(shop.id, ORDER_RECONCILE, one, [shop.reader_lane_id]) for one in found])
 
 
@@ -80,6 +88,13 @@ def _known(arrivals: Mailbox, shop: Shop, subjects: Sequence[str]) -> Operation[
     wanted = [(shop.id, subject, shop.reader_lane_id, int(arrivals.box)) for subject in subjects]
     rows = yield sql["known_subjects"], wanted
     return {row["subject"]: row for row in rows}
+
+
+def _tracked_otherwise(shop: Shop, orders: Sequence[Listed]) -> Operation[list[str]]:
+    """Return the orders of which the list shows another tracking than the last look has found."""
+    rows = yield sql["known_bodies"], [(shop.id, one.subject) for one in orders]
+    known = {row["subject"]: tracking_of(unpack(row["body"])) for row in rows}
+    return [one.subject for one in orders if known.get(one.subject, one.tracking) != one.tracking]
 
 
 def _product_differs(listed: Listed, known: Row) -> bool:

@@ -56,6 +56,11 @@ class Looks:
         """Return what puts a look on record and tells whom it concerns."""
         return lambda: self._teller.record(look)
 
+    @property
+    def tells_unknown(self) -> bool:
+        """Whether anybody hears of products that are gone and were never seen here."""
+        return self._teller.tells_unknown
+
     async def write(self, make: Make[None]) -> None:
         """Write it now: the arrival itself goes on."""
         await self._writer.write(make)

@@ -54,9 +54,9 @@ class Change:
 class Context:
     """About this run. `key` is the same at every repetition of it: hand it to other systems, so that they can tell.
 
-    `attempt` is 1 for the first. `source`: `webhook`, `inferred` from another event's read,
-    or `unconfirmed`. `arrivals`: the ids of
-    the webhooks that this run answers for, oldest first, at most 100 of them.
+    `attempt` is 1 for the first. `source`: `webhook`, `inferred` from another event's read, `reconcile` from a list,
+    or `unconfirmed`. `arrivals`: the ids of the webhooks that this run answers for, oldest first, at most 100 of them.
+    `applied`: the event types of this object with which any handler of the inbox has ever finished.
     """
 
     key: str
@@ -66,6 +66,17 @@ class Context:
     received_at: datetime
     source: str
     arrivals: tuple[str, ...] = ()
+    applied: frozenset[str] = frozenset()
+
+    @property
+    def new_was_applied(self) -> bool:
+        """Whether a handler has finished with `order.new` of this order: else there is nothing to take back."""
+        return "order.new" in self.applied
+
+    @property
+    def done_was_applied(self) -> bool:
+        """Whether a handler has finished with `order.done` of this order."""
+        return "order.done" in self.applied
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,7 @@ class Call:
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     arrivals: Sequence[str] = ()
+    applied: Sequence[str] = ()
     failure: str | None = None  # the run was given up for this reason: not the handler runs, but who wants to hear it
 
 

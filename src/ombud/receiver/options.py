@@ -16,6 +16,15 @@ HANDLER_SECONDS = 60.0
 AT_MOST_FACTOR = 5
 # Seconds: a longer pause is no waiting for quiet any more.
 LONGEST_QUIET_SECONDS = 86_400.0
+# What `repeat` may be: an order that is paid again is new again, though nobody saw it unpaid.
+ON_REPAID = "on_repaid"
+# Options that say more of one event type.
+_OF_EVENT = {
+    "include_cancelled": "order.new",
+    "repeat": "order.new",
+    "watch_tracking": "order.done",
+    "allow_unknown": "product.delete",
+}
 # What the process of a handler may allocate: room for a picture or two, and less than a small machine has.
 MEMORY_MEGABYTES = 1_024
 # Below this the interpreter itself does not fit.
@@ -35,6 +44,10 @@ class Options(TypedDict, total=False):
     memory_megabytes: int
     renamed_from: str | Sequence[str]
     new: bool
+    include_cancelled: bool
+    repeat: str
+    watch_tracking: bool
+    allow_unknown: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,10 @@ class HandlerFacts:
     memory_megabytes: int = MEMORY_MEGABYTES
     renamed_from: Sequence[str] = ()
     new: bool = False
+    include_cancelled: bool = False
+    repeat: str = ""
+    watch_tracking: bool = False
+    allow_unknown: bool = False
     mourned: bool = False
     needs_object: bool = False
 
@@ -79,6 +96,10 @@ def read_options(own_name: str, patterns: Sequence[str], options: Options) -> Ha
         options.get("memory_megabytes", MEMORY_MEGABYTES),
         _texts(options.get("renamed_from", ())),
         options.get("new", False),
+        options.get("include_cancelled", False),
+        options.get("repeat", ""),
+        options.get("watch_tracking", False),
+        options.get("allow_unknown", False),
     )
     check.all_of(facts, options)
     return facts
@@ -124,6 +145,10 @@ class _Check:
         self.that(
             not (facts.new and facts.renamed_from), "it is either new=True or renamed_from=…; a name has one history."
         )
+        self.that(facts.repeat in ("", ON_REPAID), f"repeat is {ON_REPAID!r}, or left out.")
+        for option, event_type in _OF_EVENT.items():
+            wanted = not getattr(facts, option) or event_type in facts.event_types
+            self.that(wanted, f"{option}= is for {event_type}, which it does not hear.")
         if facts.watch:
             self.that("product.update" in facts.event_types, "watch= is for product.update, which it does not hear.")
             check_watch(facts.watch, f"Handler {self.name}")

@@ -44,6 +44,8 @@ class ProductLooks:
             return await self._absent(look, known, client)
         if known.incarnation:
             return Skip("The product is gone, as was told before.", status=404)
+        if look.delivery.type == "product.delete" and self._looks.tells_unknown:
+            return await self._absent(look, known, client)
         if look.delivery.type in ("product.delete", PRODUCT_RECONCILE):
             return Done(status=404, reason="A product that was never seen here is gone; there is nothing to tell.")
         return self._looks.unconfirmed(look.delivery, past, "The shop does not know this product", status=404)

@@ -172,7 +172,8 @@ where m.shop_id = :shop_id and m.subject = :subject;
 -- What is known of a subject.
 select m.version, coalesce(m.incarnation, 0) as incarnation, m.absent_at, m.status,
   (select r.started_at from reading r where r.shop_id = s.id and r.id = m.reading_id) as looked_at,
-  (select count(*) from ledger l where l.shop_id = s.id and l.subject = :subject) as told,
+  (select count(*) from handler h
+    join ledger l on l.shop_id = s.id and l.handler_id = h.id and l.subject = :subject) as told,
   case m.baseline when 1 then s.baseline_at end as baseline_at, s.created_at as installed_at
 from inbox_shop s left join mirror m on m.shop_id = s.id and m.subject = :subject
 where s.id = :shop_id;
@@ -223,7 +224,8 @@ on conflict (shop_id, subject) do nothing;
 
 -- name: suspect_absent
 -- Missed for the first time; a second look must prove it.
-update mirror set absent_at = coalesce(absent_at, :now) where shop_id = :shop_id and subject = :subject;
+insert into mirror(shop_id, subject, absent_at) values (:shop_id, :subject, :now)
+on conflict (shop_id, subject) do update set absent_at = coalesce(mirror.absent_at, excluded.absent_at);
 
 -- name: announced
 -- Whether a webhook has said this of a subject.
@@ -232,17 +234,17 @@ where subject = :subject and box > 1 and box = :box and shop_id = :shop_id and t
 
 -- name: get_ledger
 -- What a handler was told.
-select epoch, holds, version from ledger
+select epoch, holds, version, mark from ledger
 where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and event_type = :event_type;
 
 -- name: put_ledger
 -- What a handler is told now. Who has finished with nothing yet starts from what was known.
-insert into ledger(shop_id, handler_id, subject, event_type, epoch, holds, version, applied_version)
-values (:shop_id, :handler_id, :subject, :event_type, :epoch, :holds, :version, coalesce((
+insert into ledger(shop_id, handler_id, subject, event_type, epoch, holds, version, mark, applied_version)
+values (:shop_id, :handler_id, :subject, :event_type, :epoch, :holds, :version, :mark, coalesce((
   select applied_version from ledger where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
   order by applied_at desc nulls last limit 1), :known))
 on conflict (shop_id, handler_id, subject, event_type)
-do update set epoch = excluded.epoch, holds = excluded.holds, version = excluded.version;
+do update set epoch = excluded.epoch, holds = excluded.holds, version = excluded.version, mark = excluded.mark;
 
 -- name: put_applied
 -- What a handler has finished with.
@@ -277,6 +279,12 @@ delete from own_write where shop_id = :shop_id and written_at < :before;
 select applied_version, applied_at from ledger
 where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
 order by applied_at desc nulls last limit 1;
+
+-- name: applied_events
+-- What of a subject any handler has finished with.
+select distinct l.event_type from handler h
+join ledger l on l.shop_id = :shop_id and l.handler_id = h.id and l.subject = :subject
+where l.applied_at is not null;
 
 -- name: arrivals_covered
 -- The webhooks of a subject that a run answers for, oldest first.
@@ -337,6 +345,15 @@ select r.subject, m.status, m.version, m.listed_version as listed, m.listed_time
     where e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id and d.state = 2
       and e.type = 'product.reconcile') as held
 from {rows} r left join mirror m on m.shop_id = r.shop_id and m.subject = r.subject;
+
+-- name: known_bodies
+-- rows: shop_id bigint, subject text
+-- What was found at the last look at what a list shows.
+select m.subject, d.body from mirror m join document d on d.shop_id = m.shop_id and d.version = m.version
+where m.shop_id = :shop_id and m.subject = :subject;
+-- postgres:
+select m.subject, d.body from {rows} r join mirror m on m.shop_id = r.shop_id and m.subject = r.subject
+join document d on d.shop_id = m.shop_id and d.version = m.version;
 
 -- name: put_open_order
 -- rows: shop_id bigint, subject text, status bigint

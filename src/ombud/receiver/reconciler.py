@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from ombud.client import AsyncShopClient, Order, Product
+from ombud.client import AsyncShopClient, Order, OrderStatus, Product
 from ombud.client.budget import Priority
 from ombud.client.reads import OVERLAP_SECONDS
 from ombud.db.operation import Operation
@@ -20,6 +20,8 @@ from ombud.receiver.baseline import BATCH, Baselines
 from ombud.receiver.clients import Clients
 from ombud.receiver.documents import version_of
 from ombud.receiver.listed import Listed, note_missing, note_open_orders, note_orders, note_products
+from ombud.receiver.marks import tracking_of
+from ombud.receiver.options import HandlerFacts
 from ombud.receiver.shops import Shop, list_shops
 from ombud.receiver.sweeps import CHECK_SECONDS, Claim, Sweep, any_due, claim_due, finish, give_up
 
@@ -34,6 +36,8 @@ LOOK_SECONDS = 5.0
 RECENT_SECONDS = 35 * 86_400.0
 # Orders in one request: the vendor's limit, as the short form has a few words of each.
 ORDERS_PAGE = 1_000
+# The same with details, of which each order has kilobytes.
+TRACKED_PAGE = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,12 +47,16 @@ log = logging.getLogger("ombud.receiver")
 class Reconciler:
     """Reads the lists of every shop from time to time. For one event loop."""
 
-    def __init__(self, receiver: "Receiver", clients: Clients, baselines: Baselines) -> None:
+    def __init__(
+        self, receiver: "Receiver", clients: Clients, baselines: Baselines, handlers: Sequence[HandlerFacts]
+    ) -> None:
         self._arrivals = receiver.arrivals
         self._writer = receiver.writer
         self._clock = receiver.arrivals.clock
         self._clients = clients
         self._baselines = baselines
+        # Whether anybody wants to hear of tracking that comes, or changes, when an order is done already.
+        self._tracks = any(handler.watch_tracking for handler in handlers)
         self._asked = asyncio.Event()
         self._pauses = pauses_of(receiver.settings.reconcile_seconds)
 
@@ -103,9 +111,12 @@ class Reconciler:
             since = installed
         else:
             since = max(installed, _moment(claim.swept_at) - timedelta(seconds=OVERLAP_SECONDS))
-        changed = client.changed_orders(since, overlap_seconds=0, include_details=False, limit=ORDERS_PAGE)
+        tracks = self._tracks and claim.kind is Sweep.RECENT_ORDERS
+        limit = TRACKED_PAGE if tracks else ORDERS_PAGE
+        changed = client.changed_orders(since, overlap_seconds=0, include_details=tracks, limit=limit)
         async for orders in _batches(changed):
-            await self._write(lambda rows: note_orders(self._arrivals, shop, rows), _listed_orders(orders))
+            listed = _listed_orders(orders, tracks=tracks)
+            await self._write(lambda rows: note_orders(self._arrivals, shop, rows), listed)
 
     async def _products(self, client: AsyncShopClient, shop: Shop) -> None:
         await self._baselines.take(shop)
@@ -140,9 +151,17 @@ async def _batches(things: AsyncIterator[T]) -> AsyncIterator[Sequence[T]]:
         yield batch
 
 
-def _listed_orders(orders: Sequence[Order]) -> list[Listed]:
+def _listed_orders(orders: Sequence[Order], *, tracks: bool = False) -> list[Listed]:
     """Leave out what is in a state that is not known here: a look could make nothing of it."""
-    return [Listed(f"order/{one.id}", status=int(one.status)) for one in orders if one.status is not None]
+    return [
+        Listed(
+            f"order/{one.id}",
+            status=int(one.status),
+            tracking=tracking_of(one.raw) if tracks and one.status is OrderStatus.DONE else None,
+        )
+        for one in orders
+        if one.status is not None
+    ]
 
 
 def _listed_product(product: Product) -> Listed:

@@ -36,8 +36,8 @@ def _change(call: Call) -> Change:
 
 def _context(call: Call) -> Context:
     received_at = _EPOCH + timedelta(microseconds=call.received_at)
-    arrivals = tuple(call.arrivals)
-    return Context(call.key, call.handler, call.shop, call.attempt, received_at, call.source, arrivals)
+    about = (call.key, call.handler, call.shop, call.attempt, received_at, call.source)
+    return Context(*about, tuple(call.arrivals), frozenset(call.applied))
 
 
 def _event(call: Call) -> Event:

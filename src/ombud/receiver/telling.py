@@ -1,7 +1,7 @@
 """One transaction for what a look has found: the reading, the document, what is known, and who is told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ombud.client import OrderStatus
@@ -11,8 +11,18 @@ from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box, Delivery
 from ombud.receiver.changes import News, append_change
 from ombud.receiver.documents import Document, unpack
-from ombud.receiver.ledger import ORDER_EVENTS, Seen, Telling, Told, last_told, order_telling, product_telling
+from ombud.receiver.ledger import (
+    ORDER_EVENTS,
+    OrderSeen,
+    Seen,
+    Telling,
+    Told,
+    last_told,
+    order_telling,
+    product_telling,
+)
 from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
+from ombud.receiver.marks import mark_of
 from ombud.receiver.meter import note_told
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.own_writes import Changed, silent_for
@@ -84,6 +94,11 @@ class Teller:
         self._changes = changes
         self._handlers = handlers
 
+    @property
+    def tells_unknown(self) -> bool:
+        """Whether anybody hears of products that are gone and were never seen here."""
+        return any(handler.allow_unknown for handler in self._handlers.values())
+
     def record(self, look: Look) -> Operation[None]:
         """Record the look and tell whom it concerns; runs inside the settle of its arrival."""
         known = yield from known_of(look.delivery.shop_id, look.delivery.subject)
@@ -119,18 +134,20 @@ class Teller:
             "subject": look.delivery.subject,
             "event_type": event_type,
         }
-        told = yield from told_of(key)
-        if look.order_status is not None and look.version is not None:
-            telling = order_telling(event_type, look.order_status, look.version, told)
+        told, facts = (yield from told_of(key)), self._handlers[handler["name"]]
+        if look.order_status is not None and look.document is not None:
+            mark = mark_of(event_type, facts, look.paid_at, look.document.body)
+            order = OrderSeen(look.order_status, look.document.version, look.paid_at is not None, mark)
+            telling = order_telling(event_type, order, told, include_cancelled=facts.include_cancelled)
         else:
-            facts, seen = self._handlers[handler["name"]], _seen(look, known)
+            seen = replace(_seen(look, known), allow_unknown=facts.allow_unknown)
             telling = product_telling(event_type, facts.event_types, seen, told)
             if telling is not None and telling.fire and facts.watch and event_type == "product.update":
                 telling = yield from self._unless_unwatched(facts, look, last_told(seen, told), telling)
         if telling is not None:
             told = telling.told
-            values = {"epoch": told.epoch, "holds": int(told.holds), "version": told.version, "known": known.version}
-            yield sql["put_ledger"], key | values
+            values = {"epoch": told.epoch, "holds": int(told.holds), "version": told.version, "mark": told.mark}
+            yield sql["put_ledger"], key | values | {"known": known.version}
         return telling
 
     def _silence(self, event_type: str, handler: Row, telling: Telling, finding: Finding) -> Operation[None]:
@@ -138,8 +155,8 @@ class Teller:
         look, known = finding.look, finding.known
         key = {"shop_id": look.delivery.shop_id, "handler_id": handler["id"], "subject": look.delivery.subject}
         if telling.fire:
-            told = {"epoch": telling.told.epoch - 1, "holds": 0, "version": look.version, "known": known.version}
-            yield sql["put_ledger"], key | told | {"event_type": event_type}
+            told = {"epoch": telling.told.epoch - 1, "holds": 0, "version": look.version, "mark": None}
+            yield sql["put_ledger"], key | told | {"event_type": event_type, "known": known.version}
         yield sql["put_applied_silently"], key | {"version": look.version, "known": known.version}
 
     def _unless_unwatched(
@@ -193,7 +210,8 @@ def known_of(shop_id: int, subject: str) -> Operation[Known]:
 def told_of(key: Mapping[str, Any]) -> Operation[Told]:
     """Return what a handler was told."""
     rows = yield sql["get_ledger"], key
-    return Told(rows[0]["epoch"], bool(rows[0]["holds"]), rows[0]["version"]) if rows else Told()
+    row = rows[0] if rows else None
+    return Told() if row is None else Told(row["epoch"], bool(row["holds"]), row["version"], row["mark"])
 
 
 def _came_before(event_type: str, look: Look, known: Known) -> Operation[bool]:
@@ -240,11 +258,13 @@ def _reading(look: Look, reading_id: int) -> dict[str, Any]:
 
 def _mirror(look: Look, known: Known, reading_id: int) -> dict[str, Any]:
     born = look.version is not None and known.version is None
+    # What was gone before anybody saw it has been, too: it is told once.
+    gone_unseen = look.version is None and not known.incarnation
     return {
         "shop_id": look.delivery.shop_id,
         "subject": look.delivery.subject,
         "version": look.version,
-        "incarnation": known.incarnation + int(born),
+        "incarnation": known.incarnation + int(born or gone_unseen),
         "reading_id": reading_id,
         "status": None if look.order_status is None else int(look.order_status),
     }

@@ -37,7 +37,7 @@ class Work:
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
         teller = Teller(changes, {handler.name: handler for handler in handlers})
         self._confirms = settings.confirm == "api"
-        self._reconciler = Reconciler(receiver, self._clients, self._baselines)
+        self._reconciler = Reconciler(receiver, self._clients, self._baselines, handlers)
         self._reconciles = receiver.reconciles
         reading = Reader(receiver, teller, self._clients, self._baselines, self._reconciler.ask).perform
         perform = reading if self._confirms else Passer(changes, handlers).perform
