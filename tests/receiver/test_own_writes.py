@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from ombud.client import Product
+from ombud.client import Order, Product
+from ombud.client.call import Call
+from ombud.client.writes import create_product, update_order
 from ombud.errors import ConfigurationError
 from ombud.receiver.documents import read_document
 from ombud.receiver.model import Change, Event
@@ -19,6 +21,10 @@ from tests.receiver.world import Desk, once
 from tests.support.databases import Home
 
 BEFORE = {"id": "7", "price": "10.00", "qty": "3", "visible": "1", "date_modified": "2026-11-02 09:14:05"}
+
+
+def put(body: bytes) -> Call[None]:
+    return Call("PUT", "/products", lambda _: None, body=body)
 
 
 def with_variants(*qty: str) -> dict[str, Any]:
@@ -43,20 +49,22 @@ def with_variants(*qty: str) -> dict[str, Any]:
 )
 def test_what_explains_a_change(body: Any, after: dict[str, Any], own: bool) -> None:
 
-    [write] = own_writes_of(json.dumps(body).encode())
+    [write] = own_writes_of(put(json.dumps(body).encode()))
     assert write.subject == "product/7"
     assert explains(write.fields, differences(BEFORE, after)) is own
 
 
 def test_the_stock_of_variants_moves_that_of_the_product() -> None:
-    [write] = own_writes_of(b'[{"product_id": "7", "variant_id": "1", "stock": 9}]')
+    [write] = own_writes_of(put(b'[{"product_id": "7", "variant_id": "1", "stock": 9}]'))
     before = with_variants("1", "2")
     assert explains(write.fields, differences(before, with_variants("1", "9")))
     assert not explains(write.fields, differences(before, with_variants("0", "9")))
 
 
 def test_what_is_named_by_its_sku_alone_is_not_expected() -> None:
-    assert own_writes_of(b'[{"sku": "MUG-1", "price": 1}]') == []
+    assert own_writes_of(put(b'[{"sku": "MUG-1", "price": 1}]')) == []
+    assert own_writes_of(create_product(title="A lamp")) == []
+    assert own_writes_of(update_order("9", {"notes": "fragile"})) == []
 
 
 @pytest.fixture
@@ -130,6 +138,81 @@ async def test_our_own_write_does_not_end_a_run_that_waits(desk: Desk, store: St
     assert ran == ["Cup 12.00"]
 
 
+@pytest.fixture
+def heard(desk: Desk) -> list[tuple[str, str]]:
+    """What two handlers of everything about orders and deletions hear: each its name and the event type."""
+    heard: list[tuple[str, str]] = []
+
+    def hear(name: str) -> Callable[..., Any]:
+        async def note(event: Event) -> None:
+            heard.append((name, event.event_type))
+
+        return note
+
+    for name in ("to_erp", "mail"):
+        desk.inbox.on("order.*", "product.delete", name=name)(hear(name))
+    return heard
+
+
+async def test_the_state_of_an_order_that_we_have_set_is_not_told_to_who_did(
+    desk: Desk, store: Store, heard: list[tuple[str, str]]
+) -> None:
+    order_id = store.pay()
+    async with desk.at_work():
+        await desk.tell("order.new", order_id)
+        async with desk.inbox.client(silent=["to_erp"]) as client:
+            await client.set_status(order_id, "done")
+        await desk.tell("order.done", order_id)
+        await desk.tell("order.done", order_id)
+        store.turn(order_id, "cancelled")
+        await desk.tell("order.cancelled", order_id)
+        # Somebody else takes it up again and ends it: that is news.
+        store.turn(order_id, "done")
+        await desk.tell("order.done", order_id)
+    again = ["order.cancelled", "order.new", "order.done"]
+    assert [one for name, one in heard if name == "to_erp"] == ["order.new", *again]
+    assert [one for name, one in heard if name == "mail"] == ["order.new", "order.done", *again]
+
+
+async def test_what_somebody_else_has_done_of_an_order_before_us_is_told(
+    desk: Desk, store: Store, heard: list[tuple[str, str]]
+) -> None:
+    order_id = store.pay()
+    async with desk.at_work():
+        async with desk.inbox.client(silent=["to_erp"]) as client:
+            await client.update_order(order_id, status="done")
+        await desk.tell("order.done", order_id)
+    assert sorted(heard) == [("mail", "order.done"), ("mail", "order.new"), ("to_erp", "order.new")]
+
+
+async def test_a_plain_handler_writes_as_silently(desk: Desk, store: Store, heard: list[tuple[str, str]]) -> None:
+    @desk.inbox.on("order.new")
+    def deliver(order: Order) -> None:
+        with desk.inbox.blocking_client(silent=["to_erp"]) as client:
+            client.update_order(order.id, status="done")
+
+    order_id = store.pay()
+    async with desk.at_work():
+        await desk.tell("order.new", order_id)
+        await desk.tell("order.done", order_id)
+    assert [one for name, one in heard if name == "to_erp"] == ["order.new"]
+    assert [one for name, one in heard if name == "mail"] == ["order.new", "order.done"]
+
+
+async def test_a_deletion_of_ours_is_not_told_to_who_did_it(
+    desk: Desk, store: Store, heard: list[tuple[str, str]]
+) -> None:
+    ours, theirs = (store.client.create_product(title="Bowl", price="10.00") for _ in range(2))
+    async with desk.acquainted():
+        async with desk.inbox.client(silent=["to_erp"]) as client:
+            await client.delete_product(ours)
+        store.client.delete_product(theirs)
+        for product_id in (ours, theirs, ours):
+            await desk.tell("product.delete", product_id)
+    assert heard.count(("to_erp", "product.delete")) == 1
+    assert heard.count(("mail", "product.delete")) == 2
+
+
 def test_a_handler_or_a_shop_that_is_not_there_is_named(desk: Desk) -> None:
     with pytest.raises(ConfigurationError, match="no handler 'nobody'"):
         desk.inbox.client(silent=["nobody"])
@@ -145,8 +228,11 @@ def test_own_writes_on_every_database(home: Home) -> None:
     insert = "insert into document(shop_id, version, body, created_at) values (:shop_id, :version, :body, 0)"
     write(lambda: once(insert, {"shop_id": shop.id, "version": old.version, "body": old.body}))
     write(lambda: expect(arrivals, shop.id, [OwnWrite("product/7", {"price": 11})], ["to_erp"]))
+    write(lambda: expect(arrivals, shop.id, [OwnWrite("order/9", {"status": "done"})], ["to_erp"]))
     early = Changed(shop.id, "product/7", old.version, new.body, 0)
     assert write(lambda: silent_for(early)) == frozenset()
     changed = Changed(shop.id, "product/7", old.version, new.body, arrivals.clock())
-    assert write(lambda: silent_for(changed)) == {"to_erp"}
+    assert ("to_erp", "product.update") in write(lambda: silent_for(changed))
     assert write(lambda: silent_for(changed)) == frozenset()
+    done = Changed(shop.id, "order/9", None, new.body, arrivals.clock(), "done")
+    assert write(lambda: silent_for(done)) == {("to_erp", "order.done")}

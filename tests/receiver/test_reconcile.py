@@ -141,6 +141,25 @@ async def test_an_order_that_was_done_before_is_held(
     ] * 2
 
 
+async def test_a_person_may_let_go_on_what_is_held(
+    desk: Desk, store: Store, calls: Calls, later: Callable[[], None]
+) -> None:
+    order_id = store.pay()
+    store.turn(order_id, "done")
+    later()
+    async with desk.acquainted():
+        await compare(desk)
+        await desk.tell("order.done", order_id)
+        held = desk.rows("select event_id, lane_id from delivery where reason like 'held%'")
+        again = [(row["event_id"], row["lane_id"]) for row in held]
+        await desk.writer.write(lambda: desk.receiver.arrivals.replay(again))
+        await desk.settled()
+        assert calls.of(order_id) == [("order.done", "webhook")]
+        await desk.tell("order.done", order_id)
+    assert calls.of(order_id) == [("order.done", "webhook")]
+    assert len(held) == 1
+
+
 async def test_the_list_says_that_an_old_order_was_done_since(
     desk: Desk, store: Store, calls: Calls, later: Callable[[], None]
 ) -> None:

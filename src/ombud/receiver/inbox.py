@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ombud.client import AsyncShopClient
+from ombud.client import AsyncShopClient, ShopClient
 from ombud.db.connect import open_database
 from ombud.errors import ConfigurationError, OmbudError
 from ombud.receiver.asgi import AsgiHook
 from ombud.receiver.embedded import Embedded
 from ombud.receiver.hook import Hook
-from ombud.receiver.own_client import own_client
+from ombud.receiver.own_client import Own, OwnBlockingClient, OwnClient, own_of
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.redaction import redact_access_logs
 from ombud.receiver.router import Router
@@ -72,15 +72,22 @@ class Inbox(Router):
     def client(self, *, silent: Collection[str] = (), shop: str | None = None) -> AsyncShopClient:
         """Return a client for a shop of this inbox, the only one if none is named.
 
-        `silent`: the names of handlers that need not hear of what is written to products through it. A handler that
-        brings the shop's changes to another system is told nothing of those that came from there, or the two would
-        answer each other for ever. It shares the budget of the shop's key with the inbox's reads. Raises
-        ConfigurationError for a handler or a shop that is not there.
+        `silent`: the names of handlers that need not hear of what is written through it: fields of products, their
+        deletion, the state of orders. A handler that brings the shop's changes to another system is told nothing of
+        those that came from there, or the two would answer each other for ever. It shares the budget of the shop's key
+        with the inbox's reads. Raises ConfigurationError for a handler or a shop that is not there.
         """
+        return OwnClient(self._own(silent, shop))
+
+    def blocking_client(self, *, silent: Collection[str] = (), shop: str | None = None) -> ShopClient:
+        """Return the same as `client` for plain handlers, which do not await."""
+        return OwnBlockingClient(self._own(silent, shop))
+
+    def _own(self, silent: Collection[str], shop: str | None) -> Own:
         for name in silent:
             if name not in self.handlers:
                 raise ConfigurationError(f"There is no handler {name!r}. There are: {', '.join(self.handlers)}.")
-        return own_client(self.receiver, shop, silent)
+        return own_of(self.receiver, shop, silent)
 
     @property
     def is_open(self) -> bool:

@@ -73,7 +73,8 @@ class OrderLooks:
 
         The list of changed orders can: it is read soon, and what it shows is told then.
         """
-        if not self._looks.settings.reconcile_seconds or delivery.type == ORDER_RECONCILE:
+        if not self._looks.settings.reconcile_seconds or delivery.type == ORDER_RECONCILE or delivery.generation:
+            # In a later generation a person has let it go on.
             return False
         begun = order.date_created if order.date_paid is None else order.date_paid
         if begun is None or known.status is not None or status not in ENDED:

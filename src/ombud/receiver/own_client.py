@@ -1,12 +1,15 @@
-"""A client of a shop's API whose writes to products are expected by the inbox."""
+"""Clients of a shop's API whose writes are expected by the inbox: one for handlers that await, one for plain ones."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ombud.client import AsyncShopClient
+from ombud.client import AsyncShopClient, ShopClient
 from ombud.client.answer import Answer
+from ombud.client.budget import Budget
 from ombud.client.call import Call
 from ombud.client.exchange import Wait
+from ombud.db.operation import Make
 from ombud.errors import ConfigurationError
 from ombud.receiver.clients import read_key
 from ombud.receiver.own_writes import expect, own_writes_of
@@ -16,29 +19,61 @@ if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
 
 
+class Own(NamedTuple):
+    """Whose writes they are: of one shop, and not to be told to these handlers."""
+
+    receiver: "Receiver"
+    shop: Shop
+    silent: Collection[str]
+
+    @property
+    def key(self) -> str:
+        """The shop's API key; raises ConfigurationError."""
+        return read_key(self.shop, self.receiver.settings)
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of the key, which is that of the inbox's reads."""
+        return self.receiver.budget_of(self.key, self.shop)
+
+    def expecting(self, step: Wait | Call[Any]) -> Make[None] | None:
+        """Return what is to be committed before a step is done; None when it writes nothing that is expected."""
+        writes = own_writes_of(step) if isinstance(step, Call) else []
+        return partial(expect, self.receiver.arrivals, self.shop.id, writes, self.silent) if writes else None
+
+
 class OwnClient(AsyncShopClient):
     """Says to the inbox what it is about to write. It shares the budget of the key with the inbox's reads."""
 
-    def __init__(self, receiver: "Receiver", shop: Shop, silent: Collection[str]) -> None:
-        key = read_key(shop, receiver.settings)
-        super().__init__(key, receiver.settings.api_url, budget=receiver.budget_of(key, shop))
-        self._receiver = receiver
-        self._shop = shop
-        self._silent = silent
+    def __init__(self, own: Own) -> None:
+        super().__init__(own.key, own.receiver.settings.api_url, budget=own.budget)
+        self._own = own
 
     async def _do(self, step: Wait | Call[Any]) -> Answer | None:
-        if isinstance(step, Call) and step.method == "PUT" and step.path == "/products" and step.body is not None:
-            writes, arrivals, shop_id = own_writes_of(step.body), self._receiver.arrivals, self._shop.id
-            await self._receiver.writer.write(lambda: expect(arrivals, shop_id, writes, self._silent))
+        if (expecting := self._own.expecting(step)) is not None:
+            await self._own.receiver.writer.write(expecting)
         return await super()._do(step)
 
 
-def own_client(receiver: "Receiver", name: str | None, silent: Collection[str]) -> OwnClient:
-    """Return a client for a shop of the inbox, the only one if none is named; raises ConfigurationError."""
+class OwnBlockingClient(ShopClient):
+    """The same, blocking: for plain handlers, which have a thread of their own."""
+
+    def __init__(self, own: Own) -> None:
+        super().__init__(own.key, own.receiver.settings.api_url, budget=own.budget)
+        self._own = own
+
+    def _do(self, step: Wait | Call[Any]) -> Answer | None:
+        if (expecting := self._own.expecting(step)) is not None:
+            self._own.receiver.database.write(expecting)
+        return super()._do(step)
+
+
+def own_of(receiver: "Receiver", name: str | None, silent: Collection[str]) -> Own:
+    """Return whose writes they are: of a shop, the only one if none is named; raises ConfigurationError."""
     shops = {shop.name: shop for shop in receiver.database.read(list_shops)}
     if name is None and len(shops) == 1:
-        return OwnClient(receiver, next(iter(shops.values())), silent)
+        return Own(receiver, next(iter(shops.values())), silent)
     if name is None or name not in shops:
         wanted = "The inbox has several shops" if name is None else f"The inbox has no shop {name!r}"
         raise ConfigurationError(f"{wanted}. Name one of: {', '.join(sorted(shops)) or 'none yet'}.")
-    return OwnClient(receiver, shops[name], silent)
+    return Own(receiver, shops[name], silent)

@@ -1,18 +1,22 @@
-"""Own writes: a change that one of our own programs has made to a product is not told to the handlers it came from.
+"""Own writes: a change that one of our own programs has made is not told to the handlers it came from.
 
-Else two systems that follow each other would write for ever. What is expected is the fields as they were written, never
-a version: a look that shows anything else beside them is a change of somebody's, and is told.
+Else two systems that follow each other would write for ever. What is expected of an order is its state; of a product
+the fields as they were written, never a version: a look that shows anything else beside them is a change of somebody's,
+and is told.
 """
 
 import json
+from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+from ombud.client.call import Call
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.mailbox.mailbox import Mailbox
 from ombud.receiver.documents import VOLATILE, unpack, version_of
+from ombud.wire import EVENT_TYPES
 
 sql = read_queries("ombud.receiver")
 
@@ -21,6 +25,12 @@ EXPECTED_SECONDS = 3_600.0
 # What is read under another name than it is written.
 READ_AS: Mapping[str, str] = {"stock": "qty"}
 _VARIANTS = "variants"
+# Under these names stand the state of an order, and that a product was deleted.
+STATUS, GONE = "status", "gone"
+# Which event tells of each state of an order.
+SAYS = {"paid": "order.new", "done": "order.done", "cancelled": "order.cancelled"}
+# Handlers with event types of which each need not hear.
+Silent: TypeAlias = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -31,11 +41,31 @@ class OwnWrite:
     fields: Mapping[str, Any]
 
 
-def own_writes_of(body: bytes) -> list[OwnWrite]:
-    """Return what a request to change products writes. One that is named by its sku alone cannot be expected."""
-    items = json.loads(body)
+def own_writes_of(call: Call[Any]) -> list[OwnWrite]:
+    """Return what a request writes. A product that is named by its sku alone cannot be expected."""
+    match call.method, call.path:
+        case "PUT", "/products":
+            return _changes_of_products(_items(call))
+        case "PUT", "/orders":
+            return [
+                OwnWrite(f"order/{item['order_id']}", {STATUS: item["status"]})
+                for item in _items(call)
+                if "status" in item
+            ]
+        case "DELETE", "/products":
+            return [OwnWrite(f"product/{value}", {GONE: True}) for name, value in call.params if name == "product_id"]
+        case _:
+            return []
+
+
+def _items(call: Call[Any]) -> list[dict[str, Any]]:
+    given = json.loads(call.body or b"[]")
+    return given if isinstance(given, list) else [given]
+
+
+def _changes_of_products(items: Sequence[Mapping[str, Any]]) -> list[OwnWrite]:
     found = []
-    for item in items if isinstance(items, list) else [items]:
+    for item in items:
         if "product_id" in item:
             before = f"{_VARIANTS}.{item['variant_id']}." if "variant_id" in item else ""
             given = {name: value for name, value in item.items() if name not in ("product_id", "variant_id")}
@@ -55,17 +85,21 @@ def expect(arrivals: Mailbox, shop_id: int, writes: Sequence[OwnWrite], silent: 
 
 @dataclass(frozen=True)
 class Changed:
-    """A look that has found something different: the version that was known, and the document that there is now."""
+    """A look that has found something different: the version that was known, and the document that there is now.
+
+    `after` is None for what is gone. `status`: the word for the state of an order.
+    """
 
     shop_id: int
     subject: str
     before: str | None
-    after: bytes
+    after: bytes | None
     started_at: int  # UTC microseconds
+    status: str | None = None
 
 
-def silent_for(changed: Changed) -> Operation[frozenset[str]]:
-    """Return the handlers to which all that is different is their own doing.
+def silent_for(changed: Changed) -> Operation[Silent]:
+    """Return which handlers need not hear which events, as all that is different is their own doing.
 
     Whether it is or not: what was written before this look has been seen or is over, and is not expected any more.
     """
@@ -74,15 +108,30 @@ def silent_for(changed: Changed) -> Operation[frozenset[str]]:
     if not rows:
         return frozenset()
     yield sql["end_own_writes"], key
+    written: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        for name in json.loads(row["silent"]):
+            written.setdefault(name, []).append(json.loads(row["fields"]))
+    if changed.status is not None:
+        return _silent_of_order(changed.status, written)
+    if changed.after is None:
+        return frozenset((name, "product.delete") for name, writes in written.items() if any(map(_deletes, writes)))
     documents = yield sql["get_document"], {"shop_id": changed.shop_id, "version": changed.before}
     if not documents:
         return frozenset()
     different = differences(unpack(documents[0]["body"]), unpack(changed.after))
-    expected: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        for name in json.loads(row["silent"]):
-            expected.setdefault(name, {}).update(json.loads(row["fields"]))
-    return frozenset(name for name, fields in expected.items() if explains(fields, different))
+    own = [name for name, writes in written.items() if explains(dict(ChainMap(*reversed(writes))), different)]
+    return frozenset((name, event_type) for name in own for event_type in EVENT_TYPES)
+
+
+def _silent_of_order(status: str, written: Mapping[str, Sequence[Mapping[str, Any]]]) -> Silent:
+    """Be silent of each state that was written, when the present one is among them."""
+    words = {name: {str(one.get(STATUS)) for one in writes} for name, writes in written.items()}
+    return frozenset((name, SAYS[one]) for name, some in words.items() if status in some for one in some if one in SAYS)
+
+
+def _deletes(fields: Mapping[str, Any]) -> bool:
+    return GONE in fields
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

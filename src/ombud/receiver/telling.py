@@ -25,7 +25,7 @@ from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
 from ombud.receiver.marks import mark_of
 from ombud.receiver.meter import note_told
 from ombud.receiver.options import HandlerFacts
-from ombud.receiver.own_writes import Changed, silent_for
+from ombud.receiver.own_writes import Changed, Silent, silent_for
 from ombud.receiver.watching import watched
 
 sql = read_queries("ombud.receiver")
@@ -117,7 +117,7 @@ class Teller:
                 facts = self._handlers.get(handler["name"])
                 if facts is not None and event_type in facts.event_types:
                     telling = yield from self._decide(event_type, handler, look, known)
-                    if telling is not None and handler["name"] in own:
+                    if telling is not None and (handler["name"], event_type) in own:
                         yield from self._silence(event_type, handler, telling, Finding(look, known, reading_id))
                     elif telling is not None and telling.fire and not old:
                         yield from self._append(event_type, handler, telling.told, Finding(look, known, reading_id))
@@ -154,7 +154,7 @@ class Teller:
         """Tell a handler nothing of its own doing: it counts as known, and what it was told before stays so."""
         look, known = finding.look, finding.known
         key = {"shop_id": look.delivery.shop_id, "handler_id": handler["id"], "subject": look.delivery.subject}
-        if telling.fire:
+        if telling.fire and look.order_status is None:
             told = {"epoch": telling.told.epoch - 1, "holds": 0, "version": look.version, "mark": None}
             yield sql["put_ledger"], key | told | {"event_type": event_type, "known": known.version}
         yield sql["put_applied_silently"], key | {"version": look.version, "known": known.version}
@@ -186,13 +186,14 @@ class Teller:
         yield from append_change(self._changes, handler["id"], self._handlers[handler["name"]], news)
 
 
-def _own_doing(look: Look, known: Known) -> Operation[frozenset[str]]:
-    """Return the handlers to which what this look has found is their own doing."""
-    if look.document is None or look.order_status is not None or look.version == known.version:
+def _own_doing(look: Look, known: Known) -> Operation[Silent]:
+    """Return which handlers need not hear which events, as what this look has found is their own doing."""
+    status = look.order_status
+    if look.version == known.version if status is None else status is known.order_status:
         return frozenset()
-    delivery = look.delivery
-    changed = Changed(delivery.shop_id, delivery.subject, known.version, look.document.body, look.started_at)
-    return (yield from silent_for(changed))
+    body, key = None if look.document is None else look.document.body, (look.delivery.shop_id, look.delivery.subject)
+    word = None if status is None else status.word
+    return (yield from silent_for(Changed(*key, known.version, body, look.started_at, word)))
 
 
 def _source(event_type: str, said: str) -> str:
