@@ -19,11 +19,12 @@ from ombud.db.operation import Operation, Row, Statement
 from ombud.mailbox import lease as leases
 from ombud.mailbox.model import Dead, Delivery, Done, Draft, Fault, Interrupted, Lane, Loaded, Outcome, Retry
 from ombud.receiver.documents import read_document
+from ombud.receiver.findings import Look
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.shops import list_shops
-from ombud.receiver.telling import Look, Teller
+from ombud.receiver.telling import Teller
 from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender

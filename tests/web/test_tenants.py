@@ -20,11 +20,12 @@ from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import Delivery, Done
 from ombud.receiver.documents import read_document
+from ombud.receiver.findings import Look
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.shops import add_shop
-from ombud.receiver.telling import Look, Teller
+from ombud.receiver.telling import Teller
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings

@@ -15,12 +15,12 @@ from ombud.mailbox.ids import format_id
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box, Dead, Delivery, Done, Outcome, Rank, Skip
 from ombud.receiver.documents import unpack
+from ombud.receiver.findings import told_of
 from ombud.receiver.ledger import holds
 from ombud.receiver.model import Call, effect_key
-from ombud.receiver.options import HandlerFacts
+from ombud.receiver.options import EVERY, HandlerFacts
 from ombud.receiver.retries import rescheduled
 from ombud.receiver.settling import Settling
-from ombud.receiver.telling import told_of
 from ombud.receiver.unconfirmed import is_unconfirmed
 
 sql = read_queries("ombud.receiver")
@@ -109,18 +109,21 @@ def _call(
     latest = (yield sql["latest_document"], key)[0]
     after = None if latest["body"] is None else unpack(latest["body"])
     so = holds(delivery.type, after, include_cancelled=handler.include_cancelled)
-    if (yield from told_of(key)).epoch != data["epoch"] or not so:
+    every = EVERY in data
+    if not so or (not every and (yield from told_of(key)).epoch != data["epoch"]):
         return SUPERSEDED
     applied = (yield sql["applied_version"], key)[0]
     # A run that was cut short before may have done what no record says: only what has ended since this was told counts.
     before, finished = applied["applied_version"], (applied["applied_at"] or 0) >= delivery.created_at
-    if finished and before == latest["version"] and delivery.type == "product.update" and delivery.rank == Rank.LIVE:
+    same = finished and before == latest["version"] and delivery.type == "product.update"
+    if same and not every and delivery.rank == Rank.LIVE:
         return COVERED
     if before is None and after is None:
         # Whoever asked for deletions alone has finished with nothing, and still wants to know what is gone.
         before = data["known"]
     call = yield from _bare_call(delivery, handler, key, data)
-    document, arrivals = (yield from _document(delivery.shop_id, before)), (yield from _arrivals(key, data))
+    document = yield from _document(delivery.shop_id, before)
+    arrivals = call.arrivals if every else (yield from _arrivals(key, data))
     events = yield sql["applied_events"], {"shop_id": key["shop_id"], "subject": key["subject"]}
     ended = [row["event_type"] for row in events]
     return replace(call, before=document, after=after, arrivals=arrivals, applied=ended), latest["version"]

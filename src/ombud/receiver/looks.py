@@ -10,7 +10,8 @@ from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Dead, Delivery, Outcome, Retry
 from ombud.receiver.coverage import SECOND, Past, settle_after
 from ombud.receiver.documents import read_document
-from ombud.receiver.telling import Known, Look, Teller, known_of, sql
+from ombud.receiver.findings import Known, Look, known_of, sql
+from ombud.receiver.telling import Teller
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
@@ -40,7 +41,9 @@ class Looks:
         milliseconds = round((time.monotonic() - began) * 1000)
         # Here, where a hostile document is only this arrival's trouble, and no transaction waits for it.
         document = None if found is None else read_document(found.raw)
-        return Look(delivery, started_at, milliseconds, document), found
+        quiet = self.settings.quiet_seconds[0] if delivery.subject.startswith("product/") else 0.0
+        covers_until = started_at - round(quiet * SECOND)
+        return Look(delivery, started_at, milliseconds, document, covers_until=covers_until), found
 
     async def past_of(self, delivery: Delivery) -> tuple[Past, Known]:
         """Return what is on record of an arrival and of its subject."""
@@ -55,6 +58,11 @@ class Looks:
     def record(self, look: Look) -> Make[None]:
         """Return what puts a look on record and tells whom it concerns."""
         return lambda: self._teller.record(look)
+
+    @property
+    def tells_every(self) -> bool:
+        """Whether anybody hears of every webhook."""
+        return self._teller.tells_every
 
     @property
     def tells_unknown(self) -> bool:

@@ -18,6 +18,8 @@ AT_MOST_FACTOR = 5
 LONGEST_QUIET_SECONDS = 86_400.0
 # What `repeat` may be: an order that is paid again is new again, though nobody saw it unpaid.
 ON_REPAID = "on_repaid"
+# What `mode` may be: a run for each change, or one for each webhook.
+LATEST, EVERY = "latest", "every"
 # Options that say more of one event type.
 _OF_EVENT = {
     "include_cancelled": "order.new",
@@ -48,6 +50,7 @@ class Options(TypedDict, total=False):
     repeat: str
     watch_tracking: bool
     allow_unknown: bool
+    mode: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class HandlerFacts:
     repeat: str = ""
     watch_tracking: bool = False
     allow_unknown: bool = False
+    mode: str = LATEST
     mourned: bool = False
     needs_object: bool = False
 
@@ -100,6 +104,7 @@ def read_options(own_name: str, patterns: Sequence[str], options: Options) -> Ha
         options.get("repeat", ""),
         options.get("watch_tracking", False),
         options.get("allow_unknown", False),
+        options.get("mode", LATEST),
     )
     check.all_of(facts, options)
     return facts
@@ -144,6 +149,13 @@ class _Check:
         self.that(facts.name not in facts.renamed_from, "renamed_from names the handler itself.")
         self.that(
             not (facts.new and facts.renamed_from), "it is either new=True or renamed_from=…; a name has one history."
+        )
+        self.that(facts.mode in (LATEST, EVERY), f"mode is {EVERY!r}, or left out.")
+        every = facts.mode == EVERY and (facts.quiet_seconds or facts.watch)
+        self.that(
+            not every,
+            "mode='every' is a run for each webhook, whenever it comes and whatever it says: it has"
+            " neither quiet_seconds nor watch.",
         )
         self.that(facts.repeat in ("", ON_REPAID), f"repeat is {ON_REPAID!r}, or left out.")
         for option, event_type in _OF_EVENT.items():

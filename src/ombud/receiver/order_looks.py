@@ -7,10 +7,10 @@ from datetime import datetime
 from ombud.client import AsyncShopClient, Order, OrderStatus
 from ombud.mailbox.model import Dead, Delivery, Done, Outcome, Retry
 from ombud.receiver.coverage import SECOND, Past, may_be_old
+from ombud.receiver.findings import Known, Look, whole_second
 from ombud.receiver.ledger import ORDER_EVENTS
 from ombud.receiver.listed import ORDER_RECONCILE
 from ombud.receiver.looks import Looks
-from ombud.receiver.telling import Known, Look, whole_second
 
 HELD = "held: this order is older than this inbox; the list of changed orders will say whether this has happened since"
 # What an order from before may have been for long.

@@ -1,13 +1,15 @@
 """What a look at a product means: a new version, nothing new (yet), or an absence that has to be proved."""
 
+from dataclasses import replace
+
 from ombud.client import AsyncShopClient
 from ombud.client.budget import Priority
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Delivery, Done, Outcome, Retry, Skip
 from ombud.receiver.coverage import SECOND, Past, answered_for
+from ombud.receiver.findings import Known, Look, sql
 from ombud.receiver.listed import PRODUCT_RECONCILE
 from ombud.receiver.looks import Looks
-from ombud.receiver.telling import Known, Look, sql
 
 
 class ProductLooks:
@@ -20,6 +22,9 @@ class ProductLooks:
     async def perform(self, delivery: Delivery, client: AsyncShopClient, product_id: str) -> Outcome:
         """Look, and return what to write with the settle; raises what the client raises."""
         past, known = await self._looks.past_of(delivery)
+        if self._looks.tells_every:
+            # A look of its own tells of it for certain, however late it was stored.
+            past = replace(past, reading_id=None)
         reason = answered_for(delivery, past, self._looks.clock(), self._settings.quiet_seconds[1])
         if reason is not None:
             return Skip(reason)

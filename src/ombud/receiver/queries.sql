@@ -120,6 +120,16 @@ update handler set active = 0;
 -- A handler that the running app has.
 update handler set active = 1 where name = :name;
 
+-- name: begin_every
+-- rows: name text, now bigint
+-- A handler that has a run for each webhook, of those that come from now on.
+update handler set every_at = coalesce(every_at, :now) where name = :name;
+
+-- name: end_every
+-- rows: name text
+-- A handler that has a run for each change.
+update handler set every_at = null where name = :name and every_at is not null;
+
 -- name: hold_lanes
 -- Nobody works the lanes of handlers that the app does not have; what waits there stays.
 update lane set hold_until = 4611686018427387904,
@@ -306,9 +316,26 @@ join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
 where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and e.type = :event_type
 order by e.id desc limit 1;
 
+-- name: arrivals_untold
+-- The webhooks of a subject that say this, of which a handler has not been told, oldest first.
+select e.id, e.created_at from event e
+where e.subject = :subject and e.box > 1 and + e.box = :box and e.shop_id = :shop_id and e.type = :event_type
+  and e.id >= :since and (e.created_at <= :until or e.id = :arrival)
+  and not exists (select 1 from every_arrival t
+    where t.shop_id = :shop_id and t.handler_id = :handler_id and t.event_id = e.id)
+order by e.id limit :most;
+
+-- name: insert_every
+-- It is told of them.
+insert into every_arrival(shop_id, handler_id, event_id) values (:shop_id, :handler_id, :event_id);
+
+-- name: forget_every
+-- Of what came so long ago nobody is told any more.
+delete from every_arrival where shop_id = :shop_id and handler_id = :handler_id and event_id < :before;
+
 -- name: active_handlers
 -- Who may be told.
-select id, name from handler where active = 1 order by id;
+select id, name, every_at from handler where active = 1 order by id;
 
 -- Reconciliation ---------------------------------------------------------------------------------------------------
 

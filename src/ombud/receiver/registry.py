@@ -6,7 +6,7 @@ from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import ConfigurationError
 from ombud.mailbox.mailbox import Mailbox
-from ombud.receiver.options import HandlerFacts
+from ombud.receiver.options import EVERY, HandlerFacts
 
 sql = read_queries("ombud.receiver")
 
@@ -25,6 +25,8 @@ def register_handlers(
     yield sql["insert_handler"], [{"id": changes.ids.next(), "name": one.name, "now": now} for one in handlers]
     yield sql["retire_handlers"], {}
     yield sql["activate_handlers"], [(handler.name,) for handler in handlers]
+    yield sql["begin_every"], [(one.name, now) for one in handlers if one.mode == EVERY]
+    yield sql["end_every"], [(one.name,) for one in handlers if one.mode != EVERY]
     yield sql["hold_lanes"], {"box": changes.box}
     yield sql["free_lanes"], {"box": changes.box}
 

@@ -1,22 +1,24 @@
 """One transaction for what a look has found: the reading, the document, what is known, and who is told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from ombud.client import OrderStatus
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import Box, Delivery
+from ombud.mailbox.model import Box
 from ombud.receiver.changes import News, append_change
-from ombud.receiver.documents import Document, unpack
+from ombud.receiver.documents import unpack
+from ombud.receiver.every import Whose, untold
+from ombud.receiver.findings import Finding, Known, Look, known_of, told_of, whole_second
 from ombud.receiver.ledger import (
     ORDER_EVENTS,
     OrderSeen,
     Seen,
     Telling,
     Told,
+    holds,
     last_told,
     order_telling,
     product_telling,
@@ -24,7 +26,7 @@ from ombud.receiver.ledger import (
 from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
 from ombud.receiver.marks import mark_of
 from ombud.receiver.meter import note_told
-from ombud.receiver.options import HandlerFacts
+from ombud.receiver.options import EVERY, HandlerFacts
 from ombud.receiver.own_writes import Changed, Silent, silent_for
 from ombud.receiver.watching import watched
 
@@ -39,53 +41,6 @@ GRACE_SECONDS = 4_500.0
 PRODUCT_EVENTS = ("product.add", "product.update", "product.delete")
 
 
-@dataclass(frozen=True)
-class Look:
-    """A look at the shop's API that answered. `document` is None when the subject is proved to be gone."""
-
-    delivery: Delivery
-    started_at: int  # UTC microseconds
-    milliseconds: int
-    document: Document | None = None
-    order_status: OrderStatus | None = None
-    paid_at: int | None = None  # UTC microseconds
-
-    @property
-    def version(self) -> str | None:
-        """The version of what was found."""
-        return None if self.document is None else self.document.version
-
-
-@dataclass(frozen=True)
-class Known:
-    """What was known of a subject before."""
-
-    version: str | None = None
-    incarnation: int = 0
-    absent_at: int | None = None
-    status: int | None = None  # of an order
-    looked_at: int | None = None  # when the last look began
-    told: int = 0  # how many ledgers speak of it
-    # When the shop had its first look, if nobody has looked at this subject since.
-    baseline_at: int | None = None
-    # Since when its shop is known here.
-    installed_at: int = 0
-
-    @property
-    def order_status(self) -> OrderStatus | None:
-        """The state that an order was in."""
-        return None if self.status is None else OrderStatus(self.status)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A look that is on record, and what was known before it."""
-
-    look: Look
-    known: Known
-    reading_id: int
-
-
 class Teller:
     """Writes down what was found and appends one delivery for each handler that must hear of it."""
 
@@ -93,6 +48,11 @@ class Teller:
         """`handlers`: those of the running app, by name."""
         self._changes = changes
         self._handlers = handlers
+
+    @property
+    def tells_every(self) -> bool:
+        """Whether anybody hears of every webhook."""
+        return any(handler.mode == EVERY for handler in self._handlers.values())
 
     @property
     def tells_unknown(self) -> bool:
@@ -109,22 +69,49 @@ class Teller:
             yield sql["insert_document"], values | {"now": self._changes.clock()}
         yield sql["put_mirror"], _mirror(look, known, reading_id)
         handlers = yield sql["active_handlers"], {}
-        own = yield from _own_doing(look, known)
+        finding = Finding(look, known, reading_id, (yield from _own_doing(look, known)))
         for event_type in ORDER_EVENTS if look.order_status is not None else PRODUCT_EVENTS:
             old = yield from _came_before(event_type, look, known)
             told = False
             for handler in handlers:
                 facts = self._handlers.get(handler["name"])
                 if facts is not None and event_type in facts.event_types:
-                    telling = yield from self._decide(event_type, handler, look, known)
-                    if telling is not None and (handler["name"], event_type) in own:
-                        yield from self._silence(event_type, handler, telling, Finding(look, known, reading_id))
-                    elif telling is not None and telling.fire and not old:
-                        yield from self._append(event_type, handler, telling.told, Finding(look, known, reading_id))
-                        told = True
+                    told |= yield from self._tell(event_type, handler, finding, old=old)
             if told:
                 kind, source = event_type.partition(".")[0], _source(event_type, look.delivery.type)
                 yield from note_told(look.delivery.shop_id, kind, source, self._changes.clock())
+
+    def _tell(self, event_type: str, handler: Row, finding: Finding, *, old: bool) -> Operation[bool]:
+        """Tell one handler of one event what it must be told; returns whether there was anything.
+
+        `old`: it was so before its shop was known here.
+        """
+        telling = yield from self._decide(event_type, handler, finding.look, finding.known)
+        each = yield from self._each(event_type, handler, finding.look)
+        if (handler["name"], event_type) in finding.own:
+            if telling is not None:
+                yield from self._silence(event_type, handler, telling, finding)
+            return False
+        fires = not each and telling is not None and telling.fire
+        if not old:
+            for arrival in each:
+                one = {"epoch": arrival["id"], "arrival": arrival["id"], "received_at": arrival["created_at"]}
+                yield from self._append(event_type, handler, one | {"source": "webhook", EVERY: True}, finding)
+            if fires and telling is not None:
+                yield from self._append(event_type, handler, {"epoch": telling.told.epoch}, finding)
+        return not old and (fires or bool(each))
+
+    def _each(self, event_type: str, handler: Row, look: Look) -> Operation[list[Row]]:
+        """Return the webhooks of which a handler of every one has not been told, when what they say is so."""
+        facts = self._handlers[handler["name"]]
+        document = None if look.document is None else look.document.body
+        if handler["every_at"] is None or not holds(
+            event_type, None if document is None else unpack(document), include_cancelled=facts.include_cancelled
+        ):
+            return []
+        key = {"shop_id": look.delivery.shop_id, "subject": look.delivery.subject, "event_type": event_type}
+        until, arrival = look.covers_until, look.delivery.event_id
+        return (yield from untold(Whose(key | {"handler_id": handler["id"]}, handler["every_at"], until, arrival)))
 
     def _decide(self, event_type: str, handler: Row, look: Look, known: Known) -> Operation[Telling | None]:
         """Decide what one handler must be told, and remember that it was."""
@@ -171,16 +158,16 @@ class Teller:
         old, new = (watched(unpack(body), handler.watch) for body in (rows[0]["body"], look.document.body))
         return telling if old != new else Telling(Told(telling.told.epoch - 1, version=look.version), fire=False)
 
-    def _append(self, event_type: str, handler: Row, told: Told, finding: Finding) -> Operation[None]:
+    def _append(self, event_type: str, handler: Row, told: Mapping[str, Any], finding: Finding) -> Operation[None]:
         look = finding.look
         data = {
             "version": look.version,
             "known": finding.known.version,
-            "epoch": told.epoch,
             "reading": finding.reading_id,
             "arrival": look.delivery.event_id,
             "received_at": look.delivery.created_at,
             "source": _source(event_type, look.delivery.type),
+            **told,
         }
         news = News(look.delivery.shop_id, event_type, look.delivery.subject, look.delivery.event_id, data)
         yield from append_change(self._changes, handler["id"], self._handlers[handler["name"]], news)
@@ -202,19 +189,6 @@ def _source(event_type: str, said: str) -> str:
     return "webhook" if said == event_type else "inferred"
 
 
-def known_of(shop_id: int, subject: str) -> Operation[Known]:
-    """Return what is known of a subject."""
-    rows = yield sql["get_mirror"], {"shop_id": shop_id, "subject": subject}
-    return Known(**rows[0]) if rows else Known()
-
-
-def told_of(key: Mapping[str, Any]) -> Operation[Told]:
-    """Return what a handler was told."""
-    rows = yield sql["get_ledger"], key
-    row = rows[0] if rows else None
-    return Told() if row is None else Told(row["epoch"], bool(row["holds"]), row["version"], row["mark"])
-
-
 def _came_before(event_type: str, look: Look, known: Known) -> Operation[bool]:
     """Whether an order was paid before its shop was known here: then it is remembered as new, and nobody is told.
 
@@ -226,11 +200,6 @@ def _came_before(event_type: str, look: Look, known: Known) -> Operation[bool]:
     said = yield sql["announced"], key | {"box": Box.INBOX}
     grace = GRACE_SECONDS if said else 0.0
     return look.paid_at < whole_second(known.installed_at) - grace * 1_000_000
-
-
-def whole_second(microseconds: int) -> int:
-    """Return a time as the shop's API would give it."""
-    return microseconds // 1_000_000 * 1_000_000
 
 
 def _seen(look: Look, known: Known) -> Seen:
