@@ -60,7 +60,7 @@ class Backfill:
         events = yield sql["events_between"], values
         lanes = [row["id"] for row in (yield sql["lanes_of_endpoint"], _lanes(self._mailbox, endpoint))]
         wanted = [row for row in events if _wants(endpoint, row)]
-        found = [(row["day"], row["id"], lane_of_subject(lanes, row["shop_id"], row["subject"])) for row in wanted]
+        found = {(row["day"], row["id"]): lane_of_subject(lanes, row["shop_id"], row["subject"]) for row in wanted}
         yield from deliver_late(self._mailbox, found)
         more = len(events) == STEP_EVENTS
         if not more and bound == job["until_id"]:

@@ -222,7 +222,7 @@ async def meddle(story: Story) -> None:
     _, new_lane = await asyncio.to_thread(add_endpoint, story.sender, shop.id)
     [day] = numbers(story.sender.database, Statement("day_of", f"select day from event where id = {event_id}"))
     async with story.performing():
-        await story.write(lambda: deliver_late(mailbox, [(day, event_id, new_lane)]))
+        await story.write(lambda: deliver_late(mailbox, {(day, event_id): new_lane}))
         await story.append_later(shop.id, new_lane)
 
 
