@@ -7,7 +7,7 @@ from bench.sender.isolation import SHARES
 
 # Pixels of one plot and of its margins; the times in milliseconds that the axis spans.
 WIDTH, HEIGHT, LEFT, TOP = 300, 160, 40, 30
-SHORTEST, LONGEST = 1.0, 1_000.0
+SHORTEST, LONGEST = 1.0, 100.0
 COLOURS = {"without": "#767676", "with": "#c2410c"}
 
 Curves = Mapping[str, Sequence[Sequence[float]]]
@@ -25,10 +25,10 @@ def draw(scenarios: Mapping[str, Curves]) -> str:
 def _plot(name: str, curves: Curves, place: int) -> str:
     left, top = LEFT + place % 2 * (WIDTH + LEFT), TOP + place // 2 * (HEIGHT + 2 * TOP)
     lines = [f'<text x="{left}" y="{top - 8}">{name}: with (orange) and without (grey)</text>']
-    for milliseconds in (1, 10, 100, 1_000):
+    for milliseconds in (1, 3, 10, 30, 100):
         x = left + _x(milliseconds)
         lines.append(f'<path d="M{x:.0f} {top}v{HEIGHT}" stroke="#76767640"/>')
-        lines.append(f'<text x="{x - 8:.0f}" y="{top + HEIGHT + 14}">{milliseconds} ms</text>')
+        lines.append(f'<text x="{x - 14:.0f}" y="{top + HEIGHT + 14}">{milliseconds} ms</text>')
     for share in (0.0, 0.5, 0.99):
         y = top + HEIGHT * (1 - share)
         lines.append(f'<path d="M{left} {y:.0f}h{WIDTH}" stroke="#76767640"/>')

@@ -32,13 +32,23 @@ Scenario = Callable[[float, bool], Coroutine[Any, Any, Shown]]
 
 
 async def hanging(seconds: float, trouble: bool) -> Shown:
-    """900 of 1,000 endpoints never answer; each shop has 18 of them and two that do."""
+    """900 of 1,000 endpoints never answer: 18 of each shop, beside two that do. Without the trouble: only these two."""
+    return await _with_many(seconds, trouble=trouble, answering=False)
+
+
+async def hanging_or_answering(seconds: float, trouble: bool) -> Shown:
+    """The same; without the trouble the 900 are there, and answer."""
+    return await _with_many(seconds, trouble=trouble, answering=not trouble)
+
+
+async def _with_many(seconds: float, *, trouble: bool, answering: bool) -> Shown:
     waits = Waits()
     sink = await Sink(waits.hears).start()
     places = healthy(sink)
-    if trouble:
+    if trouble or answering:
+        port = sink.port if answering else sink.hanging_port
         places += [
-            Place(f"http://127.0.0.1:{sink.hanging_port}/{shop_id}/{number}", shop_id, ["product.update"])
+            Place(f"http://127.0.0.1:{port}/more/{shop_id}/{number}", shop_id, ["product.update"])
             for shop_id in range(1, SHOPS + 1)
             for number in range(HANGING)
         ]
@@ -124,7 +134,9 @@ async def recovery(seconds: float, trouble: bool) -> Shown:
     return {**shown(waits), "delivered": len(heard), "most at once": sink.most["/sick"]}
 
 
-SCENARIOS: dict[str, Scenario] = {one.__name__: one for one in (hanging, flood, backlog, recovery)}
+SCENARIOS: dict[str, Scenario] = {
+    one.__name__: one for one in (hanging, hanging_or_answering, flood, backlog, recovery)
+}
 
 
 def shown(waits: Waits) -> Shown:

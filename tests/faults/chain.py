@@ -223,10 +223,10 @@ def drain(chain: Chain) -> None:
     drain_databases(list(chain.databases.values()), lambda: pause(chain.running["serve"], 0.1))
 
 
-def drain_databases(urls: Sequence[str], rest: Callable[[], None]) -> None:
+def drain_databases(urls: Sequence[str], rest: Callable[[], None], seconds: float = DRAIN_SECONDS) -> None:
     """Wait until nothing is pending any more in these databases; `rest` between two looks."""
     opened = [open_database(url) for url in urls]
-    deadline = time.monotonic() + DRAIN_SECONDS
+    deadline = time.monotonic() + seconds
     try:
         while waiting := sum(map(pending, opened)):
             assert time.monotonic() < deadline, f"{waiting} deliveries are not done"
