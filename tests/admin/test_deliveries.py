@@ -126,7 +126,7 @@ async def test_one_delivery_is_seen_and_sent_again_by_its_own_shop(desk: Desk) -
             desk.database.write(partial(resend, desk.mailbox, stranger, key.event_id, key.lane_id, now))
     again = partial(resend, desk.mailbox, SEVEN, key.event_id, key.lane_id, now)
     assert [desk.database.write(again), desk.database.write(again)] == [1, 0]
-    assert desk.database.read(lambda: waiting([key.lane_id], 5)) == 1
+    assert sum(desk.database.read(lambda: waiting([key.lane_id], 5)).values()) == 1
     desk.perform()
     one = desk.database.read(partial(get_delivery, SEVEN, key.event_id, key.lane_id))
     assert [attempt["generation"] for attempt in one["attempts"]] == [0, 1]

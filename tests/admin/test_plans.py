@@ -20,7 +20,7 @@ PARTS = ["ombud.mailbox", "ombud.sender", "ombud.receiver", "ombud.admin", "ombu
 FILES = ("queries.sql", "people.sql", "tally.sql", "deliveries.sql", "inbox.sql")
 STATEMENTS = {statement.name: statement for file in FILES for statement in read_queries("ombud.admin", file)}
 # `from event e`, `join delivery d`: what a plan calls them.
-_NAMED = re.compile(r"\b(?:from|join) (event|delivery|attempt)\b(?: (?!where|order|join|left|cross|on\b)(\w+))?")
+_NAMED = re.compile(r"\b(?:from|join) \(?(event|delivery|attempt)\b(?: (?!where|order|join|left|cross|on\b)(\w+))?")
 
 
 EVERY = [
@@ -67,6 +67,7 @@ def test_nothing_is_read_whole(database: Database, name: str) -> None:
     [
         "select * from event where subject = :subject",
         "select * from event e join delivery d on d.event_id = e.id where e.day = :day",
+        "select 1 from lane l left join (delivery d join event e on e.id = d.event_id) on d.lane_id = l.id",
         "select 1 from attempt a where a.lane_id = :lane_id order by a.at",
     ],
 )

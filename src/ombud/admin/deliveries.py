@@ -109,13 +109,10 @@ def resend(mailbox: Mailbox, caller: Caller, event_id: int, lane_id: int, now: i
     return sent
 
 
-def waiting(lane_ids: Sequence[int], most: int) -> Operation[int]:
-    """Return how many deliveries wait in these lanes; `most` stands for more."""
-    total = 0
-    for lane_id in lane_ids:
-        rows = yield sql["waiting_of_lane"], {"lane_id": lane_id, "most": most}
-        total += rows[0]["waiting"]
-    return min(total, most)
+def waiting(lane_ids: Sequence[int], most: int) -> Operation[dict[int, int]]:
+    """Return how many deliveries wait in each of these lanes; `most` stands for more."""
+    rows = yield sql["waiting_of_lane"], [(lane_id, most) for lane_id in lane_ids], tuple
+    return dict(rows)
 
 
 def _find(caller: Caller, event_id: int, lane_id: int) -> Operation[Row]:

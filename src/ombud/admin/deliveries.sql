@@ -37,6 +37,11 @@ select id, generation, at, milliseconds, status, outcome, reason, late
 from attempt where day = :day and event_id = :event_id and lane_id = :lane_id order by id desc limit :rows;
 
 -- name: waiting_of_lane
+-- rows: lane_id bigint, most bigint
 -- How many wait in a lane, up to a bound.
-select count(*) as waiting from (
+select :lane_id as lane_id, count(*) as waiting from (
   select 1 as one from delivery where lane_id = :lane_id and state = 0 and rank in (0, 1) limit :most) w;
+-- postgres:
+select r.lane_id, c.waiting from {rows} r cross join lateral (
+  select count(*) as waiting from (
+    select 1 as one from delivery where lane_id = r.lane_id and state = 0 and rank in (0, 1) limit r.most) w) c;

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ombud.admin.access import EVERY_SHOP, Caller
 from ombud.admin.counting import MOST_WAITING, WHOLE, backlog_now
 from ombud.admin.events import Document, rfc3339
-from ombud.admin.tally import SPAN, Count, counts_of_all, counts_of_shop, sql, together
-from ombud.admin.webhooks import DAY, HOUR, Bars, Doing, doing_of
+from ombud.admin.tally import HOUR, SPAN, WHOLE_SPAN, Count, counts_of_all, counts_of_shop, sql, together
+from ombud.admin.webhooks import DAY, Bars, Doing, doings_of
 from ombud.admin.webhooks import MOST_WAITING as MOST_OF_ONE
 from ombud.db.operation import Operation
 from ombud.errors import NotFound
@@ -23,29 +23,26 @@ from ombud.sender.endpoints import Endpoints
 ROWS = 20
 # What is told of how long tries took: of this share of them, at most so long.
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-# The latest ten minutes with failures that those in trouble are looked for in.
-MOST_FAILING = 2_000
-
-_MINUTE = 60 * 1_000_000
 
 
 @dataclass(frozen=True)
 class Period:
-    """How far a page looks back, and the width of a point, in microseconds. `bars`: the same of one endpoint."""
+    """How far a page looks back and how wide a point is, in microseconds; a shop's is wider. `bars`: of an endpoint."""
 
     name: str
     span: int
     width: int
+    shop_width: int
     bars: Bars
 
 
 PERIODS = {
     period.name: period
     for period in (
-        Period("1h", HOUR, _MINUTE, Bars(SPAN, 6)),
-        Period("6h", 6 * HOUR, SPAN, Bars(3 * SPAN, 12)),
-        Period("24h", 24 * HOUR, 3 * SPAN, DAY),
-        Period("7d", 7 * 24 * HOUR, 3 * HOUR, Bars(6 * HOUR, 28)),
+        Period("1h", HOUR, WHOLE_SPAN, SPAN, Bars(SPAN, 6)),
+        Period("6h", 6 * HOUR, SPAN, SPAN, Bars(3 * SPAN, 12)),
+        Period("24h", 24 * HOUR, 3 * SPAN, HOUR, DAY),
+        Period("7d", 7 * 24 * HOUR, 3 * HOUR, 3 * HOUR, Bars(6 * HOUR, 28)),
     )
 }
 DEFAULT = PERIODS["24h"]
@@ -83,9 +80,9 @@ def read_figures(endpoints: Endpoints, caller: Caller, period: Period, now: int)
         width, shop_id = period.width, WHOLE
         counts = yield from counts_of_all(from_, width)
         backlog = {row["since"]: row for row in (yield sql["backlog_since"], {"from": from_, "width": width})}
-        found = yield from _in_trouble(endpoints, from_)
+        found = yield from _in_trouble(endpoints, period, from_)
     else:
-        width, shop_id = max(SPAN, period.width), caller.shop_id
+        width, shop_id = period.shop_width, caller.shop_id
         counts, backlog = (yield from counts_of_shop(shop_id, from_, width)), {}
         found = yield from endpoints.list(ID_LIMIT - 1, ROWS, shop_id)
     first = from_ - from_ % width
@@ -96,9 +93,7 @@ def read_figures(endpoints: Endpoints, caller: Caller, period: Period, now: int)
         seen = backlog.get(since, {"waiting": None, "oldest_ms": None})
         count = counts.get(since, Count())
         points.append(Point(rfc3339(since), accepted.get(since, 0), count, seen["waiting"], seen["oldest_ms"]))
-    doings = []
-    for endpoint in found:
-        doings.append((yield from doing_of(endpoints, endpoint, now, period.bars)))
+    doings = yield from doings_of(endpoints, found, now, period.bars)
     doings.sort(key=_trouble, reverse=True)
     whole = together(counts.values())
     return Figures(period, points, sum(accepted.values()), whole, *(yield from _waiting(caller, doings, now)), doings)
@@ -117,11 +112,11 @@ def figures_document(figures: Figures) -> Document:
     }
 
 
-def _in_trouble(endpoints: Endpoints, since: int) -> Operation[list[Endpoint]]:
+def _in_trouble(endpoints: Endpoints, period: Period, since: int) -> Operation[list[Endpoint]]:
     """Return those of which every try fails, those with most failures, and then the newest, ROWS in all."""
     closed = yield sql["closed_endpoints"], {"rows": ROWS}
-    values = {"box": Box.OUTBOX, "from": since, "most": MOST_FAILING, "rows": ROWS}
-    failing = yield sql["failing_lately"], values
+    values = {"box": Box.OUTBOX, "from": since, "rows": ROWS}
+    failing = yield sql["failing_lately" if period.bars.width % HOUR else "failing_hours"], values
     newest = yield from endpoints.list(ID_LIMIT - 1, ROWS)
     known = {endpoint.id: endpoint for endpoint in newest}
     found: dict[int, Endpoint] = {}

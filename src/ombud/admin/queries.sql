@@ -25,8 +25,8 @@ select e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at, count(d.
 from (
   select day, id, shop_id, type, subject, data, created_at from event
   where box = :box and id < :before and id >= :since and shop_id = :shop_id order by id desc limit :rows
-) e left join (delivery d join lane l on l.id = d.lane_id and l.shop_id = :shop_id)
-  on d.day = e.day and d.event_id = e.id
+) e left join delivery d on d.day = e.day and d.event_id = e.id
+  and exists (select 1 from lane l where l.id = d.lane_id and l.shop_id = :shop_id)
 group by e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at
 order by e.id desc;
 

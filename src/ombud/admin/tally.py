@@ -1,5 +1,5 @@
-"""Counting what came of tries while they end, so that no page has to count rows: by lane and ten minutes, and by the
-minute of all lanes together.
+"""Counting what came of tries while they end, so that no page has to count rows: by lane and ten minutes, by lane and
+hour, and by the minute of all lanes together.
 
 The process that performs counts in memory and writes every few seconds, in one transaction for all its lanes; a process
 that is killed loses what it has not written yet. What must not be lost is in the attempts.
@@ -8,7 +8,7 @@ that is killed loses what it has not written yet. What must not be lost is in th
 import asyncio
 import logging
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +22,13 @@ sql = read_queries("ombud.admin", "tally.sql")
 
 log = logging.getLogger("ombud.admin")
 
-# Microseconds of one row of a lane, and of one of the whole; how far back rows are kept: a week, and the day in which a
-# page looks back a week.
+# Microseconds of one row of a lane, of one that is kept for long, and of one of the whole.
 SPAN = 10 * 60 * 1_000_000
+HOUR = 6 * SPAN
 WHOLE_SPAN = 60 * 1_000_000
-KEPT = 8 * 24 * 3_600 * 1_000_000
+# How far back rows are kept: a week, and the day in which a page looks back a week; of ten minutes six hours and some.
+KEPT = 8 * 24 * HOUR
+KEPT_SPANS = 8 * HOUR
 # Seconds between two writings: what a page lags behind, and what a kill loses.
 FLUSH_SECONDS = 2.0
 # Old rows that one writing deletes.
@@ -119,23 +121,29 @@ class Tally:
             count.add(outcome, seconds * 1_000, now)
 
 
-def store(counts: dict[tuple[int, int], Count], now: int) -> Operation[None]:
+def store(counts: Mapping[tuple[int, int], Count], now: int) -> Operation[None]:
     """Add counts to those of their lanes (lane, start of ten minutes), and forget what is old."""
-    for key in sorted(counts):
-        yield sql["add_to_tally"], _values(key, counts[key])
-    yield sql["forget_tally"], {"before": now - KEPT, "most": MOST_FORGOTTEN}
+    hours: dict[tuple[int, int], Count] = {}
+    for (lane_id, since), count in counts.items():
+        if lane_id > 0:
+            hours.setdefault((lane_id, since - since % HOUR), Count()).take_in(count)
+    yield sql["add_to_tally"], _rows(counts)
+    yield sql["add_to_hours"], _rows(hours)
+    yield sql["forget_tally"], {"before": now - KEPT_SPANS, "most": MOST_FORGOTTEN}
+    for name in ("forget_hours", "forget_whole"):
+        yield sql[name], {"before": now - KEPT, "most": MOST_FORGOTTEN}
 
 
-def counts_of(lane_ids: Sequence[int], since: int, width: int = SPAN) -> Operation[dict[int, Count]]:
-    """Return the counts of an endpoint's lanes together, from a time on, by the start of each span of `width`.
+def counts_of(lane_ids: Sequence[int], since: int, width: int = SPAN) -> Operation[dict[int, dict[int, Count]]]:
+    """Return the counts of each of these lanes from a time on, by the start of each span of `width`.
 
-    `width`: microseconds, a multiple of SPAN.
+    `width`: microseconds, a multiple of SPAN. Less than an hour reaches back KEPT_SPANS.
     """
-    found: dict[int, Count] = {}
-    for lane_id in lane_ids:
-        rows = yield sql["tally_of_lane"], {"lane_id": lane_id, "from": since - since % width, "width": width}
-        for row in rows:
-            found.setdefault(row["since"], Count()).take_in(_count(row))
+    found: dict[int, dict[int, Count]] = {lane_id: {} for lane_id in lane_ids}
+    first = since - since % width
+    rows = [(lane_id, first, width) for lane_id in lane_ids]
+    for row in (yield sql["tally_of_lane" if width % HOUR else "hours_of_lane"], rows):
+        found[row["lane_id"]][row["since"]] = _count(row)
     return found
 
 
@@ -148,7 +156,7 @@ def counts_of_all(since: int, width: int) -> Operation[dict[int, Count]]:
 def counts_of_shop(shop_id: int, since: int, width: int) -> Operation[dict[int, Count]]:
     """Return the same of one shop's endpoints."""
     values = {"box": Box.OUTBOX, "shop_id": shop_id, "from": since - since % width, "width": width}
-    rows = yield sql["tally_of_shop"], values
+    rows = yield sql["tally_of_shop" if width % HOUR else "hours_of_shop"], values
     return {row["since"]: _count(row) for row in rows}
 
 
@@ -165,7 +173,7 @@ def _count(row: Row) -> Count:
     return Count(row["done"], row["failed"], last_at, status or None, [row[column] for column in COLUMNS])
 
 
-def _values(key: tuple[int, int], count: Count) -> dict[str, Any]:
-    names = {"lane_id": key[0], "since": key[1], "done": count.done, "failed": count.failed}
-    times = dict(zip(COLUMNS, count.times, strict=True))
-    return names | times | {"last_at": count.last_at, "last_status": count.last_status}
+def _rows(counts: Mapping[tuple[int, int], Count]) -> list[tuple[Any, ...]]:
+    """Return the rows of counts, in one order for every process, so that no two wait for each other."""
+    found = [(key, counts[key]) for key in sorted(counts)]
+    return [(*key, one.done, one.failed, one.last_at, one.last_status, *one.times) for key, one in found]

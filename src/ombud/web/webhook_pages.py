@@ -9,7 +9,7 @@ from starlette.routing import Route
 from ombud.admin.access import Caller
 from ombud.admin.deliveries import Cursor, Filter, get_delivery, list_deliveries, read_cursor
 from ombud.admin.edits import EndpointEdits, etag_of
-from ombud.admin.webhooks import Doing, doing_of, list_doings
+from ombud.admin.webhooks import Doing, doings_of, list_doings
 from ombud.db.operation import Operation
 from ombud.errors import Conflict
 from ombud.mailbox.ids import ID_LIMIT, format_id, parse_id
@@ -122,7 +122,7 @@ class WebhookPages:
 
     def _read(self, caller: Caller, number: int) -> Operation[tuple[Endpoint, Doing, list[Any], list[Any]]]:
         endpoint = yield from self._edits.get(caller, number)
-        doing = yield from doing_of(self._sender.endpoints, endpoint, self._sender.database.clock())
+        [doing] = yield from doings_of(self._sender.endpoints, [endpoint], self._sender.database.clock())
         wanted = Filter(endpoint_id=number)
         recent, _ = yield from list_deliveries(caller, wanted, Cursor(), RECENT)
         failed, _ = yield from list_deliveries(caller, Filter(number, state=State.DEAD), Cursor(), 1)
