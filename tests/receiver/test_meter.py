@@ -1,6 +1,10 @@
 """What is counted for a shop: how changes became known, what was lost, and for what the API was asked."""
 
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+
+import pytest
 
 from ombud.admin.access import OPERATOR
 from ombud.admin.inbox_shops import get_inbox_shop
@@ -9,8 +13,17 @@ from ombud.client.budget import Priority
 from ombud.db.migrate import migrate
 from ombud.errors import StorageUnavailable
 from ombud.receiver.meter import HOUR, KEPT, Meter
-from tests.receiver.store import Store
+from tests.receiver.store import Store, run_store
 from tests.receiver.world import Desk
+
+
+@pytest.fixture
+def running_store(tmp_path: Path) -> Iterator[Store]:
+    """A shop of its own: in one of all tests an order of another may be found by the list, which is a loss too."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    with run_store(folder) as running:
+        yield running
 
 
 async def test_losses_and_requests_are_counted(desk: Desk, store: Store) -> None:
