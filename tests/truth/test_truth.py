@@ -45,6 +45,8 @@ def run_world(folder: Path, seed: int, *, rough: bool) -> list[str]:
         return problems(world, outside, truths)
 
 
+# A history takes a tenth of a second, on a busy machine more.
+@pytest.mark.timeout(120 + HISTORIES // 2)
 @pytest.mark.parametrize("rough", [False, True], ids=["nothing lost", "losses"])
 def test_handlers_have_done_what_the_shop_was(tmp_path: Path, rough: bool) -> None:
     COUNTS.clear()
