@@ -1,4 +1,4 @@
-"""How often one API key may ask. A token bucket with priorities that finds the API's own limit; pure, never sleeps.
+"""How often one API key may ask. A token bucket with priorities that finds the API's own limit.
 
 The vendor documents no limit. So a budget starts modestly, adds a little while all goes well and it is used in full,
 and halves when the API answers 429 (additive increase, multiplicative decrease: the rule that keeps TCP fair). Whoever
@@ -9,10 +9,13 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 from ombud.client.secret import Secret
+from ombud.client.sharing import SharedState, State, budget_file
 
 START_PER_SECOND = 2.0  # requests; other people's clients stay at this
 MOST_PER_SECOND = 10.0  # requests; more than a shop's panel and its apps need, however patient the API is
@@ -102,7 +105,9 @@ class Budget:
         self._trouble = _Trouble()
         self._waiting: list[Ticket] = []
         self._arrivals = self._turns = 0
-        self._lock = threading.Lock()
+        self._lock: AbstractContextManager[object] = threading.Lock()
+        self._shared: SharedState | None = None
+        self._start = per_second
 
     def __repr__(self) -> str:
         return f"<Budget {self.state()}>"
@@ -118,6 +123,11 @@ class Budget:
         with self._lock:
             self._bucket.refill(self._clock(), self._per_second)
             self._per_second, self._least, self._most = _bounds(per_second)
+            self._start = per_second
+
+    def share(self, path: Path) -> None:
+        """Have one state with every process that shares this file; raises OSError. The clock is the monotonic one."""
+        self._lock = self._shared = SharedState(path, self._load, self._dump)
 
     def join(self, priority: Priority = Priority.CALL) -> Ticket:
         """Take a place in the queue. Whoever does not ask until its turn must `leave`."""
@@ -131,7 +141,7 @@ class Budget:
         """Give the place up; nothing happens when it had its turn."""
         with self._lock:
             if ticket in self._waiting:
-                self._waiting.remove(ticket)
+                self._remove(ticket)
 
     def ask(self, ticket: Ticket) -> float:
         """Return 0.0 when it is this ticket's turn, which is thereby taken; else the seconds until it may be.
@@ -140,11 +150,11 @@ class Budget:
         """
         with self._lock:
             now = self._clock()
-            ahead = self._in_order().index(ticket)
+            ahead = self._in_order().index(ticket) + self._waits_elsewhere(ticket)
             self._bucket.refill(now, self._per_second)
             missing = ahead + 1 - self._bucket.tokens
             if now >= self._trouble.until and missing <= ROUNDING:
-                self._waiting.remove(ticket)
+                self._remove(ticket)
                 self._bucket.tokens -= 1
                 self._turns += 1
                 ticket.number = self._turns
@@ -176,6 +186,28 @@ class Budget:
             # One may leave when the pause is over; the others follow at the new rate.
             self._bucket.tokens, self._bucket.at = 1.0, trouble.until
 
+    def _remove(self, ticket: Ticket) -> None:
+        self._waiting.remove(ticket)
+        if self._shared is not None and all(one.priority != ticket.priority for one in self._waiting):
+            self._shared.ended(ticket.priority)
+
+    def _waits_elsewhere(self, ticket: Ticket) -> int:
+        """Return 1 when another process has a higher priority, unless it is the turn of who waits longest."""
+        if self._shared is None:
+            return 0
+        waits = self._shared.waits_elsewhere(ticket.priority, {int(one.priority) for one in self._waiting})
+        return 0 if (self._turns + 1) % FAIR_SHARE == 0 else waits
+
+    def _dump(self) -> State:
+        trouble, bucket = self._trouble, self._bucket
+        told = (float(trouble.cut_at), float(trouble.in_a_row), trouble.until, float(self._turns))
+        return (self._start, self._per_second, bucket.tokens, bucket.at, *told)
+
+    def _load(self, state: State) -> None:
+        _, self._per_second, self._bucket.tokens, self._bucket.at, cut_at, in_a_row, until, turns = state
+        self._trouble = _Trouble(int(cut_at), int(in_a_row), until)
+        self._turns = int(turns)
+
     def _tells(self, ticket: Ticket) -> bool:
         return (ticket.number or 0) > self._trouble.cut_at
 
@@ -204,19 +236,28 @@ def _pause(in_a_row: int, asked: float) -> float:
 
 
 class Budgets:
-    """One budget for each API key of this process. Of the keys only fingerprints are kept."""
+    """One budget for each API key of this process. Of the keys only fingerprints are kept.
 
-    def __init__(self) -> None:
+    `shared`: each is one with those of this user's other processes on this machine that ask the same API.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self._known: dict[str, Budget] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Budgets of {len(self._known)} keys>"
 
-    def of(self, api_key: str, make: Callable[[], Budget] = Budget) -> Budget:
+    def of(self, api_key: str, make: Callable[[], Budget] = Budget, api_url: str = "") -> Budget:
         """Return the budget of a key, made at its first use. Raises `ConfigurationError` for an impossible key."""
         fingerprint = Secret(api_key).fingerprint()
         with self._lock:
             if fingerprint not in self._known:
-                self._known[fingerprint] = make()
+                made = self._known[fingerprint] = make()
+                path = budget_file(fingerprint, api_url) if self._shared else None
+                if path is not None:
+                    # Without a file it is this process's own.
+                    with suppress(OSError):
+                        made.share(path)
             return self._known[fingerprint]

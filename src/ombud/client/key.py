@@ -14,8 +14,8 @@ from ombud.client.budget import Budget, Budgets
 from ombud.errors import ConfigurationError
 from ombud.settings import read_settings
 
-# Of this process: whatever here uses one key shares one budget.
-BUDGETS = Budgets()
+# Whatever uses one key at one API on this machine shares one budget: a handler's process with the one that reads, too.
+BUDGETS = Budgets(shared=True)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def access_of_environment(environment: Mapping[str, str] = os.environ, *, prompt
         raise ConfigurationError(
             "There is no API key. Set QUICKBUTIK_API_KEY to it, or QUICKBUTIK_API_KEY_FILE to a file that holds it."
         )
-    budget = BUDGETS.of(key, lambda: Budget(settings.reads_per_second))
+    budget = BUDGETS.of(key, lambda: Budget(settings.reads_per_second), settings.api_url)
     return Access(key, settings.api_url, budget)
 
 

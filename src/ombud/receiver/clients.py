@@ -33,7 +33,7 @@ class Clients:
         """Return the client of a shop; raises ConfigurationError when there is no key."""
         key = read_key(shop, self._settings)
         rate = rate_of(shop, self._settings)
-        budget = self._budgets.of(key, lambda: Budget(rate))
+        budget = self._budgets.of(key, lambda: Budget(rate), self._settings.api_url)
         if self._rates.setdefault(shop.id, rate) != rate:
             budget.start_at(rate)
             self._rates[shop.id] = rate

@@ -69,7 +69,7 @@ class Receiver:
 
     def budget_of(self, key: str, shop: Shop) -> Budget:
         """Return the budget of an API key in this process."""
-        return self.budgets.of(key, lambda: Budget(rate_of(shop, self.settings)))
+        return self.budgets.of(key, lambda: Budget(rate_of(shop, self.settings)), self.settings.api_url)
 
     async def reconcile(self) -> None:
         """Compare every list of every shop with what is known, now; only while `run` works, and on its event loop."""
