@@ -148,6 +148,7 @@ def test_what_is_held_is_released_and_what_failed_is_tried_again_or_left_out(des
         with pytest.raises(Conflict, match="Nothing can be read"):
             desk.do(act, desk.found(subject="")[0])
     assert {one["subject"] for one in desk.found(state=State.DEAD, held=True)} == {"product/21", "product/22"}
+    assert {one["subject"] for one in desk.found(held=True)} == {"product/21", "product/22"}
     for rows in (1, 2, 9):
         assert len(desk.found(rows=rows, state=State.DEAD)) == 3
     assert [one["subject"] for one in desk.found(state=State.DEAD, held=False)] == ["product/23"]

@@ -12,6 +12,7 @@ left join attempt a on a.day = d.day and a.event_id = d.event_id and a.lane_id =
 where e.box = :box and e.id < :before and e.id >= :since
   and (:shop_id = 0 or e.shop_id = :shop_id) and (:type = '' or e.type = :type)
   and (:state < 0 or d.state = :state)
+  and (:held < 0 or case when d.reason like 'held:%' then 1 else 0 end = :held)
 order by e.id desc limit :rows;
 
 -- name: arrivals_of_subject
@@ -169,3 +170,7 @@ select kind, swept_at from sweep where shop_id = :shop_id order by kind;
 -- name: metered
 -- What was counted for a shop from an hour on.
 select what, sum(amount) as amount from meter where shop_id = :shop_id and since >= :since group by what order by what;
+
+-- name: trace_of
+-- Where a run has failed last.
+select text from trace where event_id = :event_id and lane_id = :lane_id;

@@ -24,7 +24,7 @@ UNREADABLE = ""
 class Sought:
     """Which arrivals or runs: each field that is empty or None asks for nothing. Times are UTC microseconds.
 
-    `held`: of what has failed, whether it is held for a person; None for both. `handler` is for runs alone.
+    `held`: whether an arrival is held for a person; None for both. `handler` is for runs alone.
     """
 
     shop_id: int = EVERY_SHOP
@@ -74,8 +74,8 @@ def seen_by(caller: Caller, wanted: Sought) -> Sought:
 
 
 def is_held(row: Row) -> bool:
-    """Return whether a delivery waits for a person."""
-    return row["state"] == State.DEAD and (row["reason"] or "").startswith(HELD)
+    """Return whether a delivery waits for a person: nothing was done about it, or nothing came of a read."""
+    return row["state"] in (State.DEAD, State.DONE) and (row["reason"] or "").startswith(HELD)
 
 
 def state_word(row: Row) -> str:

@@ -11,7 +11,7 @@ _LONG_WORD = re.compile(r"(?<![0-9A-Za-z_-])(?!(?:evt|dlv|ep|rd)_)(?=[^\s]*[0-9]
 _EVENT_TYPE = re.compile(r"(?:^|[ &])event_type=([a-z]{1,20}\.[a-z_]{1,20})(?:&|$)")
 
 # Fields of documents whose text others wrote.
-_OF_OTHERS = frozenset({"reason", "shop", "handler"})
+_OF_OTHERS = frozenset({"reason", "shop", "handler", "traceback"})
 
 
 def without_secrets(text: str | None) -> str | None:

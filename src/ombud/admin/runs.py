@@ -36,9 +36,11 @@ def get_run(caller: Caller, event_id: int, lane_id: int) -> Operation[Document]:
     told = told_of_change(row["data"])
     tries = yield sql["tries_of"], {**_key(row), "rows": MOST_TRIES}
     readings = yield sql["reading"], {"shop_id": row["shop_id"], "id": told.get("reading", 0)}
+    traces = yield sql["trace_of"], {"event_id": event_id, "lane_id": lane_id}
     before, after = yield from _documents(row, told)
     return run_document(row) | {
         "attempts": [attempt_document(one) | {"generation": one["generation"]} for one in reversed(tries)],
+        "traceback": traces[0]["text"] if traces else None,
         "read": reading_document(readings[0]) if readings else None,
         "arrivals": (yield from _arrivals(row, told, readings[0]["event_id"] if readings else 0)),
         "before": before is not None,

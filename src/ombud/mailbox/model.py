@@ -1,7 +1,7 @@
 """The words of the mailbox as values. What an event is about and what a destination is, it does not know."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -135,22 +135,27 @@ class Done:
 class Retry:
     """Try again, `after` seconds from now, or when the schedule says.
 
-    With the lane's fault and `after`, the destination as a whole asks for that pause.
+    With the lane's fault and `after`, the destination as a whole asks for that pause. `trace`: where it failed, for who
+    mends it. `also` makes more writing for the transaction that settles it.
     """
 
     reason: str
     after: float | None = None
     fault: Fault = Fault.DELIVERY
     status: int | None = None
+    trace: str | None = field(default=None, compare=False)
+    also: Make[None] | None = None
 
 
 @dataclass(frozen=True)
 class Dead:
-    """Give up: no later try can succeed."""
+    """Give up: no later try can succeed. `trace` and `also` as those of Retry."""
 
     reason: str
     fault: Fault = Fault.DELIVERY
     status: int | None = None
+    trace: str | None = field(default=None, compare=False)
+    also: Make[None] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ombud.db.operation import Operation
+from ombud.db.operation import Make, Operation
 from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Dead, Delivery, Done, Interrupted, Lane, Outcome, Result, Retry, State
 from ombud.mailbox.retry import Verdict, judge
@@ -42,7 +42,7 @@ def settle(
         if one.late:
             continue
         says = mailbox.on_dead is not None and one.verdict.state is State.DEAD
-        if says or (type(outcome) is Done and outcome.also is not None) or one.result in earlier:
+        if says or _more_of(outcome) is not None or one.result in earlier:
             told[delivery.event_id, delivery.lane_id] = one
         else:
             states.append(_settlement(one))
@@ -54,10 +54,15 @@ def settle(
     yield sql["insert_attempts_again" if again else "insert_attempts"], attempts
     yield sql["settle_deliveries"], states
     for key in moved:
-        outcome = told[key].result.outcome
-        if type(outcome) is Done and outcome.also is not None:
-            yield from outcome.also()
+        more = _more_of(told[key].result.outcome)
+        if more is not None:
+            yield from more()
     yield from _say_dead(mailbox, [told[key] for key in moved])
+
+
+def _more_of(outcome: Outcome) -> Make[None] | None:
+    """Return what an outcome has to write beside the state of its delivery."""
+    return outcome.also if isinstance(outcome, Done | Retry | Dead) else None
 
 
 def _say_dead(mailbox: Mailbox, tries: Sequence["_Try"]) -> Operation[None]:

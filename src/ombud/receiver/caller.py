@@ -21,6 +21,7 @@ from ombud.receiver.model import Call, effect_key
 from ombud.receiver.options import EVERY, HandlerFacts
 from ombud.receiver.retries import rescheduled
 from ombud.receiver.settling import Settling
+from ombud.receiver.traces import with_trace
 from ombud.receiver.unconfirmed import is_unconfirmed
 
 sql = read_queries("ombud.receiver")
@@ -86,7 +87,7 @@ class Caller:
             # Before it is settled: should this process die here, the last try is repeated, and this with it.
             await self._runner.run(replace(call, failure=outcome.reason))
         if not isinstance(outcome, Done):
-            return outcome
+            return with_trace(outcome, delivery, self._changes)
         applied = key | {"version": version, "now": self._changes.clock()}
         return self._settling.ending(whose, replace(outcome, also=lambda: _apply(applied)))
 

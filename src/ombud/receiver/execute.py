@@ -6,6 +6,7 @@ import contextvars
 import inspect
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,8 +18,9 @@ from ombud.receiver.model import Call
 
 log = logging.getLogger("ombud.receiver")
 
-# Characters of an exception's text that are kept; the traceback goes to the log.
+# Characters that are kept of an exception's text, and of its traceback, which goes to the log as a whole.
 REASON_CHARACTERS = 500
+TRACE_CHARACTERS = 8_000
 
 
 async def execute(handler: Handler, call: Call) -> model.Outcome:
@@ -52,7 +54,7 @@ async def _end_of(handler: Handler, call: Call, run: "_Run") -> model.Outcome:
                 f"The handler took longer than {handler.timeout_seconds:g} seconds.", fault=model.Fault.LANE
             )
         log.warning("handler %s failed on %s", handler.name, call.subject, exc_info=error)
-        return model.Retry(_shortened(f"{type(error).__name__}: {error}"))
+        return model.Retry(_shortened(f"{type(error).__name__}: {error}"), trace=_trace_of(error))
     return model.Done()
 
 
@@ -123,6 +125,14 @@ class _Run:
 def _end(ended: asyncio.Future[tuple[Any, BaseException | None]], how: tuple[Any, BaseException | None]) -> None:
     if not ended.done():
         ended.set_result(how)
+
+
+def _trace_of(error: BaseException) -> str:
+    """Return an error's traceback without the frames of this module, the innermost part of it: where it happened."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None and at.tb_frame.f_code.co_filename == __file__:
+        at = at.tb_next
+    return "".join(traceback.format_exception(type(error), error, at))[-TRACE_CHARACTERS:]
 
 
 def _shortened(text: str) -> str:

@@ -433,3 +433,15 @@ on conflict (shop_id, since, what) do update set amount = meter.amount + exclude
 -- What is older than any page looks at, a bounded number at a time.
 delete from meter where (shop_id, since, what) in (
   select m.shop_id, m.since, m.what from inbox_shop s join meter m on m.shop_id = s.id and m.since < :before limit :most);
+
+-- Traces ------------------------------------------------------------------------------------------------------------
+
+-- name: put_trace
+-- The last failure of a run.
+insert into trace(event_id, lane_id, at, text) values (:event_id, :lane_id, :at, :text)
+on conflict (event_id, lane_id) do update set at = excluded.at, text = excluded.text;
+
+-- name: forget_traces
+-- What no run is kept of any more, a bounded number at a time.
+delete from trace where (event_id, lane_id) in (
+  select event_id, lane_id from trace where event_id < :before order by event_id limit :most);

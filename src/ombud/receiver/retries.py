@@ -31,7 +31,7 @@ def rescheduled(outcome: Outcome, handler: HandlerFacts, usual: Sequence[float],
     own = handler.retry_seconds
     delay = retry_delay(usual if own is None else own, attempt, random.random())  # noqa: S311 - jitter
     if delay is None:
-        return Dead(f"{outcome.reason} (attempt {attempt} was the last)", fault=outcome.fault)
+        return Dead(f"{outcome.reason} (attempt {attempt} was the last)", fault=outcome.fault, trace=outcome.trace)
     if own is None or outcome.after is not None:
         return outcome
     # A pause that the lane's fault asks for would hold every other run: who has a schedule is taken at it, run by run.

@@ -4,14 +4,14 @@ import re
 from functools import cache
 
 from ombud.admin.inbox_actions import SKIPPED
+from ombud.receiver import listed, order_looks
 from ombud.receiver.caller import COVERED, NOT_READ, SUPERSEDED
-from ombud.receiver.listed import HELD
 from ombud.sender.verdict import TABLE
 from ombud.web.words import Words, mark
 
 _ANSWERED = mark("Answered %(status)s:")
 # What the receiver says of what it has not read, or not run.
-_OF_INBOX = (SKIPPED, COVERED, NOT_READ, SUPERSEDED, HELD)
+_OF_INBOX = (SKIPPED, COVERED, NOT_READ, SUPERSEDED, listed.HELD, order_looks.HELD)
 _COVERED = re.compile(r"covered by ((?:evt|rdg)_[0-9a-z]{13})(, .*)?")
 _BY = {
     None: mark("covered by %(id)s"),

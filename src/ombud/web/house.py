@@ -170,6 +170,8 @@ def _environment(words: Words) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.filters |= {"ago": words.ago, "due": words.due, "duration": words.duration, "span": words.span}
     environment.filters |= {"exact": exact, "time": rfc3339, "percent": words.percent, "number": words.number}
+    # A word of the data in the reader's language. What `_` returns counts as safe: it is for texts of templates alone.
+    environment.filters["word"] = words.say
     environment.filters["said"] = lambda reason: say_reason(reason, words)
     environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID, "LANGUAGES": LANGUAGES}
     return environment

@@ -45,15 +45,14 @@ class AskedInbox:
             raise InvalidInput("time", f"{self.time!r} is not one of: {', '.join(TIMES)}.")
         if self.state and self.state not in states:
             raise InvalidInput("state", f"{self.state!r} is not one of: {', '.join(states)}.")
-        failed = self.state in (HELD, State.DEAD.name.lower())
-        state = State.DEAD if failed else None if self.state in ("", STORED) else State[self.state.upper()]
+        state = None if self.state in ("", STORED, HELD) else State[self.state.upper()]
         subject = read_subject(self.subject) or None
         return Sought(
             shop_id=number_of(self.shop, "shop") if self.shop else 0,
             event_type=self.type,
             subject=UNREADABLE if self.state == STORED else subject,
             state=state,
-            held=self.state == HELD if failed else None,
+            held=True if self.state == HELD else False if state in (State.DEAD, State.DONE) else None,
             handler=self.handler,
             since=now - TIMES[self.time] * HOUR if self.time else read_time(self.since, "since"),
             until=read_time(self.until, "until"),

@@ -132,6 +132,7 @@ _CHANGE: dict[str, Any] = {
 _ONE_RUN = _CHANGE | {
     "last_attempt": None,
     "attempts": [_ATTEMPT | {"status": None, "generation": 0}],
+    "traceback": None,
     "read": _ARRIVAL["read"],
     "arrivals": [{"id": _ARRIVAL["id"], "event_type": "order.new", "received_at": _TIME}],
     "before": False,
