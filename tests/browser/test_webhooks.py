@@ -1,29 +1,15 @@
-"""Settings → Webhooks and Deliveries in a browser: what a merchant does there, and that every page can be read."""
-
-import re
+"""Settings → Webhooks and Deliveries in a browser: what a merchant does there."""
 
 import httpx2
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE, Watched
-from tests.browser.test_panel import POOR_CONTRAST, WIDTHS
 from tests.support.endpoint import Endpoint
 from tests.support.processes import Ombud
 
 expect.set_options(timeout=PATIENCE)
 
 HOSTILE = "\"><img src=x onerror=window.__xss=1><script>window.__xss=1</script>{{7*7}}'"
-PAGES = [
-    "overview",
-    "",
-    "settings/webhooks",
-    "settings/webhooks/new",
-    "deliveries",
-    "people",
-    "keys",
-    "audit",
-    "account",
-]
 
 
 def test_a_merchant_adds_tries_pauses_deletes_and_undoes(watched: Watched, endpoint: Endpoint) -> None:
@@ -75,44 +61,3 @@ def test_the_keyboard_goes_everywhere(watched: Watched, demo: Ombud) -> None:
     expect(page.get_by_text("It is sent again")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
-
-
-def test_every_page_fits_and_can_be_read(watched: Watched, demo: Ombud) -> None:
-    page = watched.page
-    headers = {"Authorization": f"Bearer {demo.card['api_key']}"}
-    with httpx2.Client(base_url=demo.card["api"], headers=headers) as api:
-        made = api.post("/endpoints", json={"url": "http://127.0.0.1:9/", "description": HOSTILE}).json()
-        api.post("/events", json={"event_type": "order.new", "order_id": "90017"})
-        found = api.get("/deliveries").json()["data"]
-    paths = [
-        *PAGES,
-        f"settings/webhooks/{made['id']}",
-        f"settings/webhooks/{made['id']}/edit",
-        f"deliveries/{found[0]['id']}",
-    ]
-    for language in ("English", "Svenska"):
-        page.goto(watched.site)
-        page.get_by_role("button", name=language).click()
-        for path in paths:
-            page.goto(watched.site + path)
-            for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-                assert page.evaluate(POOR_CONTRAST) == [], (path, scheme)
-            for width in WIDTHS:
-                page.set_viewport_size({"width": width, "height": 900})
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
-            assert page.evaluate(WITHOUT_A_NAME) == [], path
-            assert page.locator("h1").count() == 1
-            assert page.evaluate("document.documentElement.lang") == ("sv" if language == "Svenska" else "en")
-    assert page.evaluate("window.__xss") is None
-    assert not [url for url in watched.requests if re.match(r"https?:", url)]
-
-
-# Controls that a screen reader could not name (WCAG 2.2, 4.1.2).
-WITHOUT_A_NAME = """() => {
-  const named = element => element.getAttribute('aria-label') || element.getAttribute('title')
-    || element.labels?.length && element.labels[0].textContent.trim() || element.textContent.trim();
-  return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea')]
-    .filter(element => element.checkVisibility() && !named(element))
-    .map(element => element.outerHTML.slice(0, 80));
-}"""
