@@ -1,5 +1,6 @@
 """The shops of an inbox for a page: tokens, what waits, what was lost on its way, and for what the API was asked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ombud.admin.access import EVERY_SHOP, Caller
@@ -113,10 +114,15 @@ def _document(row: Row) -> Operation[Document]:
         "created_at": rfc3339(row["created_at"]),
         "products_known_at": _time(row["baseline_at"]),
         "waiting": {
-            "reads": (yield from waiting([row["reader_lane_id"]], MOST_WAITING)),
-            "runs": (yield from waiting([lane["id"] for lane in lanes], MOST_WAITING)),
+            "reads": (yield from _waiting([row["reader_lane_id"]])),
+            "runs": (yield from _waiting([lane["id"] for lane in lanes])),
         },
     }
+
+
+def _waiting(lane_ids: Sequence[int]) -> Operation[int]:
+    counts = yield from waiting(lane_ids, MOST_WAITING)
+    return min(sum(counts.values()), MOST_WAITING)
 
 
 def _of(kind: str, amounts: dict[str, int]) -> dict[str, Any]:
