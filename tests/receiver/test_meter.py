@@ -12,6 +12,7 @@ from ombud.client import Order, Product
 from ombud.client.budget import Priority
 from ombud.db.migrate import migrate
 from ombud.errors import StorageUnavailable
+from ombud.receiver.clients import Clients
 from ombud.receiver.meter import HOUR, KEPT, Meter
 from tests.receiver.store import Store, run_store
 from tests.receiver.world import Desk
@@ -86,3 +87,29 @@ async def test_counts_that_cannot_be_written_wait_and_old_ones_go(quiet: Desk) -
     await meter.flush()
     found = quiet.rows("select what, amount from meter order by what")
     assert [(row["what"], row["amount"]) for row in found] == [("asked limited", 1), ("asked order", 3)]
+
+
+async def test_connections_are_closed_also_when_the_last_counts_cannot_be_written(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Clients] = []
+    close = Clients.close
+
+    async def note(self: Clients) -> None:
+        closed.append(self)
+        await close(self)
+
+    async def fail(_: Meter) -> None:
+        raise RuntimeError("the process is gone")
+
+    monkeypatch.setattr(Clients, "close", note)
+    order_id = store.pay()
+
+    async def work() -> None:
+        async with desk.at_work():
+            await desk.tell("order.new", order_id)
+            monkeypatch.setattr(Meter, "flush", fail)
+
+    with pytest.raises(RuntimeError, match="the process is gone"):
+        await work()
+    assert len(closed) == 1

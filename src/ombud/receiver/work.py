@@ -62,8 +62,10 @@ class Work:
                 tasks.append(self._first_looks)
             await asyncio.gather(*tasks, return_exceptions=True)
             metering.cancel()
-            await metering
-            await self._clients.close()
+            try:
+                await metering
+            finally:
+                await self._clients.close()
 
     async def reconcile(self) -> None:
         """Compare every list of every shop with what is known, now."""
