@@ -35,6 +35,12 @@ def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Resolver, "__init__", partialmethod(Resolver.__init__, ["127.0.0.1:1"]))
 
 
+@pytest.fixture(autouse=True)
+def short_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let live parts end soon: a client of these tests reads an answer whole."""
+    monkeypatch.setattr("ombud.web.streams.STREAM_SECONDS", 0.3)
+
+
 @pytest.fixture
 def sender(database: SqliteDatabase) -> Iterator[Sender]:
     """A sender that performs nothing; loopback is allowed, the rest of the inside is not."""

@@ -43,12 +43,22 @@ class DeliveryPages:
         """Return their routes."""
         return [
             page_route(PATH, self.index),
+            page_route(f"{PATH}/stream", self.stream),
             *(page_route(f"{PATH}.{kind}", self._export(file)) for kind, file in KINDS.items()),
             page_route(PATH + "/{delivery_id}", self.show),
             action_route(PATH + "/{delivery_id}/resend", self.resend),
         ]
 
     async def index(self, request: Request) -> Response:
+        return await self._list(request, "deliveries.html")
+
+    async def stream(self, request: Request) -> Response:
+        """Answer with the newest rows of a filter, again and again."""
+        asked = read_asked(request.query_params)
+        asked.filter(self._sender.database.clock())
+        return self._house.stream(request, asked.query(), lambda: self._list(request, "delivery_rows.html"))
+
+    async def _list(self, request: Request, template: str) -> Response:
         asked, caller = read_asked(request.query_params), self._house.caller(request)
         cursor = read_cursor(request.query_params.get("cursor", ""))
         wanted = asked.filter(self._sender.database.clock())
@@ -62,10 +72,8 @@ class DeliveryPages:
         rows, more, endpoints = await look(self._sender.database, read)
         live = bool(request.query_params.get("live")) and not request.query_params.get("cursor")
         shown: dict[str, Any] = {"rows": rows, "more": str(more) if more else None, "asked": asked, "live": live}
-        if request.headers.get("hx-request"):
-            return self._house.page(request, "delivery_rows.html", **shown)
         shown |= {"endpoints": _choices(endpoints), "types": list(EVENT_TYPES), "states": STATES, "times": list(TIMES)}
-        return self._house.page(request, "deliveries.html", **shown, first="cursor" not in request.query_params)
+        return self._house.page(request, template, **shown, first="cursor" not in request.query_params)
 
     async def show(self, request: Request) -> Response:
         caller, key = self._house.caller(request), _key(request)

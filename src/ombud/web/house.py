@@ -1,7 +1,7 @@
 """What every page of the panel shares: who it is for, its templates, and how an error is said."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, cast
@@ -24,6 +24,7 @@ from ombud.settings import Settings
 from ombud.web.failure_words import say_reason
 from ombud.web.forms import read_form
 from ombud.web.gate import COOKIE_SECONDS, SESSION, Gate, Place, Sessions
+from ombud.web.streams import Streams
 from ombud.web.words import COOKIE, LANGUAGES, Words, exact, words_for, words_in
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -67,6 +68,7 @@ class House:
         self.sessions = Sessions(people)
         self.place = Place(settings.public_url)
         self._pages = pages
+        self._streams = Streams()
         self._environments = {language: _environment(words_in(language)) for language in LANGUAGES}
 
     def session(self, request: Request) -> Session:
@@ -98,6 +100,16 @@ class House:
         shared |= {"pages": [page for page in self._pages if session and page.is_for(session)], "words": words}
         template_ = self._environments[words.language].get_template(template)
         return HTMLResponse(template_.render(shared | values), status, {"Vary": "Cookie, Accept-Language"})
+
+    def stream(self, request: Request, what: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
+        """Answer with a live part of a page; `what` tells it from other parts of the same permissions and language."""
+
+        async def text() -> str:
+            return bytes((await make()).body).decode()
+
+        session = self.session(request)
+        key = (request.url.path, session.shop_id, session.role, words_for(request).language, what)
+        return self._streams.open(key, text)
 
     def say(self, request: Request, error: Exception) -> Response:
         """Answer an error with a page that says it in a sentence."""

@@ -20,6 +20,24 @@
   document.addEventListener("htmx:error", () => say(false));
   if (document.querySelector("main [data-live]")) say(true);
 
+  // Parts that the server sends whenever they have changed, while somebody looks.
+  for (const part of document.querySelectorAll("[data-stream]")) {
+    let source = null;
+    const follow = () => {
+      source?.close();
+      source = null;
+      if (document.hidden) return;
+      source = new EventSource(part.dataset.stream);
+      source.addEventListener("message", (event) => {
+        say(true);
+        htmx.swap({ text: event.data, target: part, sourceElement: part, swap: "innerMorph" });
+      });
+      source.addEventListener("error", () => setTimeout(() => { if (source?.readyState !== EventSource.OPEN) say(false); }, 3000));
+    };
+    document.addEventListener("visibilitychange", follow);
+    follow();
+  }
+
   document.addEventListener("submit", (event) => {
     const words = (event.submitter?.dataset.confirm) ?? event.target.dataset.confirm;
     if (words && !window.confirm(words)) event.preventDefault();

@@ -1,0 +1,105 @@
+"""Live parts of pages as server-sent events: a part is made once a tick for everybody who looks at the same.
+
+So two hundred open pages cost the database what one costs. The format:
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+
+from starlette.responses import StreamingResponse
+
+from ombud.errors import OmbudError
+
+log = logging.getLogger("ombud.web")
+
+# Seconds between two makings of a part.
+TICK_SECONDS = 2.0
+# Seconds after which a stream ends and the browser opens another: who was logged out meanwhile is noticed then.
+STREAM_SECONDS = 60.0
+# Milliseconds that the browser waits before it does.
+RETRY_MILLISECONDS = 500
+
+Make = Callable[[], Awaitable[str]]
+
+
+class Streams:
+    """The streams of one process, for its event loop."""
+
+    def __init__(self) -> None:
+        self._parts: dict[Hashable, _Part] = {}
+
+    def open(self, key: Hashable, make: Make) -> StreamingResponse:
+        """Answer with a stream of what `make` returns, whenever that has changed. Equal keys share one making."""
+        return StreamingResponse(self._events(key, make), media_type="text/event-stream")
+
+    async def _events(self, key: Hashable, make: Make) -> AsyncIterator[bytes]:
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = _Part(make, lambda: self._parts.pop(key, None))
+        yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
+        seen = 0
+        try:
+            part.join()
+            async with asyncio.timeout(STREAM_SECONDS):
+                while True:
+                    seen = await part.after(seen)
+                    yield part.event
+        except TimeoutError:
+            return
+        finally:
+            part.leave()
+
+
+class _Part:
+    """What many look at. It is made while somebody does."""
+
+    def __init__(self, make: Make, forget: Callable[[], object]) -> None:
+        self.event = b""
+        self._make = make
+        self._forget = forget
+        self._version = 0
+        self._lookers = 0
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    def join(self) -> None:
+        """Look from now on."""
+        self._lookers += 1
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._again_and_again())
+
+    def leave(self) -> None:
+        """Look no more."""
+        self._lookers -= 1
+        if self._lookers == 0 and self._task is not None:
+            self._task.cancel()
+            self._forget()
+
+    async def after(self, seen: int) -> int:
+        """Return the number of the version after the one that was seen, when there is one."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._version > seen)
+            return self._version
+
+    async def _again_and_again(self) -> None:
+        while True:
+            try:
+                event = _event(await self._make())
+            except OmbudError as error:
+                log.warning("a live page waits: %s", error)
+            else:
+                await self._show(event)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _show(self, event: bytes) -> None:
+        if event == self.event:
+            return
+        async with self._changed:
+            self.event, self._version = event, self._version + 1
+            self._changed.notify_all()
+
+
+def _event(text: str) -> bytes:
+    return ("".join(f"data: {line}\n" for line in text.splitlines()) + "\n").encode()

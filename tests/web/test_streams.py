@@ -1,0 +1,121 @@
+"""Live parts of pages: made once a tick for all who look, ended with the process, forgotten with the last reader."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import pytest
+
+from ombud.errors import StorageUnavailable
+from ombud.web import streams
+from ombud.web.app import SenderApp
+from ombud.web.streams import Streams
+from tests.support.people import log_in
+from tests.support.processes import Ombuds
+
+# What a signal to a process with open streams may take (docs/reference.md).
+EXIT_SECONDS = 5.0
+READERS = 200
+
+
+class Source:
+    """A part that counts how often it was made, and says so."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.trouble = False
+
+    async def make(self) -> str:
+        """Make it."""
+        self.made += 1
+        if self.trouble:
+            raise StorageUnavailable("not now")
+        return f"number {self.made}\nof many"
+
+
+def events_of(opened: Any) -> AsyncIterator[bytes]:
+    """Return what a stream sends."""
+    return cast("AsyncIterator[bytes]", opened.body_iterator)
+
+
+async def take(events: AsyncIterator[bytes], amount: int) -> list[bytes]:
+    """Return the next events of a stream."""
+    async with asyncio.timeout(30):
+        return [await anext(events) for _ in range(amount)]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ticks be short, and streams long."""
+    monkeypatch.setattr(streams, "TICK_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "STREAM_SECONDS", 60.0)
+
+
+async def test_what_many_look_at_is_made_once_a_tick() -> None:
+    source, served = Source(), Streams()
+    readers = [events_of(served.open("same", source.make)) for _ in range(READERS)]
+    found = await asyncio.gather(*(take(events, 3) for events in readers))
+    assert {events[0] for events in found} == {b"retry: 500\n\n"}
+    assert {events[1] for events in found} == {b"data: number 1\ndata: of many\n\n"}
+    assert {events[2] for events in found} == {b"data: number 2\ndata: of many\n\n"}
+    assert source.made <= 3
+    for events in readers:
+        await cast("Any", events).aclose()
+    assert served._parts == {}
+    made = source.made
+    await asyncio.sleep(0.2)
+    assert source.made == made
+
+
+async def test_what_has_not_changed_is_not_sent_and_trouble_passes() -> None:
+    source, served = Source(), Streams()
+    events = events_of(served.open("one", source.make))
+    source.trouble = True
+    await take(events, 1)
+    coming = asyncio.create_task(take(events, 1))
+    await asyncio.sleep(0.2)
+    assert source.made > 1
+    source.trouble = False
+    [event] = await coming
+    assert event.startswith(b"data: number ")
+    await cast("Any", events).aclose()
+
+
+async def test_a_stream_ends_so_that_the_next_one_is_let_in_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "STREAM_SECONDS", 0.1)
+    source, served = Source(), Streams()
+    async with asyncio.timeout(30):
+        assert len([event async for event in events_of(served.open("one", source.make))]) >= 2
+    assert served._parts == {}
+
+
+async def test_nobody_is_streamed_to_without_logging_in(app: SenderApp) -> None:
+    transport = httpx2.ASGITransport(app, client=("127.0.0.1", 50_000))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as client:
+        assert (await client.get("/overview/stream")).status_code == 303
+
+
+def test_a_process_with_open_streams_ends_in_time(ombuds: Ombuds, tmp_path: Path) -> None:
+    from ombud.db.sqlite import SqliteDatabase
+
+    path = tmp_path / "sender.db"
+    serving = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
+    database = SqliteDatabase(path)
+    writer = database.open_writer()
+    cookies = log_in(writer)
+    with (
+        httpx2.Client(base_url=serving.card["panel"], cookies=cookies, timeout=30) as client,
+        client.stream("GET", "/overview/stream") as one,
+        client.stream("GET", "/deliveries/stream") as two,
+    ):
+        for answer in (one, two):
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            assert next(answer.iter_lines()) == "retry: 500"
+        began = time.monotonic()
+        assert serving.stop() == 0
+        assert time.monotonic() - began < EXIT_SECONDS
+    writer.close()
+    database.close()
