@@ -50,10 +50,10 @@ class Generator:
     seconds: int
     core: int | None
 
-    def run(self, server: Server, connections: int) -> tuple[Round, int]:
-        """Ask on that many connections; returns the round and the answers of 200."""
+    def run(self, server: Server, connections: int, traffic: str = "orders") -> tuple[Round, int]:
+        """Ask on that many connections, about `orders` or `products`; returns the round and the answers of 200."""
         command = [program("wrk"), "--threads", "1", "--connections", str(connections), "--latency"]
-        command += ["--duration", f"{self.seconds}s", "--script", str(SCRIPT), server.base, server.path]
+        command += ["--duration", f"{self.seconds}s", "--script", str(SCRIPT), server.base, server.path, traffic]
         before = server.processor_seconds()
         done = subprocess.run([*on_core(self.core), *command], capture_output=True, text=True, check=True)  # noqa: S603 - ours
         found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
@@ -65,10 +65,12 @@ class Generator:
         return Round(found["requests"] / seconds, spent / seconds, *milliseconds), found["requests"]
 
 
-def acknowledge(generator: Generator, server: Server, connections: int, database: Path) -> Round:
+def acknowledge(
+    generator: Generator, server: Server, connections: int, database: Path, traffic: str = "orders"
+) -> Round:
     """Measure durable acknowledgements; every 200 must be a row, and no row may be more than one that was asked for."""
     before = _settled(database)
-    shown, answered = generator.run(server, connections)
+    shown, answered = generator.run(server, connections, traffic)
     stored = _settled(database) - before
     # wrk leaves when its time is up, with a request under way on each connection: stored, but no longer counted.
     if not answered <= stored <= answered + connections:

@@ -2,6 +2,9 @@
 
 Under uvicorn as plain ASGI, under granian as RSGI, mounted in FastAPI, and as `ombud receive` serves them. Beside them
 a Flask view under gunicorn that stores nothing, either.
+
+Each webhook is about an order of its own, as new orders are; but in the figures of `products` a thousand products
+change in turn, which costs a page of the index of subjects for each.
 """
 
 import argparse
@@ -41,6 +44,7 @@ GRANIAN = [
 YARDSTICKS: Mapping[str, Sequence[str]] = {
     "uvicorn, 64 connections": ("nginx, 64 connections", "Flask, 64 connections"),
     "uvicorn, 256 connections": ("nginx, 256 connections", "Flask, 256 connections"),
+    "uvicorn, 256 connections, products": ("nginx, 256 connections",),
     "granian, 256 connections": ("nginx, 256 connections", "Flask, 256 connections"),
     "mounted in FastAPI, 256 connections": ("nginx, 256 connections",),
     "ombud receive, 256 connections": ("nginx, 256 connections",),
@@ -100,23 +104,24 @@ def _visits(servers: Servers) -> Mapping[str, Callable[[], Callable[[int], Round
     }
     started: dict[str, Server] = {}
 
-    def visit(name: str, connections: int) -> Callable[[], Callable[[int], Round]]:
+    def visit(name: str, connections: int, traffic: str = "orders") -> Callable[[], Callable[[int], Round]]:
         def start() -> Callable[[int], Round]:
             server = started.get(name) or started.setdefault(name, starts[name]())
             database = server.database
             if database is None:
                 return lambda seconds: Generator(seconds, core).run(server, connections)[0]
-            return lambda seconds: acknowledge(Generator(seconds, core), server, connections, database)
+            return lambda seconds: acknowledge(Generator(seconds, core), server, connections, database, traffic)
 
         return start
 
     wanted = [(name, connections) for connections in (64, 256) for name in starts]
     few = {"nginx", "Flask", "uvicorn"}
-    return {
+    visits = {
         f"{name}, {connections} connections": visit(name, connections)
         for name, connections in wanted
         if connections > 64 or name in few  # noqa: PLR2004 - the goals are for both at uvicorn alone
     }
+    return visits | {"uvicorn, 256 connections, products": visit("uvicorn", 256, "products")}
 
 
 def _options() -> argparse.Namespace:

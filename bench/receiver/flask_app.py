@@ -2,6 +2,8 @@
 
 from flask import Flask, request
 
+from ombud.cli.collector import collect_rarely
+
 app = Flask(__name__)
 
 
@@ -9,3 +11,7 @@ app = Flask(__name__)
 def webhook(token: str) -> tuple[str, int]:
     """Answer a webhook."""
     return f"{token[:1]}{request.args['event_type'][:1]}OK", 200
+
+
+# As the inbox beside it has it.
+collect_rarely()

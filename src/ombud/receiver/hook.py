@@ -56,7 +56,12 @@ class Reply:
     @cached_property
     def raw_headers(self) -> Sequence[tuple[bytes, bytes]]:
         """The headers as ASGI has them."""
-        return tuple((name.lower().encode(), value.encode()) for name, value in self.headers)
+        return tuple((name.encode(), value.encode()) for name, value in self.lower_headers)
+
+    @cached_property
+    def lower_headers(self) -> list[tuple[str, str]]:
+        """The headers as RSGI has them."""
+        return [(name.lower(), value) for name, value in self.headers]
 
     @cached_property
     def headers(self) -> list[tuple[str, str]]:

@@ -68,11 +68,10 @@ class RsgiHook:
             protocol.close(1008)  # policy violation (RFC 6455, 7.4.1)
             return
         reply = await self._door.answer(scope.path, self._asked(scope))
-        headers = [(name.lower(), value) for name, value in reply.headers]
         if scope.method == "HEAD":
-            protocol.response_empty(reply.status, headers)
+            protocol.response_empty(reply.status, reply.lower_headers)
         else:
-            protocol.response_bytes(reply.status, headers, reply.body)
+            protocol.response_bytes(reply.status, reply.lower_headers, reply.body)
         await self._door.afterwards(reply)
 
     def _asked(self, scope: Scope) -> Asked:
