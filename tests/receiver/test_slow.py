@@ -6,6 +6,7 @@ OMBUD_TEST_DRIPS says how many: 300 here, 5,000 by hand (docs/testing.md), where
 import asyncio
 import os
 import resource
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,38 +58,32 @@ def receive(ombuds: Ombuds, folder: Path, program: Sequence[str] = ("-m", "ombud
     return started, int(started.card["receiver_api"].rpartition(":")[2].partition("/")[0])
 
 
-class Drips:
-    """Connections of which each sends a byte now and then; one that is closed is opened again."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.closed = 0
-
-    async def run(self, count: int) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(self._drip())
-
-    async def _drip(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            except (OSError, TimeoutError):
-                await asyncio.sleep(DROP_SECONDS)
-                continue
-            ended = asyncio.create_task(reader.read())
-            try:
-                writer.write(START)
-                while not ended.done():
-                    await asyncio.wait([ended], timeout=DROP_SECONDS)
-                    writer.write(b"x")
-                self.closed += 1
-            finally:
-                ended.cancel()
-                await asyncio.gather(ended, return_exceptions=True)
-                writer.close()
-            await asyncio.sleep(DROP_SECONDS)
+# Connections that send a byte now and then, each opened again when it was closed; says how many were.
+DRIPPER = """
+import signal, socket, sys, time
+port, count, start, pause = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode(), float(sys.argv[4])
+closed, drips = 0, [None] * count
+def end(*_):
+    print(closed, flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+while True:
+    for number, drip in enumerate(drips):
+        try:
+            if drip is None:
+                drip = drips[number] = socket.create_connection(("127.0.0.1", port), 5)
+                drip.setblocking(False)
+                drip.send(start)
+            else:
+                drip.send(b"x")
+        except OSError:
+            closed += 1
+            if drips[number] is not None:
+                drips[number].close()
+                drips[number] = None
+    print("dripping", flush=True)
+    time.sleep(pause)
+"""
 
 
 async def ask(port: int, number: int) -> float:
@@ -106,20 +101,22 @@ async def ask(port: int, number: int) -> float:
 
 async def beside_drips(port: int) -> tuple[list[float], int]:
     """Ask while connections drip; returns how long each answer took, in order, and how many drips were closed."""
-    drips = Drips(port)
-    dripping = asyncio.create_task(drips.run(DRIPS))
+    command = [sys.executable, "-c", DRIPPER, str(port), str(DRIPS), START.decode(), str(DROP_SECONDS)]
+    dripping = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert dripping.stdout is not None
     try:
-        await asyncio.sleep(2 * DROP_SECONDS)
+        for _ in range(2):
+            await dripping.stdout.readline()
         times = []
         for number in range(OTHERS):
             async with asyncio.timeout(PATIENCE_SECONDS / 10):
                 times.append(await ask(port, number))
             # Once a drop, so that what is measured is what a webhook meets, not what an empty second has room for.
             await asyncio.sleep(DROP_SECONDS / 50)
-        return sorted(times), drips.closed
     finally:
-        dripping.cancel()
-        await asyncio.gather(dripping, return_exceptions=True)
+        dripping.terminate()
+        said, _ = await dripping.communicate()
+    return sorted(times), int(said.split()[-1])
 
 
 @pytest.mark.timeout(300)
