@@ -59,5 +59,6 @@ def test_the_keyboard_goes_everywhere(watched: Watched, demo: Ombud) -> None:
     expect(page.locator(".state.done")).to_be_visible()
     page.keyboard.press("r")
     expect(page.get_by_text("It is sent again")).to_be_visible()
+    page.wait_for_load_state()  # the words are there before the keys are
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
