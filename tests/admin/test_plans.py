@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ombud.admin.tally import HOURS
 from ombud.db.database import Database
 from ombud.db.dialect import ROWS, parameters
 from ombud.db.migrate import migrate
@@ -18,7 +19,9 @@ from tests.support.postgres import PostgresServers
 
 PARTS = ["ombud.mailbox", "ombud.sender", "ombud.receiver", "ombud.admin", "ombud.shop"]
 FILES = ("queries.sql", "people.sql", "tally.sql", "deliveries.sql", "inbox.sql")
-STATEMENTS = {statement.name: statement for file in FILES for statement in read_queries("ombud.admin", file)}
+STATEMENTS = {statement.name: statement for file in FILES for statement in read_queries("ombud.admin", file)} | {
+    statement.name: statement for statement in HOURS.values()
+}
 # `from event e`, `join delivery d`: what a plan calls them.
 _NAMED = re.compile(r"\b(?:from|join) \(?(event|delivery|attempt)\b(?: (?!where|order|join|left|cross|on\b)(\w+))?")
 

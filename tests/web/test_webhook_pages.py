@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from ombud.admin.access import Role
-from ombud.admin.delivery_filter import Asked, read_asked
+from ombud.admin.delivery_filter import Asked
 from ombud.admin.resender import resend_some
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import Dead, Done
@@ -214,7 +214,7 @@ async def test_the_list_keeps_its_filter_in_the_address(owner: httpx2.AsyncClien
         found += re.findall(r">order/(\d+)<", page)
         more = re.findall(r'rel="next" href="([^"]+)"', page)
         address = more[0].replace("&amp;", "&") if more else ""
-        assert not address or query.replace("&", "&") in address
+        assert not address or set(query.split("&")) < set(address.partition("?")[2].split("&"))
     assert found == [str(number) for number in reversed(range(60))]
     assert ">order/7<" in (await owner.get("/deliveries?subject=7")).text
     assert "No delivery is like that" in (await owner.get("/deliveries?subject=order/777")).text
@@ -337,7 +337,7 @@ async def test_hostile_text_stays_text_on_every_page(owner: httpx2.AsyncClient, 
 
 
 def test_a_filter_is_read_and_written_again() -> None:
-    asked = read_asked({"state": " dead ", "unknown": "x", "time": "24h", "subject": "90017"})
+    asked = Asked.read({"state": " dead ", "unknown": "x", "time": "24h", "subject": "90017"})
     assert asked == Asked(state="dead", time="24h", subject="90017")
     assert asked.query(cursor="c") == "subject=90017&state=dead&time=24h&cursor=c"
     wanted = asked.filter(1_800_000_000_000_000)

@@ -48,7 +48,7 @@ def brief_arrivals(before: int, rows: int, wanted: Sought = EVERYTHING) -> Opera
     return [_brief(row) for row in found], format_id("evt", last) if last else None
 
 
-def _brief(row: Row) -> Document:
+def _head(row: Row) -> Document:
     return {
         "id": format_id("evt", row["id"]),
         "shop": row["shop"],
@@ -58,10 +58,12 @@ def _brief(row: Row) -> Document:
         "note": row["data"],
         "state": state_word(row),
         "reason": row["reason"],
-        "tries": row["tries"] or 0,
         "next_attempt_at": rfc3339(row["due_at"]) if row["state"] == State.PENDING else None,
-        "last_attempt": last_attempt(row),
     }
+
+
+def _brief(row: Row) -> Document:
+    return _head(row) | {"tries": row["tries"] or 0, "last_attempt": last_attempt(row)}
 
 
 def runs_of(shop_id: int, subject: str, reading_id: int) -> Operation[list[Row]]:
@@ -78,16 +80,7 @@ def _arrival(row: Row) -> Operation[Document]:
     runs: list[Document] = []
     for reading in readings:
         runs = yield from _runs(row["shop_id"], row["subject"], reading["id"])
-    return {
-        "id": format_id("evt", row["id"]),
-        "shop": row["shop"],
-        "event_type": row["type"],
-        "subject": row["subject"] or None,
-        "received_at": rfc3339(row["created_at"]),
-        "note": row["data"],
-        "state": state_word(row),
-        "reason": row["reason"],
-        "next_attempt_at": rfc3339(row["due_at"]) if row["state"] == State.PENDING else None,
+    return _head(row) | {
         "read": reading_document(readings[0]) if readings else None,
         "attempts": [attempt_document(attempt) for attempt in attempts],
         "runs": runs,

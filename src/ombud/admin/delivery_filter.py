@@ -1,8 +1,9 @@
 """A filter of deliveries as it stands in an address: read, and written again with a change. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
+from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
 from ombud.admin.deliveries import Filter
@@ -18,23 +19,45 @@ STATES = tuple(state.name.lower() for state in State)
 HOUR = 3_600 * 1_000_000
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The texts of a filter. `time` is one of TIMES; `since` and `until` are RFC 3339."""
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """The texts that every filter has. `time` is one of TIMES; `since` and `until` are RFC 3339."""
 
-    endpoint: str = ""
     type: str = ""
     subject: str = ""
     state: str = ""
-    status: str = ""
     time: str = ""
     since: str = ""
     until: str = ""
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, str]) -> Self:
+        """Return the filter of an address; what it does not know is left alone."""
+        return cls(**{one.name: parameters[one.name].strip() for one in fields(cls) if one.name in parameters})
 
     def query(self, **changes: str) -> str:
         """Return it as a query string, with some texts changed; what is empty is left out."""
         values = asdict(self) | changes
         return urlencode({name: value for name, value in values.items() if value})
+
+    def check(self, types: Sequence[str]) -> None:
+        """Raise InvalidInput naming the field unless type and time are known words."""
+        if self.type and self.type not in types:
+            raise InvalidInput("type", f"{self.type!r} is not one of: {', '.join(types)}.")
+        if self.time and self.time not in TIMES:
+            raise InvalidInput("time", f"{self.time!r} is not one of: {', '.join(TIMES)}.")
+
+    def from_(self, now: int) -> int:
+        """Return since when (`now`: UTC microseconds), 0 for always."""
+        return now - TIMES[self.time] * HOUR if self.time else read_time(self.since, "since")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Texts):
+    """The texts of a filter of deliveries."""
+
+    endpoint: str = ""
+    status: str = ""
 
     def texts(self) -> dict[str, str]:
         """Return the texts that ask for something, by name."""
@@ -46,17 +69,14 @@ class Asked:
 
     def filter(self, now: int) -> Filter:
         """Return what it asks for (`now`: UTC microseconds); raises InvalidInput naming the field."""
-        if self.type and self.type not in EVENT_TYPES:
-            raise InvalidInput("type", f"{self.type!r} is not one of: {', '.join(EVENT_TYPES)}.")
-        if self.time and self.time not in TIMES:
-            raise InvalidInput("time", f"{self.time!r} is not one of: {', '.join(TIMES)}.")
+        self.check(tuple(EVENT_TYPES))
         return Filter(
             endpoint_id=parse_id("ep", self.endpoint, "endpoint") if self.endpoint else 0,
             event_type=self.type,
             subject=read_subject(self.subject),
             state=_state(self.state),
             statuses=_statuses(self.status),
-            since=now - TIMES[self.time] * HOUR if self.time else read_time(self.since, "since"),
+            since=self.from_(now),
             until=read_time(self.until, "until"),
         )
 
@@ -64,14 +84,9 @@ class Asked:
 FIELDS = tuple(asdict(Asked()))
 
 
-def read_asked(parameters: Mapping[str, str]) -> Asked:
-    """Return the filter of an address; what it does not know is left alone."""
-    return Asked(**{name: parameters[name].strip() for name in FIELDS if name in parameters})
-
-
 def parse_asked(query: str) -> Asked:
     """Return the filter of a query string, as `Asked.query` writes it."""
-    return read_asked(dict(parse_qsl(query)))
+    return Asked.read(dict(parse_qsl(query)))
 
 
 def read_subject(text: str) -> str:

@@ -4,7 +4,7 @@ Each step reads a page, then re-opens its deliveries in one short transaction to
 process that dies in the middle leaves a job that goes on where it was, and of two that take one step only one does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ombud.admin.access import Caller
 from ombud.admin.audit_log import number_at, record
@@ -106,7 +106,7 @@ def fixed(asked: Asked, now: int) -> Asked:
     """Return a filter whose end is now: what is sent again and fails once more is not sent a third time."""
     since = rfc3339(asked.filter(now).since) if asked.time else asked.since
     until = rfc3339(min(now, asked.filter(now).until or now))
-    return Asked(asked.endpoint, asked.type, asked.subject, asked.state, asked.status, "", since, until)
+    return replace(asked, time="", since=since, until=until)
 
 
 def start_resending(caller: Caller, asked: Asked, per_second: int, found: Found, now: int) -> Operation[int]:

@@ -7,18 +7,29 @@ that is killed loses what it has not written yet. What must not be lost is in th
 
 import asyncio
 import logging
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ombud.db.operation import Operation, Row
-from ombud.db.queries import read_queries
+from ombud.db.operation import Operation, Row, Statement
+from ombud.db.queries import Queries, read_queries
 from ombud.errors import OmbudError
 from ombud.mailbox.model import Box, Delivery, Done, Interrupted, Outcome
 from ombud.sender.sender import Sender
 
 sql = read_queries("ombud.admin", "tally.sql")
+
+
+def of_hours(name: str) -> Statement:
+    """Return a statement about ten minutes of lanes as one about hours: that table has the same columns."""
+    one = sql[name]
+    here, there = (re.sub(r"\btally\b", "tally_hours", text) for text in (one.sql, one.postgres))
+    return Statement(f"{name}_hours", here, there, one.columns)
+
+
+HOURS = {name: of_hours(name) for name in ("add_to_tally", "tally_of_lane", "tally_of_shop")}
 
 log = logging.getLogger("ombud.admin")
 
@@ -128,7 +139,7 @@ def store(counts: Mapping[tuple[int, int], Count], now: int) -> Operation[None]:
         if lane_id > 0:
             hours.setdefault((lane_id, since - since % HOUR), Count()).take_in(count)
     yield sql["add_to_tally"], _rows(counts)
-    yield sql["add_to_hours"], _rows(hours)
+    yield HOURS["add_to_tally"], _rows(hours)
     yield sql["forget_tally"], {"before": now - KEPT_SPANS, "most": MOST_FORGOTTEN}
     for name in ("forget_hours", "forget_whole"):
         yield sql[name], {"before": now - KEPT, "most": MOST_FORGOTTEN}
@@ -142,7 +153,7 @@ def counts_of(lane_ids: Sequence[int], since: int, width: int = SPAN) -> Operati
     found: dict[int, dict[int, Count]] = {lane_id: {} for lane_id in lane_ids}
     first = since - since % width
     rows = [(lane_id, first, width) for lane_id in lane_ids]
-    for row in (yield sql["tally_of_lane" if width % HOUR else "hours_of_lane"], rows):
+    for row in (yield _by(width)["tally_of_lane"], rows):
         found[row["lane_id"]][row["since"]] = _count(row)
     return found
 
@@ -156,7 +167,7 @@ def counts_of_all(since: int, width: int) -> Operation[dict[int, Count]]:
 def counts_of_shop(shop_id: int, since: int, width: int) -> Operation[dict[int, Count]]:
     """Return the same of one shop's endpoints."""
     values = {"box": Box.OUTBOX, "shop_id": shop_id, "from": since - since % width, "width": width}
-    rows = yield sql["tally_of_shop" if width % HOUR else "hours_of_shop"], values
+    rows = yield _by(width)["tally_of_shop"], values
     return {row["since"]: _count(row) for row in rows}
 
 
@@ -166,6 +177,11 @@ def together(counts: Iterable[Count]) -> Count:
     for count in counts:
         whole.take_in(count)
     return whole
+
+
+def _by(width: int) -> Queries | Mapping[str, Statement]:
+    """Return the statements that read the rows which spans of that width are made of."""
+    return sql if width % HOUR else HOURS
 
 
 def _count(row: Row) -> Count:

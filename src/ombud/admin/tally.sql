@@ -1,4 +1,5 @@
--- Counts of tries by lane and ten minutes, of accepted events, and what waited.
+-- Counts of tries by lane and ten minutes, of accepted events, and what waited. Those of a lane's hours are added and read
+-- as those of its ten minutes are (tally.of_hours).
 
 -- name: add_to_tally
 -- rows: lane_id bigint, since bigint, done bigint, failed bigint, last_at bigint, last_status bigint, ms_10 bigint, ms_25 bigint, ms_50 bigint, ms_100 bigint, ms_250 bigint, ms_500 bigint, ms_1000 bigint, ms_2500 bigint, ms_5000 bigint, ms_10000 bigint, ms_more bigint
@@ -29,35 +30,6 @@ on conflict (lane_id, since) do update set
   ms_1000 = tally.ms_1000 + excluded.ms_1000, ms_2500 = tally.ms_2500 + excluded.ms_2500, ms_5000 = tally.ms_5000 + excluded.ms_5000,
   ms_10000 = tally.ms_10000 + excluded.ms_10000, ms_more = tally.ms_more + excluded.ms_more;
 
--- name: add_to_hours
--- rows: lane_id bigint, since bigint, done bigint, failed bigint, last_at bigint, last_status bigint, ms_10 bigint, ms_25 bigint, ms_50 bigint, ms_100 bigint, ms_250 bigint, ms_500 bigint, ms_1000 bigint, ms_2500 bigint, ms_5000 bigint, ms_10000 bigint, ms_more bigint
--- And to the same hour.
-insert into tally_hours(lane_id, since, done, failed, last_at, last_status,
-  ms_10, ms_25, ms_50, ms_100, ms_250, ms_500, ms_1000, ms_2500, ms_5000, ms_10000, ms_more)
-values (:lane_id, :since, :done, :failed, :last_at, :last_status,
-  :ms_10, :ms_25, :ms_50, :ms_100, :ms_250, :ms_500, :ms_1000, :ms_2500, :ms_5000, :ms_10000, :ms_more)
-on conflict (lane_id, since) do update set
-  last_at = {greatest}(tally_hours.last_at, excluded.last_at),
-  last_status = case when excluded.last_at >= tally_hours.last_at then excluded.last_status else tally_hours.last_status end,
-  done = tally_hours.done + excluded.done, failed = tally_hours.failed + excluded.failed,
-  ms_10 = tally_hours.ms_10 + excluded.ms_10, ms_25 = tally_hours.ms_25 + excluded.ms_25, ms_50 = tally_hours.ms_50 + excluded.ms_50,
-  ms_100 = tally_hours.ms_100 + excluded.ms_100, ms_250 = tally_hours.ms_250 + excluded.ms_250, ms_500 = tally_hours.ms_500 + excluded.ms_500,
-  ms_1000 = tally_hours.ms_1000 + excluded.ms_1000, ms_2500 = tally_hours.ms_2500 + excluded.ms_2500, ms_5000 = tally_hours.ms_5000 + excluded.ms_5000,
-  ms_10000 = tally_hours.ms_10000 + excluded.ms_10000, ms_more = tally_hours.ms_more + excluded.ms_more;
--- postgres:
-insert into tally_hours(lane_id, since, done, failed, last_at, last_status,
-  ms_10, ms_25, ms_50, ms_100, ms_250, ms_500, ms_1000, ms_2500, ms_5000, ms_10000, ms_more)
-select r.lane_id, r.since, r.done, r.failed, r.last_at, r.last_status,
-  r.ms_10, r.ms_25, r.ms_50, r.ms_100, r.ms_250, r.ms_500, r.ms_1000, r.ms_2500, r.ms_5000, r.ms_10000, r.ms_more from {rows} r
-on conflict (lane_id, since) do update set
-  last_at = {greatest}(tally_hours.last_at, excluded.last_at),
-  last_status = case when excluded.last_at >= tally_hours.last_at then excluded.last_status else tally_hours.last_status end,
-  done = tally_hours.done + excluded.done, failed = tally_hours.failed + excluded.failed,
-  ms_10 = tally_hours.ms_10 + excluded.ms_10, ms_25 = tally_hours.ms_25 + excluded.ms_25, ms_50 = tally_hours.ms_50 + excluded.ms_50,
-  ms_100 = tally_hours.ms_100 + excluded.ms_100, ms_250 = tally_hours.ms_250 + excluded.ms_250, ms_500 = tally_hours.ms_500 + excluded.ms_500,
-  ms_1000 = tally_hours.ms_1000 + excluded.ms_1000, ms_2500 = tally_hours.ms_2500 + excluded.ms_2500, ms_5000 = tally_hours.ms_5000 + excluded.ms_5000,
-  ms_10000 = tally_hours.ms_10000 + excluded.ms_10000, ms_more = tally_hours.ms_more + excluded.ms_more;
-
 -- name: tally_of_lane
 -- rows: lane_id bigint, since bigint, width bigint
 -- A lane's counts from a time on, added up by spans of that width. `latest`: the last try and, as its last three digits,
@@ -80,27 +52,6 @@ select c.* from {rows} r cross join lateral (
   from tally t where t.lane_id = r.lane_id and t.since >= r.since group by 1, 2) c
 order by 1, 2;
 
--- name: hours_of_lane
--- rows: lane_id bigint, since bigint, width bigint
--- The same from its hours.
-select lane_id, since - since % :width as since, cast(sum(done) as bigint) as done, cast(sum(failed) as bigint) as failed,
-  max(last_at * 1000 + coalesce(last_status, 0)) as latest,
-  cast(sum(ms_10) as bigint) as ms_10, cast(sum(ms_25) as bigint) as ms_25, cast(sum(ms_50) as bigint) as ms_50,
-  cast(sum(ms_100) as bigint) as ms_100, cast(sum(ms_250) as bigint) as ms_250, cast(sum(ms_500) as bigint) as ms_500,
-  cast(sum(ms_1000) as bigint) as ms_1000, cast(sum(ms_2500) as bigint) as ms_2500, cast(sum(ms_5000) as bigint) as ms_5000,
-  cast(sum(ms_10000) as bigint) as ms_10000, cast(sum(ms_more) as bigint) as ms_more
-from tally_hours where lane_id = :lane_id and since >= :since group by 1, 2 order by 2;
--- postgres:
-select c.* from {rows} r cross join lateral (
-  select t.lane_id, t.since - t.since % r.width as since, cast(sum(t.done) as bigint) as done, cast(sum(t.failed) as bigint) as failed,
-    max(t.last_at * 1000 + coalesce(t.last_status, 0)) as latest,
-    cast(sum(t.ms_10) as bigint) as ms_10, cast(sum(t.ms_25) as bigint) as ms_25, cast(sum(t.ms_50) as bigint) as ms_50,
-    cast(sum(t.ms_100) as bigint) as ms_100, cast(sum(t.ms_250) as bigint) as ms_250, cast(sum(t.ms_500) as bigint) as ms_500,
-    cast(sum(t.ms_1000) as bigint) as ms_1000, cast(sum(t.ms_2500) as bigint) as ms_2500, cast(sum(t.ms_5000) as bigint) as ms_5000,
-    cast(sum(t.ms_10000) as bigint) as ms_10000, cast(sum(t.ms_more) as bigint) as ms_more
-  from tally_hours t where t.lane_id = r.lane_id and t.since >= r.since group by 1, 2) c
-order by 1, 2;
-
 -- name: tally_of_all
 -- The same of the whole installation.
 select since - since % :width as since, cast(sum(done) as bigint) as done, cast(sum(failed) as bigint) as failed,
@@ -120,17 +71,6 @@ select t.since - t.since % :width as since, cast(sum(done) as bigint) as done, c
   cast(sum(ms_1000) as bigint) as ms_1000, cast(sum(ms_2500) as bigint) as ms_2500, cast(sum(ms_5000) as bigint) as ms_5000,
   cast(sum(ms_10000) as bigint) as ms_10000, cast(sum(ms_more) as bigint) as ms_more
 from lane l join tally t on t.lane_id = l.id and t.since >= :from
-where l.box = :box and l.shop_id = :shop_id group by 1 order by 1;
-
--- name: hours_of_shop
--- The same from their hours.
-select t.since - t.since % :width as since, cast(sum(done) as bigint) as done, cast(sum(failed) as bigint) as failed,
-  max(last_at * 1000 + coalesce(last_status, 0)) as latest,
-  cast(sum(ms_10) as bigint) as ms_10, cast(sum(ms_25) as bigint) as ms_25, cast(sum(ms_50) as bigint) as ms_50,
-  cast(sum(ms_100) as bigint) as ms_100, cast(sum(ms_250) as bigint) as ms_250, cast(sum(ms_500) as bigint) as ms_500,
-  cast(sum(ms_1000) as bigint) as ms_1000, cast(sum(ms_2500) as bigint) as ms_2500, cast(sum(ms_5000) as bigint) as ms_5000,
-  cast(sum(ms_10000) as bigint) as ms_10000, cast(sum(ms_more) as bigint) as ms_more
-from lane l join tally_hours t on t.lane_id = l.id and t.since >= :from
 where l.box = :box and l.shop_id = :shop_id group by 1 order by 1;
 
 -- name: failing_lately

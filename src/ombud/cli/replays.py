@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ombud.admin.access import OPERATOR
-from ombud.admin.delivery_filter import FIELDS, Asked, read_asked
+from ombud.admin.delivery_filter import FIELDS, Asked
 from ombud.admin.events import Document
 from ombud.admin.resending import (
     cancel_resending,
@@ -68,7 +68,7 @@ def _asked(fields: Sequence[str]) -> Asked:
     unknown = [name for name in pairs if name not in FIELDS]
     if unknown:
         raise InvalidInput(unknown[0], f"{unknown[0]!r} is not one of: {', '.join(FIELDS)}.")
-    return read_asked(pairs)
+    return Asked.read(pairs)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box
 from ombud.receiver.receiver import Receiver
 from ombud.web.house import House, action_route, page_route
-from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, read_asked_inbox
+from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, AskedInbox
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, before_cursor
 from ombud.web.performing import work_of
@@ -50,7 +50,7 @@ class ArrivalPages:
         ]
 
     async def index(self, request: Request) -> Response:
-        asked, caller = read_asked_inbox(request.query_params), self._house.caller(request)
+        asked, caller = AskedInbox.read(request.query_params), self._house.caller(request)
         database = self._receiver.database
         before = before_cursor("evt", request.query_params.get("cursor", ""))
         wanted = seen_by(caller, asked.sought(database.clock()))

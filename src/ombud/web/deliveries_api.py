@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from ombud.admin.deliveries import get_delivery, list_deliveries, read_cursor, resend
-from ombud.admin.delivery_filter import STATES, read_asked
+from ombud.admin.delivery_filter import STATES, Asked
 from ombud.admin.events import Document
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
@@ -34,7 +34,7 @@ def add_delivery_routes(router: APIRouter, sender: Sender) -> None:
 
     @router.get("/deliveries", summary="Find deliveries, newest event first", tags=["deliveries"])
     async def index(request: Request, wanted: Annotated[Wanted, Query()]) -> dict[str, Any]:
-        asked, at, limit = read_asked(wanted.model_dump(exclude={"limit"})), read_cursor(wanted.cursor), wanted.limit
+        asked, at, limit = Asked.read(wanted.model_dump(exclude={"limit"})), read_cursor(wanted.cursor), wanted.limit
         caller, found = caller_of(request), asked.filter(sender.database.clock())
         data, more = await look(sender.database, lambda: list_deliveries(caller, found, at, limit))
         return {"data": data, "next_cursor": str(more) if more else None}

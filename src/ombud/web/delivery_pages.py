@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
 from ombud.admin.deliveries import Cursor, get_delivery, list_deliveries, read_cursor, resend
-from ombud.admin.delivery_filter import STATES, TIMES, read_asked
+from ombud.admin.delivery_filter import STATES, TIMES, Asked
 from ombud.admin.edits import EndpointEdits
 from ombud.admin.events import Document
 from ombud.db.operation import Operation
@@ -54,12 +54,12 @@ class DeliveryPages:
 
     async def stream(self, request: Request) -> Response:
         """Answer with the newest rows of a filter, again and again."""
-        asked = read_asked(request.query_params)
+        asked = Asked.read(request.query_params)
         asked.filter(self._sender.database.clock())
         return self._house.stream(request, asked.query(), lambda: self._list(request, "delivery_rows.html"))
 
     async def _list(self, request: Request, template: str) -> Response:
-        asked, caller = read_asked(request.query_params), self._house.caller(request)
+        asked, caller = Asked.read(request.query_params), self._house.caller(request)
         cursor = read_cursor(request.query_params.get("cursor", ""))
         wanted = asked.filter(self._sender.database.clock())
 
@@ -106,7 +106,7 @@ class DeliveryPages:
 
     def _export(self, kind: FileKind) -> Callable[[Request], Any]:
         async def export(request: Request) -> Response:
-            asked, caller = read_asked(request.query_params), self._house.caller(request)
+            asked, caller = Asked.read(request.query_params), self._house.caller(request)
             wanted = asked.filter(self._sender.database.clock())
 
             async def lines() -> AsyncIterator[bytes]:

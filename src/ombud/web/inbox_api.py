@@ -15,19 +15,17 @@ from ombud.mailbox.ids import parse_id
 from ombud.receiver.receiver import Receiver
 from ombud.web import arrival_pages, run_pages
 from ombud.web.auth import caller_of
-from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES, read_asked_inbox
+from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES, AskedInbox
 from ombud.web.inbox_shops_api import add_shop_routes
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor
 from ombud.wire import EVENT_TYPES
 
 
-class WantedArrivals(BaseModel):
-    """Which arrivals, and which page of them."""
+class WantedInbox(BaseModel):
+    """What is wanted of arrivals and of runs alike, and which page of it."""
 
     subject: Annotated[str, Field(description="Only about this: order/90017.")] = ""
-    type: Annotated[str, Field(description=f"Only stored as: {', '.join(ARRIVAL_TYPES)}.")] = ""
-    state: Annotated[str, Field(description=f"Only in this state: {', '.join(ARRIVAL_STATES)}.")] = ""
     shop: Annotated[str, Field(description="Only of this shop, by its number.")] = ""
     since: Annotated[str, Field(description="Only from this time on (RFC 3339).")] = ""
     until: Annotated[str, Field(description="Only before this time (RFC 3339).")] = ""
@@ -35,18 +33,19 @@ class WantedArrivals(BaseModel):
     cursor: Cursor = ""
 
 
-class WantedRuns(BaseModel):
-    """Which runs, and which page of them."""
+class WantedArrivals(WantedInbox):
+    """Which arrivals."""
 
-    subject: Annotated[str, Field(description="Only about this: order/90017.")] = ""
+    type: Annotated[str, Field(description=f"Only stored as: {', '.join(ARRIVAL_TYPES)}.")] = ""
+    state: Annotated[str, Field(description=f"Only in this state: {', '.join(ARRIVAL_STATES)}.")] = ""
+
+
+class WantedRuns(WantedInbox):
+    """Which runs."""
+
     type: Annotated[str, Field(description=f"Only of this event: {', '.join(EVENT_TYPES)}.")] = ""
     state: Annotated[str, Field(description=f"Only in this state: {', '.join(RUN_STATES)}.")] = ""
     handler: Annotated[str, Field(description="Only of this handler.")] = ""
-    shop: Annotated[str, Field(description="Only of this shop, by its number.")] = ""
-    since: Annotated[str, Field(description="Only from this time on (RFC 3339).")] = ""
-    until: Annotated[str, Field(description="Only before this time (RFC 3339).")] = ""
-    limit: Limit = PAGE_ROWS
-    cursor: Cursor = ""
 
 
 def create_inbox_router(receiver: Receiver) -> APIRouter:
@@ -65,7 +64,7 @@ def _add_arrivals(router: APIRouter, receiver: Receiver) -> None:
 
     @router.get(arrival_pages.PATH, summary="Webhooks that arrived, newest first, with their read and runs", tags=tags)
     async def index(request: Request, wanted: Annotated[WantedArrivals, Query()]) -> dict[str, Any]:
-        asked, before = read_asked_inbox(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
+        asked, before = AskedInbox.read(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
         sought = seen_by(caller_of(request), asked.sought(database.clock()))
         data, next_cursor = await look(database, lambda: list_arrivals(before, wanted.limit, sought))
         return {"data": data, "next_cursor": next_cursor}
@@ -102,7 +101,7 @@ def _add_runs(router: APIRouter, receiver: Receiver) -> None:
 
     @router.get(run_pages.PATH, summary="Runs of handlers, newest change first", tags=tags)
     async def index(request: Request, wanted: Annotated[WantedRuns, Query()]) -> dict[str, Any]:
-        asked, before = read_asked_inbox(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
+        asked, before = AskedInbox.read(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
         sought = seen_by(caller_of(request), asked.sought(database.clock(), RUN_STATES))
         data, next_cursor = await look(database, lambda: list_runs(before, wanted.limit, sought))
         return {"data": data, "next_cursor": next_cursor}

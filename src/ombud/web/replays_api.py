@@ -45,7 +45,7 @@ class ReplayFilter(BaseModel):
 
     def asked(self) -> Asked:
         """Return the filter."""
-        return Asked(self.endpoint, self.type, self.subject, self.state, self.status, "", self.since, self.until)
+        return Asked.read(ReplayFilter.model_dump(self, include=set(ReplayFilter.model_fields)))
 
 
 class NewReplay(ReplayFilter):

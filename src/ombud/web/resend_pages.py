@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ombud.admin.access import Role
-from ombud.admin.delivery_filter import parse_asked, read_asked
+from ombud.admin.delivery_filter import Asked, parse_asked
 from ombud.admin.resending import (
     MOST_COUNTED,
     PER_SECOND,
@@ -49,7 +49,7 @@ class ResendPages:
         ]
 
     async def count(self, request: Request) -> Response:
-        asked, caller = read_asked(request.query_params), self._house.caller(request)
+        asked, caller = Asked.read(request.query_params), self._house.caller(request)
         wanted = asked.filter(self._sender.database.clock())
         found = await look(self._sender.database, lambda: count_wanted(caller, wanted))
         shown: dict[str, Any] = {"asked": asked, "found": found, "most": MOST_COUNTED}
