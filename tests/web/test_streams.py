@@ -84,6 +84,34 @@ async def test_what_has_not_changed_is_not_sent_and_trouble_passes() -> None:
     await cast("Any", events).aclose()
 
 
+async def test_who_comes_while_the_last_one_leaves_is_shown_it_as_well() -> None:
+    source, served = Source(), Streams()
+    first, second = (events_of(served.open("one", source.make)) for _ in range(2))
+    await take(first, 2)
+    await take(second, 1)
+    await cast("Any", first).aclose()
+    shown = await take(second, 2)
+    assert len(set(shown)) == 2, "what it was, and then what it is"
+    await cast("Any", second).aclose()
+
+
+async def test_a_part_that_could_not_be_made_is_made_for_the_next_one() -> None:
+    served, failed = Streams(), asyncio.Event()
+
+    async def fail() -> str:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("a mistake of ours")
+        return "well"
+
+    first, second = (events_of(served.open("one", fail)) for _ in range(2))
+    await take(first, 1)
+    await failed.wait()
+    assert (await take(second, 2))[1] == b"data: well\n\n"
+    for events in (first, second):
+        await cast("Any", events).aclose()
+
+
 async def test_a_stream_ends_so_that_the_next_one_is_let_in_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STREAM_SECONDS", 0.1)
     source, served = Source(), Streams()

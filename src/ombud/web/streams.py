@@ -38,14 +38,15 @@ class Streams:
         part = self._parts.get(key)
         if part is None:
             part = self._parts[key] = _Part(make, lambda: self._parts.pop(key, None))
-        yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-        seen = 0
+        # At once: between a yield and the next step the last of those who look may have left, and the part with them.
+        part.join()
+        seen, end = 0, asyncio.get_running_loop().time() + STREAM_SECONDS
         try:
-            part.join()
-            async with asyncio.timeout(STREAM_SECONDS):
-                while True:
+            yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
+            while True:
+                async with asyncio.timeout_at(end):
                     seen = await part.after(seen)
-                    yield part.event
+                yield part.event
         except TimeoutError:
             return
         finally:
@@ -67,7 +68,8 @@ class _Part:
     def join(self) -> None:
         """Look from now on."""
         self._lookers += 1
-        if self._task is None:
+        # One that has met an error nobody foresaw is made again for the next who looks.
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._again_and_again())
 
     def leave(self) -> None:
