@@ -81,7 +81,7 @@ class House:
         filters += [f"?endpoint={endpoint}", "?subject=order/4711", "?subject=order/none&state=dead"]
         filters.append(f"?cursor={format_delivery_id(event_id, 0)}")
         overviews = [f"/overview?period={name}" for name in PERIODS]
-        pages = ["/", "/panel/live", *overviews, "/settings/webhooks", f"/settings/webhooks/{endpoint}", one]
+        pages = ["/", *overviews, "/settings/webhooks", f"/settings/webhooks/{endpoint}", one]
         pages += [
             *(f"/deliveries{query}" for query in (*filters, "?time=1h")),
             "/people",
@@ -97,7 +97,7 @@ class House:
         own = ["/v1/events", "/v1/endpoints", "/v1/deliveries", "/v1/deliveries?state=dead", "/v1/overview"]
         arrivals = ["/v1/arrivals", "/v1/arrivals?subject=order/4711", f"/v1/arrivals/{arrival}"]
         asked = {"operator": pages, "shop": theirs, "key": lists + found, "shop's key": own}
-        asked |= {"receiver": arrivals, "receiver's panel": ["/", "/panel/live"]}
+        asked |= {"receiver": arrivals, "receiver's panel": ["/"]}
         return [Visit(client, path) for client, paths in asked.items() for path in paths]
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ MOST_PAGES = 400
 # What is for people who are not logged in.
 BEFORE_LOG_IN = {"/login", "/set-up/{token}"}
 # What never ends: parts of pages that are visited, made as for those.
-STREAMS = {"/overview/stream", "/deliveries/stream"}
+STREAMS = {"/panel/stream", "/overview/stream", "/deliveries/stream"}
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from ombud.web.receiver_app import ReceiverApp
 from tests.support.people import log_in
 
 BASE = "http://127.0.0.1:8700"
-PATHS = ["/", "/panel/live", "/panel/static/panel.css", "/panel/nowhere"]
+PATHS = ["/", "/panel/stream", "/panel/static/panel.css", "/panel/nowhere"]
 FOLDER = Path(ombud.web.__file__).parent
 TOKEN = "a-token-of-the-tests"
 PLANTED = "planted0secret0planted0"
@@ -303,7 +303,7 @@ async def test_reads_leave_the_event_loop_alone(
     threads: list[threading.Thread] = []
     async with browser(both) as client:
         hear_of_reads(monkeypatch, (sender.database, inbox.receiver.database), threads)
-        assert (await client.get("/panel/live")).status_code == 200
+        assert (await client.get("/panel/stream")).status_code == 200
     assert len(threads) >= 5
     assert threading.main_thread() not in threads
 

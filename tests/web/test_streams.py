@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import httpx2
@@ -13,6 +12,7 @@ from ombud.errors import StorageUnavailable
 from ombud.web import streams
 from ombud.web.app import SenderApp
 from ombud.web.streams import Streams
+from tests.support.databases import Home
 from tests.support.people import log_in
 from tests.support.processes import Ombuds
 
@@ -126,20 +126,17 @@ async def test_nobody_is_streamed_to_without_logging_in(app: SenderApp) -> None:
         assert (await client.get("/overview/stream")).status_code == 303
 
 
-def test_a_process_with_open_streams_ends_in_time(ombuds: Ombuds, tmp_path: Path) -> None:
-    from ombud.db.sqlite import SqliteDatabase
-
-    path = tmp_path / "sender.db"
-    serving = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
-    database = SqliteDatabase(path)
+def test_a_process_with_open_streams_ends_in_time(ombuds: Ombuds, home: Home) -> None:
+    serving = ombuds.start("serve", "--port", "0", OMBUD_DATABASE_URL=home.url)
+    database = home.open()
     writer = database.open_writer()
-    cookies = log_in(writer)
     with (
-        httpx2.Client(base_url=serving.card["panel"], cookies=cookies, timeout=30) as client,
-        client.stream("GET", "/overview/stream") as one,
-        client.stream("GET", "/deliveries/stream") as two,
+        httpx2.Client(base_url=serving.card["panel"], cookies=log_in(writer), timeout=30) as client,
+        client.stream("GET", "/panel/stream") as one,
+        client.stream("GET", "/overview/stream") as two,
+        client.stream("GET", "/deliveries/stream") as three,
     ):
-        for answer in (one, two):
+        for answer in (one, two, three):
             assert answer.headers["Content-Type"].startswith("text/event-stream")
             assert next(answer.iter_lines()) == "retry: 500"
         began = time.monotonic()

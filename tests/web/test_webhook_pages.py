@@ -272,7 +272,7 @@ async def test_somebody_of_one_shop_sees_that_shop_alone(
     assert len(ids) == 4
     async with person(app, Role.EDITOR, 7) as editor:
         assert (await editor.get("/")).headers["Location"] == WEBHOOKS
-        assert (await editor.get("/panel/live")).status_code == 403
+        assert (await editor.get("/panel/stream")).status_code == 403
         for address in (WEBHOOKS, "/deliveries", "/deliveries.csv", "/deliveries.ndjson"):
             page = (await editor.get(address)).text
             assert "word-of-8" not in page

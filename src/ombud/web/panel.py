@@ -1,11 +1,10 @@
-"""The panel: its pages behind one door, and the first of them: what is going on, on one page that refreshes itself.
+"""The panel: its pages behind one door, and the first of them: what is going on, on one page that stays fresh.
 
 It works without JavaScript as a plain page.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,7 +15,9 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from ombud.admin.access import Role
+from ombud.admin.events import rfc3339
 from ombud.admin.overview import receiver_overview, sender_overview, stories
+from ombud.clock import now_microseconds
 from ombud.db.database import Writer
 from ombud.errors import OmbudError
 from ombud.mailbox.model import Box
@@ -102,7 +103,7 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
     home = _Home(sides, house)
     routes = [
         page_route(HOME, home.home),
-        page_route(f"{BELOW}live", home.live),
+        page_route(f"{BELOW}stream", home.stream),
         Mount(STATIC, StaticFiles(packages=[("ombud.web", "static")])),
         action_route("/language", house.choose_language, None),
         *LoginPages(house, passwords := Passwords()).routes(),
@@ -139,21 +140,27 @@ class _Home:
         if self._house.session(request).shop_id:
             return RedirectResponse(webhook_pages.PATH if self._sides.sender is not None else arrival_pages.PATH, 303)
         placed = request.query_params.get("placed", "")
-        return await self._live_page("panel.html", request, placed if placed.isdecimal() and placed.isascii() else "")
+        placed = placed if placed.isdecimal() and placed.isascii() else ""
+        shown = {"placed": placed, "as_of": rfc3339(now_microseconds())}
+        return await self._page("panel.html", request, **shown)
 
-    async def live(self, request: Request) -> Response:
+    async def stream(self, request: Request) -> Response:
+        """Answer with the part that changes, again and again."""
         self._house.operator(request)
-        return await self._live_page("live.html", request)
+        return self._house.stream(request, _base(request), lambda: self._page("live.html", request))
 
     async def order(self, _: Request) -> Response:
         assert self._sides.try_it is not None
         order_id = await self._sides.try_it.place_order()
         return RedirectResponse(f"/?placed={order_id}", 303)
 
-    async def _live_page(self, template: str, request: Request, placed: str = "") -> Response:
-        base = str(request.base_url).rstrip("/")
-        values = await read_sides(self._sides, words_for(request))
-        return self._house.page(request, template, **values, placed=placed, base=base, try_it=self._sides.try_it)
+    async def _page(self, template: str, request: Request, **shown: Any) -> Response:
+        shown |= await read_sides(self._sides, words_for(request))
+        return self._house.page(request, template, **shown, base=_base(request), try_it=self._sides.try_it)
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
 
 
 async def read_sides(sides: Sides, words: Words) -> dict[str, Any]:
@@ -170,4 +177,4 @@ async def read_sides(sides: Sides, words: Words) -> dict[str, Any]:
     if sender is not None and receiver is not None:
         found = await look(receiver.database, lambda: stories(values["sender"]["events"]))
         values["lines"] = [line_of(story, words) for story in found]
-    return values | {"as_of": datetime.now(UTC).isoformat()}
+    return values

@@ -32,7 +32,12 @@
         say(true);
         htmx.swap({ text: event.data, target: part, sourceElement: part, swap: "innerMorph" });
       });
-      source.addEventListener("error", () => setTimeout(() => { if (source?.readyState !== EventSource.OPEN) say(false); }, 3000));
+      source.addEventListener("error", () => setTimeout(() => {
+        if (!source || source.readyState === EventSource.OPEN) return;
+        say(false);
+        // A refusal ends what a broken line does not.
+        if (source.readyState === EventSource.CLOSED) follow();
+      }, 3000));
     };
     document.addEventListener("visibilitychange", follow);
     follow();
