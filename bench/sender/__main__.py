@@ -1,4 +1,4 @@
-"""`python -m bench.sender isolation`, `… speed`, `… steady`: what endpoints feel of others, and how fast a sender is.
+"""`python -m bench.sender isolation`, `… looking`, `… speed`, `… steady`: how fast deliveries are, and what slows them.
 
 An isolation run is a pair: with the trouble and without it, one after the other. `--keep FILE` adds to the pairs of
 earlier calls, so that long series can be made of short calls; medians are of all pairs in the file.
@@ -18,6 +18,7 @@ import uvloop
 from bench.machine import cores
 from bench.sender.graph import draw
 from bench.sender.isolation import SCENARIOS, steady
+from bench.sender.looking import measure_looking
 from bench.sender.speed import measure_speed
 
 # Events a second of the run without any trouble, open loop.
@@ -26,14 +27,18 @@ KINDS = {"without": False, "with": True}
 
 
 def main() -> int:
-    """Measure and print; returns 0."""
+    """Measure and print; returns 1 when open pages cost deliveries too much."""
     options = _options()
     # The publisher and the endpoints have the other core.
-    if (core := cores().generator) is not None and options.what != "speed":
+    if (core := cores().generator) is not None and options.what not in {"speed", "looking"}:
         os.sched_setaffinity(0, {core})
     if options.what == "speed":
         sys.stdout.write(measure_speed(options.rounds, round(options.seconds), options.directory))
         return 0
+    if options.what == "looking":
+        table, holds = measure_looking(options.rounds, round(options.seconds), options.directory)
+        sys.stdout.write(table)
+        return int(not holds)
     if options.what == "steady":
         for _ in range(options.rounds):
             one = uvloop.run(steady(STEADY_PER_SECOND, options.seconds))
@@ -56,7 +61,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench.sender", description=__doc__)
-    parser.add_argument("what", choices=["isolation", "speed", "steady"])
+    parser.add_argument("what", choices=["isolation", "speed", "steady", "looking"])
     parser.add_argument("--rounds", type=int, default=1, help="how many pairs, or visits (1)")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each is counted (10)")
     parser.add_argument("--only", action="append", choices=list(SCENARIOS), help="one kind of trouble; again for more")

@@ -1,6 +1,7 @@
 """What every page of the panel shares: who it is for, its templates, and how an error is said."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -24,6 +25,7 @@ from ombud.settings import Settings
 from ombud.web.failure_words import say_reason
 from ombud.web.forms import read_form
 from ombud.web.gate import COOKIE_SECONDS, SESSION, Gate, Place, Sessions
+from ombud.web.pace import spending
 from ombud.web.streams import Streams
 from ombud.web.words import COOKIE, LANGUAGES, Words, exact, words_for, words_in
 
@@ -99,7 +101,9 @@ class House:
         shared = {"session": session, "path": request.url.path, "here": str(request.url.path), "may": _may(session)}
         shared |= {"pages": [page for page in self._pages if session and page.is_for(session)], "words": words}
         template_ = self._environments[words.language].get_template(template)
-        return HTMLResponse(template_.render(shared | values), status, {"Vary": "Cookie, Accept-Language"})
+        with spending(time.thread_time):
+            text = template_.render(shared | values)
+        return HTMLResponse(text, status, {"Vary": "Cookie, Accept-Language"})
 
     def stream(self, request: Request, what: Hashable, make: Callable[[], Awaitable[Response]]) -> Response:
         """Answer with a live part of a page; `what` tells it from other parts of the same permissions and language."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from ombud.db.database import Database, Writer
 from ombud.db.operation import Make, Operation
 from ombud.errors import OmbudError
+from ombud.web.pace import spending
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -23,8 +25,14 @@ MOST_MARKS = 10_000
 async def look(database: Database, make: Make[T]) -> T:
     """Read what may be many rows: in a thread where a read blocks, else with the loop's own connections."""
     if database.exclusive:
-        return await asyncio.to_thread(database.read, make)
-    return await database.fetch(make)
+        return await asyncio.to_thread(_read, database, make)
+    with spending(time.monotonic):
+        return await database.fetch(make)
+
+
+def _read(database: Database, make: Make[T]) -> T:
+    with spending(time.thread_time):
+        return database.read(make)
 
 
 class Marks(Generic[K]):

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from starlette.responses import StreamingResponse
 
 from ombud.errors import OmbudError
+from ombud.web.pace import Pace
 
 log = logging.getLogger("ombud.web")
 
-# Seconds between two makings of a part.
+# Seconds between two makings of a part, at least: a busy process takes more (pace.py).
 TICK_SECONDS = 2.0
 # Seconds after which a stream ends and the browser opens another: who was logged out meanwhile is noticed then.
 STREAM_SECONDS = 60.0
@@ -29,6 +30,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._parts: dict[Hashable, _Part] = {}
+        self._pace = Pace()
 
     def open(self, key: Hashable, make: Make) -> StreamingResponse:
         """Answer with a stream of what `make` returns, whenever that has changed. Equal keys share one making."""
@@ -37,18 +39,24 @@ class Streams:
     async def _events(self, key: Hashable, make: Make) -> AsyncIterator[bytes]:
         part = self._parts.get(key)
         if part is None:
-            part = self._parts[key] = _Part(make, lambda: self._parts.pop(key, None))
+            part = self._parts[key] = _Part(make, self._pace, lambda: self._parts.pop(key, None))
         # At once: between a yield and the next step the last of those who look may have left, and the part with them.
         part.join()
-        seen, end = 0, asyncio.get_running_loop().time() + STREAM_SECONDS
+        seen, made = 0, part.made
+        end = asyncio.get_running_loop().time() + STREAM_SECONDS
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
             while True:
-                async with asyncio.timeout_at(end):
-                    seen = await part.after(seen)
-                yield part.event
-        except TimeoutError:
-            return
+                try:
+                    async with asyncio.timeout_at(end):
+                        seen = await part.after(seen)
+                except TimeoutError:
+                    if part.made > made:
+                        return
+                    # So busy that its turn has not come: in another stream it would wait from the start.
+                    end += STREAM_SECONDS
+                else:
+                    yield part.event
         finally:
             part.leave()
 
@@ -56,9 +64,12 @@ class Streams:
 class _Part:
     """What many look at. It is made while somebody does."""
 
-    def __init__(self, make: Make, forget: Callable[[], object]) -> None:
+    def __init__(self, make: Make, pace: Pace, forget: Callable[[], object]) -> None:
         self.event = b""
+        # How often it was made, or could not be.
+        self.made = 0
         self._make = make
+        self._pace = pace
         self._forget = forget
         self._version = 0
         self._lookers = 0
@@ -87,13 +98,19 @@ class _Part:
 
     async def _again_and_again(self) -> None:
         while True:
-            try:
-                event = _event(await self._make())
-            except OmbudError as error:
-                log.warning("a live page waits: %s", error)
-            else:
-                await self._show(event)
+            async with self._pace.turn():
+                await self._once()
             await asyncio.sleep(TICK_SECONDS)
+
+    async def _once(self) -> None:
+        try:
+            event = _event(await self._make())
+        except OmbudError as error:
+            log.warning("a live page waits: %s", error)
+        else:
+            await self._show(event)
+        finally:
+            self.made += 1
 
     async def _show(self, event: bytes) -> None:
         if event == self.event:
