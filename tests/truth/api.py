@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -31,6 +32,8 @@ class Api:
         self._down_until = 0
         # Called once while the next read of this subject is on its way, after its answer was made.
         self.during: dict[str, Callable[[], None]] = {}
+        # What of that has failed: it may have happened all the same, and nobody knows what the shop is.
+        self.failures: list[BaseException] = []
         self.reads = 0
         self.healthy = False
 
@@ -70,10 +73,25 @@ class Api:
 
         async def late(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await asyncio.to_thread(act)
+                await self._beside(act)
             await send(message)
 
         return late
+
+    async def _beside(self, act: Callable[[], None]) -> None:
+        """Do it in a thread of its own: it waits for the shop, which reads in the few threads that the loop keeps."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def run() -> None:
+            try:
+                act()
+            except BaseException as error:  # noqa: BLE001 - raised where the history is lived through
+                self.failures.append(error)
+            loop.call_soon_threadsafe(done.set_result, None)
+
+        threading.Thread(target=run, daemon=True).start()
+        await asyncio.shield(done)
 
 
 def _subject(query: str) -> str:

@@ -111,10 +111,10 @@ class History:
             kind, _, object_id = subject.partition("/")
             if kind == "product" and object_id in truth.living:
                 price = next(one for one in PRICES if one != truth.products[object_id][-1])
-                shop.change(object_id, price=price)
-                truth.products[object_id].append(price)
                 # This is the shop's own webhook, which comes at once; it does not come later as well.
                 self._world.came.append(Webhook("product.update", object_id))
+                shop.change(object_id, price=price)
+                truth.products[object_id].append(price)
                 self._world.send("product.update", object_id)
 
         return act
@@ -176,6 +176,8 @@ def live(world: World, *, histories: int, steps: int, rough: bool) -> list[Truth
         world.pass_by(CLAIM_SECONDS)
         world.reconcile()
         world.settle()
+    if world.api.failures:
+        raise world.api.failures[0]
     return [history.truth for history in lives]
 
 

@@ -1,6 +1,7 @@
 """A receiver and a shop on one virtual clock, whose process dies at any of its commits and comes back."""
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -67,6 +68,8 @@ class World:
         # What the shop sends, and has come already.
         self.came: list[Webhook] = []
         self._settings = inbox.settings
+        # Between a death and the next life nobody would answer a webhook rightly.
+        self._alive = threading.Lock()
         self._live()
 
     def _live(self) -> None:
@@ -99,8 +102,9 @@ class World:
                 if not self.writer.dead:
                     raise
                 self.deaths += 1
-                self._end()
-                self._live()
+                with self._alive:
+                    self._end()
+                    self._live()
 
     def _end(self) -> None:
         try:
@@ -118,7 +122,8 @@ class World:
         query = f"event_type={event_type}&{event_type.partition('.')[0]}_id={object_id}"
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": f"/hooks/{TOKEN}", "QUERY_STRING": query}
         said: list[str] = []
-        list(self.inbox.wsgi(environ, lambda status, _: said.append(status)))
+        with self._alive:
+            list(self.inbox.wsgi(environ, lambda status, _: said.append(status)))
         assert said == ["200 OK"]
 
     def settle(self) -> None:
