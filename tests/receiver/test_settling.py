@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ombud.mailbox.model import Done, Retry
+from ombud.mailbox.model import Done, Interrupted, Retry
 from ombud.receiver.settling import Settling
 
 
@@ -24,3 +24,20 @@ async def test_nobody_waits_for_what_wrote_its_findings_before_it_ended() -> Non
     assert settling.ending("order/1", outcome) is outcome
     async with asyncio.timeout(0.5):
         await settling.after_the_last("order/1")
+
+
+async def test_whoever_waits_in_vain_comes_back_later_instead_of_going_first() -> None:
+    settling = Settling(wait_seconds=0.01)
+    ended = settling.ending("order/1", Done())
+    for _ in range(2):
+        assert isinstance(await settling.after_the_last("order/1"), Interrupted)
+    assert isinstance(ended, Done)
+    assert ended.then is not None
+    ended.then()
+    assert await settling.after_the_last("order/1") is None
+
+
+async def test_an_end_that_is_never_told_is_given_up() -> None:
+    settling = Settling(wait_seconds=0.01, untold_seconds=0.0)
+    settling.ending("order/1", Done())
+    assert await settling.after_the_last("order/1") is None

@@ -35,10 +35,12 @@ async def test_a_change_during_a_read_leaves_the_shop_its_threads() -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(1))
     api = Api(lambda: 0, random.Random(1)).before(answer)
-    # As a change does that asks the shop, whose reads take a thread of the loop.
-    api.during["product/1"] = lambda: asyncio.run_coroutine_threadsafe(asyncio.to_thread(int), loop).result(
-        STUCK_SECONDS
-    )
+
+    def change() -> None:
+        # As one does that asks the shop, whose reads take a thread of the loop.
+        asyncio.run_coroutine_threadsafe(asyncio.to_thread(int), loop).result(STUCK_SECONDS)
+
+    api.during["product/1"] = change
     assert len(await ask(api)) == 2
     assert api.failures == []
 

@@ -46,7 +46,8 @@ def settle(
             told[delivery.event_id, delivery.lane_id] = one
         else:
             states.append(_settlement(one))
-    moved = yield sql["settle_and_tell"], [_settlement(one) for one in told.values()], tuple
+    stored = set((yield sql["settle_and_tell"], [_settlement(one) for one in told.values()], tuple))
+    moved = [key for key in told if key in stored]  # in the order of the tries
     for key in told.keys() - set(moved):
         told[key].late = told[key].result in earlier
     tries = yield from _with_a_place(tries)

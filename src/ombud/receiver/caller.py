@@ -77,7 +77,9 @@ class Caller:
             "event_type": delivery.type,
         }
         whose = (handler_id, delivery.shop_id, delivery.subject)
-        await self._settling.after_the_last(whose)
+        not_yet = await self._settling.after_the_last(whose)
+        if not_yet is not None:
+            return not_yet
         found = await self._database.fetch(lambda: _call(delivery, handler, key))
         if isinstance(found, str):
             return Skip(found)

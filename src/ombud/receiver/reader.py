@@ -54,7 +54,9 @@ class Reader:
                     return Interrupted("The shop's products are being looked at first.", after=self._wait_seconds)
                 await self._baselines.take(shop)
             # What the last look has found decides how this one is judged.
-            await self._settling.after_the_last((shop.id, delivery.subject))
+            not_yet = await self._settling.after_the_last((shop.id, delivery.subject))
+            if not_yet is not None:
+                return not_yet
             async with asyncio.timeout(self._patience_seconds + READ_SECONDS):
                 if kind == "order":
                     outcome = await self._orders.perform(delivery, client.at(Priority.CONFIRM_ORDER), object_id)
