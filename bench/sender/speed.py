@@ -5,6 +5,8 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from bench.load import Generator, Publisher, Round
@@ -15,8 +17,9 @@ from bench.servers import HOST, Server, Servers
 # Shops with one endpoint each; and one with ten.
 THOUSAND = list(range(1, 1_001))
 TEN_SHOP, TEN = 2_000, 10
-# Events of one request.
+# Events of one request, and publishers that send one after another at the same time.
 ARRAY = 1_000
+PUBLISHERS = 4
 WARM_SECONDS = 1
 NGINX = "nginx, 64 connections"
 YARDSTICKS = dict.fromkeys(("sender, 1,000 endpoints", "sender, 10 endpoints each", "array intake"), (NGINX,))
@@ -54,20 +57,27 @@ def measure_speed(rounds: int, seconds: int, directory: Path | None) -> str:
 
 def take_in(server: Server, key: str, seconds: float) -> Round:
     """Post arrays for so long, each event for one endpoint; returns events a second that were stored durably."""
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=30)
     bodies = [json.dumps(_array(start)) for start in range(0, 20 * ARRAY, ARRAY)]
-    before, began, stored = server.processor_seconds(), time.monotonic(), 0
-    while time.monotonic() < began + seconds:
-        connection.request("POST", "/v1/events", bodies[stored // ARRAY % len(bodies)], headers)
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != http.HTTPStatus.CREATED:
-            raise RuntimeError(f"POST /v1/events: {answer.status}")
-        stored += ARRAY
+    before, began = server.processor_seconds(), time.monotonic()
+    with ThreadPoolExecutor(PUBLISHERS) as publishers:
+        posting = [publishers.submit(_post_until, began + seconds, server, key, bodies) for _ in range(PUBLISHERS)]
+        stored = sum(one.result() for one in posting)
     elapsed = time.monotonic() - began
-    connection.close()
     return Round(stored / elapsed, (server.processor_seconds() - before) / elapsed)
+
+
+def _post_until(end: float, server: Server, key: str, bodies: Sequence[str]) -> int:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    stored = 0
+    with closing(http.client.HTTPConnection(HOST, server.port, timeout=30)) as connection:
+        while time.monotonic() < end:
+            connection.request("POST", "/v1/events", bodies[stored // ARRAY % len(bodies)], headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != http.HTTPStatus.CREATED:
+                raise RuntimeError(f"POST /v1/events: {answer.status}")
+            stored += ARRAY
+    return stored
 
 
 def _array(start: int) -> Sequence[object]:

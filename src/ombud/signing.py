@@ -110,7 +110,7 @@ def _signature(key: bytes, signed: bytes) -> str:
     inner, outer = begun[0].copy(), begun[1].copy()
     inner.update(signed)
     outer.update(inner.digest())
-    return base64.b64encode(outer.digest()).decode("ascii")
+    return binascii.b2a_base64(outer.digest(), newline=False).decode("ascii")
 
 
 @lru_cache(maxsize=KEYS)

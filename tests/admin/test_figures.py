@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from ipaddress import ip_network
-from typing import Any
 
 import pytest
 
@@ -22,6 +21,7 @@ from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from tests.admin.post import Post
 from tests.support.databases import Home
+from tests.support.tries import tell
 
 SECOND = 1_000_000
 START = 1_800_000_000 * SECOND
@@ -102,10 +102,9 @@ async def test_what_is_still_being_committed_is_counted_later(desk: Desk) -> Non
 
 async def test_the_figures_of_a_time(desk: Desk) -> None:
     tally = Tally(desk.sender)
-    note: Any = desk.sender.on_try
     for _ in range(3):
-        note(delivery(desk.seven), Done(200), 0.02)
-    note(delivery(desk.eight), Retry("no", status=503), 0.2)
+        tell(desk.sender, delivery(desk.seven), Done(200), 20)
+    tell(desk.sender, delivery(desk.eight), Retry("no", status=503), 200)
     await tally.flush()
     await desk.publish(7, 2)
     await asyncio.to_thread(Post(desk.database, desk.sender.outbox.mailbox).wait_for_rings)
@@ -137,8 +136,7 @@ async def test_endpoints_in_trouble_come_first_however_old(desk: Desk, monkeypat
     third = desk._add(9)
     assert [doing.document["shop_id"] for doing in desk.figures().doings] == [9, 8]
     tally = Tally(desk.sender)
-    note: Any = desk.sender.on_try
-    note(delivery(desk.seven), Retry("no"), 0.2)
+    tell(desk.sender, delivery(desk.seven), Retry("no"), 200)
     await tally.flush()
     assert [doing.document["shop_id"] for doing in desk.figures().doings] == [7, 9]
     desk.database.write(lambda: desk.sender.endpoints.delete(desk.seven.id))

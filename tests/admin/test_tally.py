@@ -5,9 +5,11 @@ from typing import Any
 from ombud.admin.tally import BOUNDS, KEPT, SPAN, Count, Tally, counts_of, store, together
 from ombud.db.migrate import migrate
 from ombud.mailbox.model import Delivery, Done, Interrupted, Retry
+from ombud.sender.outbox import TEST_DATA
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from tests.support.databases import Home
+from tests.support.tries import tell
 
 NOW = 1_800_000_000_000_000
 START = NOW - NOW % SPAN
@@ -23,11 +25,11 @@ async def test_tries_are_counted_and_added_up(home: Home) -> None:
     senders = [Sender(database, Settings()), Sender(database, Settings())]
     tallies = [Tally(sender) for sender in senders]
     for sender in senders:
-        assert sender.on_try is not None
-        sender.on_try(delivery(1), Done(200), 0.020)
-        sender.on_try(delivery(1), Retry("no", status=503), 0.2)
-        sender.on_try(delivery(2), Retry("no answer"), 11.0)
-        sender.on_try(delivery(1), Interrupted(), 0.1)
+        tell(sender, delivery(1), Done(200), 20)
+        tell(sender, delivery(1), Retry("no", status=503), 200)
+        tell(sender, delivery(2), Retry("no answer"), 11_000)
+        tell(sender, delivery(1), Interrupted(), 100)
+        tell(sender, delivery(1)._replace(data=TEST_DATA), Done(200), 5)
     for tally in tallies:
         await tally.flush()
         await tally.flush()
@@ -56,12 +58,11 @@ async def test_counts_wait_when_the_database_takes_nothing(home: Home) -> None:
     migrate(database, ["ombud.admin"])
     sender = Sender(database, Settings())
     tally = Tally(sender)
-    assert sender.on_try is not None
-    sender.on_try(delivery(1), Done(200), 0.001)
+    tell(sender, delivery(1), Done(200), 1)
     sender.writer.close()
     await tally.flush()
     sender.writer = database.open_writer()
-    sender.on_try(delivery(1), Done(204), 0.001)
+    tell(sender, delivery(1), Done(204), 1)
     await tally.flush()
     count = database.read(lambda: counts_of([1], 0))[1][START]
     assert (count.done, count.last_status, count.times[0]) == (2, 204, 2)

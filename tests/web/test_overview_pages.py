@@ -14,6 +14,7 @@ from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.web.app import SenderApp
 from tests.support.people import log_in
+from tests.support.tries import tell
 
 BASE = "http://127.0.0.1:8700"
 
@@ -35,10 +36,9 @@ async def fill(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     while await counting.count():
         pass
     await counting.count()
-    assert sender.on_try is not None
     tried = Delivery(1, 7, 1, endpoint.lane_id, "order.new", "order/1", None, 0, 0, 0, 0, 0, None)
     for outcome in (Done(200), Done(200), Retry("no", status=503)):
-        sender.on_try(tried, outcome, 0.03)
+        tell(sender, tried, outcome, 30)
     await tally.flush()
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from ombud.db.operation import Operation, Row, Statement
 from ombud.db.queries import Queries, read_queries
 from ombud.errors import OmbudError
-from ombud.mailbox.model import Box, Delivery, Done, Interrupted, Outcome
+from ombud.mailbox.model import Box, Done, Interrupted, Outcome, Result
+from ombud.sender.outbox import TEST_DATA
 from ombud.sender.sender import Sender
 
 sql = read_queries("ombud.admin", "tally.sql")
@@ -59,13 +60,13 @@ class Count:
     last_status: int | None = None
     times: list[int] = field(default_factory=lambda: [0] * len(COLUMNS))
 
-    def add(self, outcome: Outcome, milliseconds: float, now: int) -> None:
-        """Count a try that ended now."""
+    def add(self, outcome: Outcome, milliseconds: int, ended: int) -> None:
+        """Count a try that ended then."""
         if isinstance(outcome, Done):
             self.done += 1
         else:
             self.failed += 1
-        self.last_at, self.last_status = now, outcome.status
+        self.last_at, self.last_status = ended, outcome.status
         self.times[bisect_left(BOUNDS, milliseconds)] += 1
 
     def take_in(self, other: "Count") -> None:
@@ -102,7 +103,7 @@ class Tally:
         self._counts: dict[tuple[int, int], Count] = {}
         # A row of each process: several would wait for each other's commits.
         self._whole = -1 - sender.outbox.mailbox.ids.node
-        sender.on_try = self._note
+        sender.outbox.mailbox.on_result = self._note
 
     async def run(self) -> None:
         """Write what was counted, every few seconds, until it is cancelled."""
@@ -121,15 +122,16 @@ class Tally:
             for key, count in counts.items():
                 self._counts.setdefault(key, Count()).take_in(count)
 
-    def _note(self, delivery: Delivery, outcome: Outcome, seconds: float) -> None:
-        if isinstance(outcome, Interrupted):
+    def _note(self, result: Result) -> None:
+        outcome, milliseconds = result.outcome, result.milliseconds
+        if isinstance(outcome, Interrupted) or result.delivery.data == TEST_DATA:
             return
-        now = self._sender.database.clock()
-        for key in ((delivery.lane_id, now - now % SPAN), (self._whole, now - now % WHOLE_SPAN)):
+        ended = result.at + milliseconds * 1_000
+        for key in ((result.delivery.lane_id, ended - ended % SPAN), (self._whole, ended - ended % WHOLE_SPAN)):
             count = self._counts.get(key)
             if count is None:
                 count = self._counts[key] = Count()
-            count.add(outcome, seconds * 1_000, now)
+            count.add(outcome, milliseconds, ended)
 
 
 def store(counts: Mapping[tuple[int, int], Count], now: int) -> Operation[None]:

@@ -14,7 +14,7 @@ from ombud.db.queries import read_queries
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
-from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank
+from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank, Result
 from ombud.mailbox.retry import Terms
 from ombud.settings import RETRY_PRESETS, RETRY_SECONDS, Settings
 
@@ -159,6 +159,8 @@ class Mailbox:
         self.on_health: Callable[[Lane, Health, Health], Operation[None]] | None = None
         # Hears there which deliveries are dead, and why.
         self.on_dead: Callable[[Sequence[tuple[Delivery, str | None]]], Operation[None]] | None = None
+        # Hears on the worker's event loop what came of each try, before that is settled. It raises nothing.
+        self.on_result: Callable[[Result], None] | None = None
 
     def add_lane(self, shop_id: int, destination_id: int, slot: int = 0) -> Operation[int]:
         """Make a lane for a destination; returns its id."""

@@ -109,3 +109,5 @@ class Starter:
         if held.stock.ready:
             self.enter(held)
         self._attend(held)
+        if self._mailbox.on_result is not None:
+            self._mailbox.on_result(result)

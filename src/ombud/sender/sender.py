@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ombud.db.database import Database
@@ -59,8 +58,6 @@ class Sender:
         self._intake = Round(INTAKE_SECONDS, self._take_in)
         rounds = [Round(BACKFILL_SECONDS, self._write_past), Round(WATCH_SECONDS, self._watch), self._intake]
         self._rounds = Rounds(rounds)
-        # Hears what came of each try and the seconds it took.
-        self.on_try: Callable[[Delivery, Outcome, float], None] | None = None
         self._performer: Performer | None = None
         self._stopped = False
 
@@ -106,15 +103,10 @@ class Sender:
         except InvalidInput as error:
             unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
             return outcome_of_failure(unusable, unusable.failure)
-        began = time.monotonic()
         outcome = await self.deliverer.perform(delivery, destination)
-        seconds = time.monotonic() - began
-        await self._hear_of_gone(facts, outcome)
-        if delivery.data == TEST_DATA:
-            return never_again(outcome)
-        if self.on_try is not None:
-            self.on_try(delivery, outcome, seconds)
-        return outcome
+        if facts["gone_at"] is not None or isinstance(outcome, Gone):
+            await self._hear_of_gone(facts, outcome)
+        return never_again(outcome) if delivery.data == TEST_DATA else outcome
 
     async def _hear_of_gone(self, facts: Mapping[str, Any], outcome: Outcome) -> None:
         endpoint_id, gone_at = facts["endpoint_id"], facts["gone_at"]
@@ -124,7 +116,7 @@ class Sender:
                 # In between it says nothing new.
                 if gone_at is None or self.database.clock() >= gone_at + GONE_APART:
                     await self.writer.write(lambda: self.notices.gone(endpoint_id))
-            elif gone_at is not None and isinstance(outcome, Done):
+            elif isinstance(outcome, Done):
                 await self.writer.write(lambda: self.notices.not_gone(endpoint_id))
 
     def _hear_of_intake(self) -> contextlib.AbstractContextManager[None]:

@@ -141,9 +141,9 @@ def _event(body: EventBody, caller: Caller) -> Event:
     wanted = PARAMETER_OF.get(body.event_type)
     if wanted is None:
         raise InvalidInput("event_type", f"{body.event_type!r} is not one of: {', '.join(EVENT_TYPES)}.")
-    ids = {"order_id": body.order_id, "product_id": body.product_id}
-    object_id = ids.pop(wanted)
-    [(other, stray)] = ids.items()
+    object_id, stray, other = body.order_id, body.product_id, "product_id"
+    if wanted != "order_id":
+        object_id, stray, other = stray, object_id, "order_id"
     if object_id is None:
         raise InvalidInput(wanted, f"{body.event_type} needs {wanted}.")
     if stray is not None:
