@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ombud.db.postgres import PostgresDatabase
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.endpoint import Endpoint
 from tests.support.postgres import PostgresServers
@@ -53,6 +54,15 @@ def new_endpoint() -> Iterator[Callable[[], Endpoint]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _key_file_of_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep keys of databases that have no folder out of the working folder."""
+    path = tmp_path_factory.mktemp("keys") / "ombud.key"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PostgresDatabase, "key_file", path)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -52,5 +52,9 @@ class StorageUnavailable(OmbudError):
     """The database cannot take the write now; nothing was stored. Try again."""
 
 
+class KeyMissing(OmbudError):
+    """The key file of this installation lacks a key that secrets are encrypted with. Whoever runs it brings it back."""
+
+
 class NetworkError(OmbudError):
     """The other side could not be reached or did not answer in time."""

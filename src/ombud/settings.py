@@ -56,6 +56,7 @@ class Settings:
     probe_seconds: tuple[float, ...] = (5.0, 300.0)  # until the first probe of a failing destination, doubling to this
     window_cap: int = 64  # deliveries in flight for one destination: what it can hold of a process
     endpoints_per_shop: int = ENDPOINTS_PER_SHOP
+    encryption_key_file: str = ""  # beside the SQLite file, else in the working folder
     events_per_second: int = 0  # that one key may publish; 0: a platform's own key is limited by the disk alone
     lease_seconds: float = 30.0  # without a sign of life a lane is somebody else's: three signs and one long commit
     keep_done_days: int = 3  # at 10,000 events/s a day of them is half a terabyte
@@ -172,6 +173,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_PROBE_SECONDS": ("probe_seconds", _probes),
     "OMBUD_WINDOW_CAP": ("window_cap", _whole(1, MOST_IN_FLIGHT)),
     "OMBUD_ENDPOINTS_PER_SHOP": ("endpoints_per_shop", _whole(1, MOST_ENDPOINTS_PER_SHOP)),
+    "OMBUD_ENCRYPTION_KEY_FILE": ("encryption_key_file", _text),
     "OMBUD_EVENTS_PER_SECOND": ("events_per_second", _whole(0, MOST_EVENTS_PER_SECOND)),
     "OMBUD_LEASE_SECONDS": ("lease_seconds", _positive),
     "OMBUD_KEEP_DONE_DAYS": ("keep_done_days", _whole(1, MOST_DAYS)),

@@ -55,7 +55,7 @@ def publish(sender: Sender, shop_id: int = 1, event_type: str = "order.new") -> 
 
 def explained(sender: Sender, event_id: int, caller: Caller | None = None) -> dict[str, Any]:
     who = () if caller is None else (caller,)
-    document = sender.database.read(lambda: explain_event(event_id, sender.database.clock(), *who))
+    document = sender.database.read(lambda: explain_event(event_id, sender.database.clock(), sender.vault, *who))
     return {one["endpoint_id"]: one for one in document["data"]}
 
 

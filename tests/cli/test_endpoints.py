@@ -5,6 +5,7 @@ import shlex
 from typing import Any
 
 from ombud.db.sqlite import SqliteDatabase
+from ombud.sender.key_file import read_key_file
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
@@ -56,8 +57,17 @@ def test_a_life_of_an_endpoint(commands: Commands) -> None:
     assert ran(commands, "endpoints", "delete", name)["deleted"] is True
     assert ran(commands, "endpoints", "list") == {"data": []}
     assert ran(commands, "endpoints", "restore", name)["description"] == "ERP"
+    key_file = commands.folder / "ombud.db.key"
+    [before] = read_key_file(key_file)
+    assert ran(commands, "secrets", "rotate-key")["key"] == read_key_file(key_file)[0].id != before.id
+    assert commands.run("secrets", "scrub").code == 0
     [listed] = ran(commands, "endpoints", "list")["data"]
     assert "secret" not in listed
+    assert listed["headers"] == {"X-Key": "k 1", "x-tenant": "7"}
+    key_file.unlink()
+    refused = commands.run("serve", "--port", "0")
+    assert (refused.code, refused.error.count("\n")) == (2, 1)
+    assert f"The key file {key_file} is missing" in refused.error
     counted = ran(commands, "replays", "start", "state=dead", "--dry-run")
     assert counted == {"count": 0, "count_is_exact": True}
     replay = ran(commands, "replays", "start", "state=dead", "since=2026-11-26T08:00:00Z")

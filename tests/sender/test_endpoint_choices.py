@@ -48,6 +48,13 @@ def write(running: Any, text: str) -> None:
     running.sender.database.write(operation)
 
 
+def encrypted(running: Any, endpoint_id: int, text: str) -> Any:
+    """Return headers as somebody stored them who has the key."""
+    vault = running.sender.vault
+    key = running.sender.database.read(vault.newest_key)
+    return vault.reencrypted(key, endpoint_id, "headers", text)
+
+
 async def test_headers_and_signature_are_sent(running: Any, peer: Any) -> None:
     secret = new_secret()
     await add(running, peer.url, secret, headers=(("X-Key", "k: 1"), ("x-tenant", "7")))
@@ -107,10 +114,10 @@ async def test_200_alone(new_running: Any, peer: Any, only_200: bool, states: se
 
 async def test_a_row_that_was_written_by_hand_is_refused_at_the_try(new_running: Any, peer: Any) -> None:
     running = new_running(retry_seconds=())
-    await running.add(peer.url, headers=(("X-Key", "1"),))
-    wrong = ['\'[["X-Key", "a\\r\\nX-Evil: 1"]]\'', "'nonsense'", "'[1]'", '\'[["Host", "a"]]\'']
+    endpoint = await running.add(peer.url, headers=(("X-Key", "1"),))
+    wrong = ['[["X-Key", "a\\r\\nX-Evil: 1"]]', "nonsense", "[1]", '[["Host", "a"]]']
     for place, text in enumerate(wrong):
-        write(running, f"update endpoint set headers = {text}")
+        write(running, f"update endpoint set headers = '{encrypted(running, endpoint.id, text)}'")
         await running.sender.publish([Event("order.new", str(place))])
         if not place:
             running.start()

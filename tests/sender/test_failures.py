@@ -217,8 +217,8 @@ async def attempt(deliverer: Deliverer, url: str, authority: trustme.CA | None =
     return await deliverer.perform(delivery(), {"url": url, "authority": pem})
 
 
-# These need a stricter guard, or a poorer process, and have tests of their own.
-ELSEWHERE = {Failure.ADDRESS_PRIVATE, Failure.PORT_REFUSED, Failure.OURS}
+# These need a stricter guard, a poorer process, or a key file, and have tests of their own.
+ELSEWHERE = {Failure.ADDRESS_PRIVATE, Failure.PORT_REFUSED, Failure.OURS, Failure.KEY_MISSING}
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")

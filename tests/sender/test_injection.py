@@ -9,6 +9,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,8 @@ from ombud.mailbox.model import Delivery, Done
 from ombud.sender import request
 from ombud.sender.deliver import Deliverer
 from ombud.sender.destination import destination_of
+from ombud.sender.key_file import make_key_file, read_key_file
+from ombud.sender.vault import Vault
 from ombud.signing import new_secret
 
 VALUES = int(os.environ.get("OMBUD_TEST_INJECTIONS", "4000"))
@@ -92,6 +95,13 @@ async def sink() -> AsyncIterator[Sink]:
     await asyncio.sleep(0)
 
 
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    """What encrypts rows that another program might have written."""
+    make_key_file(tmp_path / "ombud.key")
+    return Vault(tmp_path / "ombud.key")
+
+
 @dataclass
 class Case:
     """A delivery with something evil in it, and what may come of it: this request, or none."""
@@ -101,10 +111,14 @@ class Case:
     path: str = "/hooks"
     header: tuple[str, str] = ("X-Key", "1")
 
-    def facts(self, port: int, secret: str) -> dict[str, Any]:
+    def facts(self, port: int, secret: str, vault: Vault) -> dict[str, Any]:
         """As they are stored, so that what is read from there is tried as well."""
-        url = f"http://127.0.0.1:{port}{self.path}"
-        return destination_of({"url": url, "headers": json.dumps([self.header]), "secrets": secret})
+        url, key = f"http://127.0.0.1:{port}{self.path}", vault.key(read_key_file(vault.path)[0].id)
+        stored = {"headers": json.dumps([self.header]), "secret": secret}
+        kept = {column: vault.reencrypted(key, 1, column, text) for column, text in stored.items()}
+        return destination_of(
+            {"endpoint_id": 1, "url": url, "headers": kept["headers"], "secrets": kept["secret"]}, vault
+        )
 
     def delivery(self) -> Delivery:
         return Delivery(1, 1, 1 << 50, 1, self.type, self.subject, None, 0, 0, 0, 0, 0, None)
@@ -168,12 +182,14 @@ def _wrong_target(case: Case, target: str) -> str | None:
     return None
 
 
-async def run(deliverer: Deliverer, sink: Sink, dice: random.Random, values: int) -> tuple[int, int, list[str]]:
+async def run(
+    deliverer: Deliverer, sink: Sink, vault: Vault, dice: random.Random, values: int
+) -> tuple[int, int, list[str]]:
     """Perform so many evil deliveries; returns how many were sent, how many refused, and what was wrong."""
     secret, sent, wrong = new_secret(), 0, []
     for place in range(values):
         case = MAKERS[place % len(MAKERS)](evil(dice))
-        outcome = await deliverer.perform(case.delivery(), case.facts(sink.port, secret))
+        outcome = await deliverer.perform(case.delivery(), case.facts(sink.port, secret, vault))
         done = isinstance(outcome, Done)
         sent += done
         if words := violations(case, sink.take(), sent=done, port=sink.port):
@@ -181,10 +197,10 @@ async def run(deliverer: Deliverer, sink: Sink, dice: random.Random, values: int
     return sent, values - sent, wrong
 
 
-async def test_one_request_line_and_exactly_the_expected_headers(deliverer: Any, sink: Sink) -> None:
+async def test_one_request_line_and_exactly_the_expected_headers(deliverer: Any, sink: Sink, vault: Vault) -> None:
     request.prepare.cache_clear()
 
-    sent, refused, wrong = await run(deliverer(), sink, random.Random(SEED), VALUES)
+    sent, refused, wrong = await run(deliverer(), sink, vault, random.Random(SEED), VALUES)
 
     assert wrong == []
     # Both kinds were there, or nothing was tried.
@@ -194,7 +210,7 @@ async def test_one_request_line_and_exactly_the_expected_headers(deliverer: Any,
 
 @pytest.mark.parametrize("broken", ["headers", "ids", "urls"])
 async def test_a_build_that_does_not_look_is_caught(
-    deliverer: Any, sink: Sink, monkeypatch: pytest.MonkeyPatch, broken: str
+    deliverer: Any, sink: Sink, vault: Vault, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     from ombud.sender.url import EndpointUrl
 
@@ -212,7 +228,7 @@ async def test_a_build_that_does_not_look_is_caught(
     monkeypatch.setattr(request.Prepared, "request", _latin)
     request.prepare.cache_clear()
 
-    _, _, wrong = await run(deliverer(timeout_seconds=0.05), sink, random.Random(SEED), 200)
+    _, _, wrong = await run(deliverer(timeout_seconds=0.05), sink, vault, random.Random(SEED), 200)
 
     request.prepare.cache_clear()
     assert wrong

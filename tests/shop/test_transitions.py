@@ -7,7 +7,7 @@ import pytest
 from ombud.db.operation import Operation
 from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.endpoints import Endpoints
-from ombud.sender.guard import Guard
+from ombud.sender.vault import Vault
 from ombud.shop.order_document import Order
 from ombud.shop.order_input import OrderChange
 from tests.shop.world import SECOND, World, ask
@@ -140,7 +140,7 @@ async def test_a_change_whose_event_cannot_be_written_is_undone(world: World, mo
 
 
 async def test_an_event_has_a_delivery_for_each_endpoint(world: World) -> None:
-    endpoints = Endpoints(world.outbox.mailbox, Guard())
+    endpoints = Endpoints(world.outbox.mailbox, Vault(world.database.key_file))
     edit = EndpointEdit("https://hooks.example.test/", ["order.new"])
     await world.writer.write(lambda: endpoints.add(edit))
 

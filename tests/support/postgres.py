@@ -203,6 +203,11 @@ class PostgresServers:
                 self._started[name].start()
             return self._started[name]
 
+    @property
+    def started(self) -> list[PostgresServer]:
+        """Those that were asked for."""
+        return list(self._started.values())
+
     def remove(self) -> None:
         """End all of them."""
         for server in self._started.values():

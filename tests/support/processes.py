@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ombud.db.postgres import PostgresDatabase
+
 ROOT = Path(__file__).parent.parent.parent
 # Seconds: generous on a busy machine; a test that waits this long has failed.
 PATIENCE_SECONDS = 30.0
@@ -51,6 +53,8 @@ class Ombuds:
 
     def start(self, *arguments: str, program: Sequence[str] = (), **environment: str) -> Ombud:
         """Start a serving verb with --json and wait for its line; `program` stands in for this time only."""
+        if any(argument.startswith("postgresql:") for argument in arguments):
+            environment.setdefault("OMBUD_ENCRYPTION_KEY_FILE", str(PostgresDatabase.key_file))
         process = subprocess.Popen(
             [sys.executable, *(program or self.program), *arguments, "--json"],
             stdout=subprocess.PIPE,

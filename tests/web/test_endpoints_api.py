@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from ombud.sender.sender import Sender
 from ombud.settings import ENDPOINTS_PER_SHOP
 from ombud.signing import new_secret, read_secret
 from ombud.wire import EVENT_TYPES
@@ -241,7 +242,7 @@ async def test_a_slash_too_many_is_not_there(client: httpx2.AsyncClient, is_prob
     is_problem(await client.post(path, json={"event_type": "order.new", "order_id": 1}), 404)
 
 
-async def test_a_secret_is_shown_once(client: httpx2.AsyncClient, rows: Any) -> None:
+async def test_a_secret_is_shown_once(client: httpx2.AsyncClient, rows: Any, sender: Sender) -> None:
     made = (await client.post("/v1/endpoints", json={"url": URL})).json()
     path = f"/v1/endpoints/{made['id']}"
 
@@ -261,9 +262,9 @@ async def test_a_secret_is_shown_once(client: httpx2.AsyncClient, rows: Any) -> 
     ]
     for answer in shown:
         assert "whsec_" not in answer.text
-    assert rows("select secret, previous_secret from endpoint") == [
-        {"secret": secrets[3], "previous_secret": secrets[2]}
-    ]
+    [row] = rows("select id, secret, previous_secret from endpoint")
+    stored = f"{row['secret']} {row['previous_secret']}"
+    assert sender.vault.secrets(row["id"], stored) == (secrets[3], secrets[2])
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """Why an event was sent to an endpoint, or was not: of each one of its shop, in words, with the request as curl."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ombud.admin.access import OPERATOR, Caller
 from ombud.admin.events import Document, rfc3339
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.errors import InvalidInput, NotFound
+from ombud.errors import InvalidInput, KeyMissing, NotFound
 from ombud.mailbox.ids import format_delivery_id, format_id
 from ombud.mailbox.model import NEVER, Box, Delivery, State
 from ombud.sender.curl import curl_of
@@ -16,6 +16,7 @@ from ombud.sender.destination import destination_of
 from ombud.sender.endpoint import in_order
 from ombud.sender.outbox import TEST_DATA
 from ombud.sender.url import redacted
+from ombud.sender.vault import Vault
 from ombud.wire import OPERATIONAL_TYPES
 
 sql = read_queries("ombud.admin")
@@ -33,7 +34,7 @@ class Why(NamedTuple):
     next_try_at: int | None = None
 
 
-def explain_event(event_id: int, now: int, caller: Caller = OPERATOR) -> Operation[Document]:
+def explain_event(event_id: int, now: int, vault: Vault, caller: Caller = OPERATOR) -> Operation[Document]:
     """Return why an event was or was not sent to each endpoint that the caller sees; raises NotFound."""
     rows = yield sql["get_event"], {"box": Box.OUTBOX, "id": event_id}
     if not rows or not caller.sees(rows[0]["shop_id"]):
@@ -48,7 +49,9 @@ def explain_event(event_id: int, now: int, caller: Caller = OPERATOR) -> Operati
         if caller.sees(endpoint["shop_id"]):
             delivery = by_endpoint.get(endpoint["id"])
             documents.append(_document(event, endpoint, delivery, why(event, endpoint, delivery, now)))
-    yield from _add_curl(event, endpoints, by_endpoint, documents)
+    requests = yield from _requests(event, endpoints, by_endpoint, vault)
+    for document in documents:
+        document["curl"] = requests.get(document["endpoint_id"])
     about = {"event_type": event["type"], "subject": event["subject"]}
     return {"id": format_id("evt", event_id), **about, "data": documents}
 
@@ -134,10 +137,10 @@ def _document(event: Row, endpoint: Row, delivery: Row | None, found: Why) -> Do
     }
 
 
-def _add_curl(
-    event: Row, endpoints: Sequence[Row], deliveries: Mapping[int, Row], documents: Sequence[dict[str, Any]]
-) -> Operation[None]:
-    """Add the request as it would be made now, where there is or was one to make."""
+def _requests(
+    event: Row, endpoints: Sequence[Row], deliveries: Mapping[int, Row], vault: Vault
+) -> Operation[dict[str, str]]:
+    """Return the requests as they would be made now, by their endpoints, where there is or was one to make."""
     lanes = {deliveries.get(row["id"], row)["lane_id"] for row in endpoints}
     facts = yield sender_sql["destination_facts"], [(lane_id,) for lane_id in sorted(lanes)]
     requests: dict[str, str] = {}
@@ -147,10 +150,9 @@ def _add_curl(
             event["data"], event["created_at"], 0, 0, 0, 0, None,
         )  # fmt: skip
         try:
-            url, request = request_of(delivery, destination_of(row))
-        except InvalidInput:
+            url, request = request_of(delivery, destination_of(row, vault))
+        except (InvalidInput, KeyMissing):
             continue
         private = row["authority"] is not None
         requests[format_id("ep", row["endpoint_id"])] = curl_of(url, request, private_authority=private)
-    for document in documents:
-        document["curl"] = requests.get(document["endpoint_id"])
+    return requests

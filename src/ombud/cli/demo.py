@@ -85,6 +85,7 @@ class Demo:
         self._card = card
         self._credentials = credentials
         self.sender = Sender(_open(data / SENDER_FILE, credentials["api_key"]), settings)
+        self.sender.prepare()
         add_resender(self.sender)
         self._books = Books(self.sender)
         self.shop = open_shop(self.sender)

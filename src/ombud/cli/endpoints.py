@@ -22,6 +22,7 @@ from ombud.errors import ConfigurationError, InvalidInput
 from ombud.mailbox.ids import ID_LIMIT, format_id, parse_id
 from ombud.sender.endpoint import Endpoint
 from ombud.sender.sender import Sender
+from ombud.sender.vault import Vault
 from ombud.signing import new_secret
 from ombud.web.endpoint_bodies import EndpointChanges, NewEndpoint, NewSecret, TestEvent, choices
 
@@ -109,9 +110,11 @@ def run_secret(endpoint_id: str, chosen: Sequence[str], database: str, data: Pat
 def run_explain(event_id: str, database: str, data: Path | None, *, as_json: bool) -> None:
     """Print of each endpoint why an event was sent to it or not, and the request."""
     number = parse_id("evt", event_id, "EVENT_ID")
-    opened = open_existing(database_url(database, settings_of_environment(), data))
+    settings = settings_of_environment()
+    opened = open_existing(database_url(database, settings, data))
+    vault = Vault.of(opened, settings)
     try:
-        document = opened.read(lambda: explain_event(number, opened.clock()))
+        document = opened.read(lambda: explain_event(number, opened.clock(), vault))
     finally:
         opened.close()
     if as_json:
@@ -131,6 +134,7 @@ def _opened(database: str, data: Path | None) -> Iterator[Sender]:
     migrate(opened, ["ombud.admin"])
     sender = Sender(opened, settings)
     try:
+        sender.prepare()
         yield sender
     finally:
         sender.close()

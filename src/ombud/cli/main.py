@@ -11,6 +11,7 @@ from ombud.cli.endpoints_verbs import endpoints
 from ombud.cli.failures import exit_code_of, say_error
 from ombud.cli.options import Data, Database, Host, Json, Port
 from ombud.cli.replays_verbs import replays
+from ombud.cli.secrets_verbs import secrets
 from ombud.cli.shops_verbs import shops
 from ombud.errors import OmbudError
 
@@ -28,6 +29,7 @@ app.add_typer(people, name="people")
 app.add_typer(shops, name="shops")
 app.add_typer(endpoints, name="endpoints")
 app.add_typer(replays, name="replays")
+app.add_typer(secrets, name="secrets")
 
 HOST = "127.0.0.1"
 PORT = 8700

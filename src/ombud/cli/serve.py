@@ -27,6 +27,7 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
         opened = open_database(url)
         migrate(opened, ["ombud.admin"])
         sender = Sender(opened, settings)
+        sender.prepare()
         add_resender(sender)
         here = settings.perform == "here"
         standby = Standby()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from ombud.db.operation import Make, Operation
@@ -74,6 +75,10 @@ class Database(Protocol):
     def failure(self) -> str | None:
         """Why this process must stop and be started anew, None while there is no reason."""
 
+    @property
+    def key_file(self) -> Path:
+        """Where the key of what is encrypted in it is kept, unless a setting says otherwise."""
+
     def when_failed(self, callback: Callable[[], object]) -> None:
         """Have this called once when `failure` comes to be, from any thread; at once when it is there."""
 
@@ -113,6 +118,12 @@ class Database(Protocol):
 
     def lock_migrations(self) -> Operation[None]:
         """As the first steps of a transaction: let no other process migrate until its end."""
+
+    def scrub(self, table: str, *, whatever_size: bool = False) -> bool:
+        """Write files again, without what was deleted or replaced in a table; returns whether it was done. Blocks.
+
+        Not where that would take long, unless it is to be done whatever its size. Raises StorageUnavailable.
+        """
 
     def check_usable(self) -> None:
         """Raise StorageUnavailable when this process can do nothing with it: closed, failed, or its parent's."""

@@ -127,6 +127,12 @@ class Session:
             factory = step[2] if len(step) == 3 else dict  # noqa: PLR2004 - with the factory
             return [factory(record) for record in await self._records(step[0], step[1])]
 
+    async def write_again(self, table: str) -> None:
+        """Write a table into new files, which no transaction can do; raises Trouble when others do not let it."""
+        with self._judged():
+            await self.connection.execute("set statement_timeout = 0")
+            await self.connection.execute(f"vacuum full {table}", timeout=PATIENCE_SECONDS)
+
     async def _records(self, statement: Statement, values: Any) -> Sequence[Any]:
         if isinstance(values, Sequence):
             if not statement.columns:

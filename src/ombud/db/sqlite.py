@@ -34,6 +34,8 @@ log = logging.getLogger("ombud.db")
 
 # Seconds that a write waits for other writers. A batch that fails may wait twice, and a sender hangs up after 10 s.
 WRITE_WAIT_SECONDS = 3.0
+# Bytes of a file that is written again at a start: some ten seconds.
+LARGEST_SCRUB_BYTES = 1 << 30
 
 # For mailbox/, until it names the protocol.
 Database: TypeAlias = Any
@@ -54,6 +56,7 @@ class SqliteDatabase:
         check_sqlite_version()
         self.path = path.absolute()
         self.name = str(self.path)
+        self.key_file = beside(self.path, "key")
         self.clock: Clock = clock or SteadyClock()
         self._vfs = vfs
         self._pid = os.getpid()
@@ -215,6 +218,18 @@ class SqliteDatabase:
             for sender in self._wake_senders.values():
                 sender.close()
             self._process_lock.close()
+
+    def scrub(self, table: str, *, whatever_size: bool = False) -> bool:  # noqa: ARG002 - the file is one
+        """Write the whole file again, if it is small or `whatever_size`; nobody else writes meanwhile."""
+        if not whatever_size and self.path.stat().st_size > LARGEST_SCRUB_BYTES:
+            return False
+        with self._alone(), self._translating(self._writer):
+            self._process_lock.acquire(WRITE_WAIT_SECONDS)
+            try:
+                self._writer.write_file_again()
+            finally:
+                self._process_lock.release()
+        return True
 
     def check_usable(self) -> None:
         """Raise StorageUnavailable when this process can do nothing with it: closed, failed, or its parent's."""

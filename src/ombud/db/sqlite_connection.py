@@ -95,6 +95,11 @@ class SqliteConnection:
         finally:
             self._connection.execute("rollback")
 
+    def write_file_again(self) -> None:
+        """Write what is kept, without what was deleted, and empty the log; raises apsw.BusyError while others read."""
+        self._connection.execute("vacuum")
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
     def copy_log_itself(self) -> None:
         """Leave it to `copy_log` to keep the log short. SQLite would, but keep silent about a disk that fails then."""
         self._connection.set_wal_hook(self._note_pages)

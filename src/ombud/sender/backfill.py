@@ -51,7 +51,7 @@ class Backfill:
         if not rows:
             yield sql["delete_backfill"], {"endpoint_id": job["endpoint_id"]}
             return True
-        return (yield from self._write(job, endpoint_of(rows[0])))
+        return (yield from self._write(job, endpoint_of(rows[0], ())))
 
     def _write(self, job: Row, endpoint: Endpoint) -> Operation[bool]:
         seen = first_id_of(self._mailbox.clock() - self._lag) if self._lag else job["until_id"]

@@ -1,6 +1,5 @@
 """An endpoint as a value: what a merchant can choose, what of it can be accepted, and how it is stored."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,9 +56,7 @@ class EndpointEdit:
         if HALF_CHARACTER.search(self.description):
             raise InvalidInput("description", "It has half a character: a surrogate of UTF-16 alone.")
         if self.authority is not None:
-            if len(self.authority) > LONGEST_AUTHORITY:
-                raise InvalidInput("authority", f"It has at most {LONGEST_AUTHORITY} characters.")
-            check_authority(self.authority)
+            _check_authority(self.authority)
         if self.rate_per_minute is not None and not 0 < self.rate_per_minute <= HIGHEST_RATE:
             raise InvalidInput("rate_per_minute", f"It is a whole number from 1 to {HIGHEST_RATE}, or nothing.")
         if self.retry and self.retry not in RETRY_PRESETS:
@@ -93,13 +90,21 @@ class Endpoint:
     backfill_id: int | None = None
 
 
+def _check_authority(pem: str) -> None:
+    if len(pem) > LONGEST_AUTHORITY:
+        raise InvalidInput("authority", f"It has at most {LONGEST_AUTHORITY} characters.")
+    if "PRIVATE KEY" in pem:
+        raise InvalidInput("authority", "It holds a private key, which is not needed here. Give the certificate alone.")
+    check_authority(pem)
+
+
 def in_order(chosen: Collection[str]) -> tuple[str, ...]:
     """Return event types in the order of the vendor's page, each once."""
     return tuple(event_type for event_type in CHOICES if event_type in chosen)
 
 
 def values_of(endpoint: Endpoint) -> dict[str, Any]:
-    """Return the columns that an edit writes."""
+    """Return the columns that an edit writes, but for its headers, which are encrypted."""
     edit = endpoint.edit
     return {
         "shop_id": endpoint.shop_id,
@@ -107,7 +112,6 @@ def values_of(endpoint: Endpoint) -> dict[str, Any]:
         "url": edit.url,
         "description": edit.description,
         "enabled": int(edit.enabled),
-        "headers": json.dumps(edit.headers),
         "strict": int(edit.strict),
         "only_200": int(edit.only_200),
         "authority": edit.authority,
@@ -120,14 +124,14 @@ def values_of(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def endpoint_of(row: Row) -> Endpoint:
-    """Return an endpoint from its row."""
+def endpoint_of(row: Row, headers: Headers) -> Endpoint:
+    """Return an endpoint from its row, and its headers decrypted."""
     edit = EndpointEdit(
         url=row["url"],
         event_types=in_order((row["event_types"] or "").split(",")),
         description=row["description"],
         enabled=bool(row["enabled"]),
-        headers=headers_of(row["headers"]),
+        headers=headers,
         strict=bool(row["strict"]),
         only_200=bool(row["only_200"]),
         authority=row["authority"],
@@ -149,11 +153,3 @@ def endpoint_of(row: Row) -> Endpoint:
         disabled_reason=row["disabled_reason"],
         backfill_id=row["backfill_id"],
     )
-
-
-def headers_of(text: str) -> Headers:
-    """Return headers from how they are stored; raises InvalidInput for a row that somebody wrote by hand."""
-    try:
-        return tuple((str(name), str(value)) for name, value in json.loads(text))
-    except (ValueError, TypeError):
-        raise InvalidInput("headers", "The headers as they are stored cannot be read. Enter them again.") from None

@@ -14,6 +14,7 @@ from ombud.sender.backfill import Backfill
 from ombud.sender.endpoint import Endpoint, EndpointEdit, endpoint_of, values_of
 from ombud.sender.guard import Guard
 from ombud.sender.outbox import DEFAULT_SHOP_ID, EVERY_SHOP_ID, TEST_DATA, Event, lane_of_subject
+from ombud.sender.vault import Vault
 from ombud.settings import ENDPOINTS_PER_SHOP
 from ombud.signing import read_secret
 
@@ -34,12 +35,14 @@ class Endpoints:
     def __init__(
         self,
         mailbox: Mailbox,
+        vault: Vault,
         guard: Guard | None = None,
         per_shop: int = ENDPOINTS_PER_SHOP,
         backfill: Backfill | None = None,
     ) -> None:
-        """Without a `guard` no range is allowed. `per_shop`: how many endpoints a shop has at most."""
+        """`vault` encrypts. Without a `guard` no range is allowed. `per_shop`: how many endpoints a shop has."""
         self._mailbox = mailbox
+        self._vault = vault
         self._backfill = backfill or Backfill(mailbox)
         self._guard = guard or Guard()
         self._per_shop = per_shop
@@ -73,7 +76,9 @@ class Endpoints:
             lanes=lanes,
             disabled_at=None if edit.enabled else now,
         )
-        yield sql["insert_endpoint"], values_of(endpoint) | {"lane_id": lane_id, "lanes": lanes, "secret": secret}
+        kept = {"secret": (yield from self._vault.encrypted_secret(endpoint_id, secret))}
+        values = yield from self._values_of(endpoint)
+        yield sql["insert_endpoint"], values | {"lane_id": lane_id, "lanes": lanes} | kept
         yield from _subscribe(endpoint)
         if since is None:
             return endpoint
@@ -85,13 +90,13 @@ class Endpoints:
         rows = yield sql["get_endpoint"], {"id": endpoint_id}
         if not rows:
             raise NotFound(f"There is no endpoint {format_id('ep', endpoint_id)}.")
-        return endpoint_of(rows[0])
+        return self._endpoint_of(rows[0])
 
     def list(self, before: int, rows: int, shop_id: int | None = None) -> Operation[list[Endpoint]]:
         """Return endpoints older than an id, newest first; those of one shop when it is given."""
         name = "list_endpoints" if shop_id is None else "list_endpoints_of_shop"
         found = yield sql[name], {"before": before, "rows": rows, "shop_id": shop_id}
-        return [endpoint_of(row) for row in found]
+        return [self._endpoint_of(row) for row in found]
 
     def change(self, endpoint_id: int, **changes: Any) -> Operation[Endpoint]:
         """Change some of the fields of EndpointEdit; the next load of its lanes uses them. Raises InvalidInput."""
@@ -106,7 +111,7 @@ class Endpoints:
         if moved or enabled:
             # Before its own row: a turn that notes how it does has its lanes before that.
             yield from self._mailbox.resume(*(lane["id"] for lane in lanes if lane["hold_until"] != NEVER))
-        yield sql["update_endpoint"], values_of(endpoint)
+        yield sql["update_endpoint"], (yield from self._values_of(endpoint))
         if moved or enabled:
             values = {"id": endpoint_id, "shop_id": endpoint.shop_id, "box": self._mailbox.box}
             yield sql["reset_endpoint"], values
@@ -128,7 +133,10 @@ class Endpoints:
         endpoint = yield from self.get(endpoint_id)
         now = self._mailbox.clock()
         until = now + overlap_seconds * 1_000_000 if endpoint.signed and overlap_seconds else None
-        yield sql["rotate_secret"], {"id": endpoint_id, "secret": secret, "until": until, "now": now}
+        previous = None if until is None else (yield from self._moved_secret(endpoint_id))
+        kept = yield from self._vault.encrypted_secret(endpoint_id, secret)
+        values = {"id": endpoint_id, "secret": kept, "previous_secret": previous, "until": until, "now": now}
+        yield sql["rotate_secret"], values
         yield from self._mailbox.ring(*(yield from self.lanes_of(endpoint)))
         return replace(endpoint, signed=True, previous_until=until, updated_at=now)
 
@@ -190,6 +198,19 @@ class Endpoints:
         if endpoint.lanes == 1:
             return (endpoint.lane_id,)
         return tuple(row["id"] for row in (yield from self._lane_rows(endpoint)))
+
+    def _moved_secret(self, endpoint_id: int) -> Operation[str | None]:
+        """Return the secret as it is stored in the column of the one before."""
+        [row] = yield sql["secret_of_endpoint"], {"id": endpoint_id}
+        [secret] = self._vault.secrets(endpoint_id, row["secret"])
+        return (yield from self._vault.encrypted_secret(endpoint_id, secret, "previous_secret"))
+
+    def _values_of(self, endpoint: Endpoint) -> Operation[dict[str, Any]]:
+        headers = yield from self._vault.encrypted_headers(endpoint.id, endpoint.edit.headers)
+        return values_of(endpoint) | {"headers": headers}
+
+    def _endpoint_of(self, row: Row) -> Endpoint:
+        return endpoint_of(row, self._vault.headers(row["id"], row["headers"]))
 
     def _lane_rows(self, endpoint: Endpoint) -> Operation[Sequence[Row]]:
         values = {"box": self._mailbox.box, "shop_id": endpoint.shop_id, "id": endpoint.id}

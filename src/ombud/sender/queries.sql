@@ -84,8 +84,8 @@ update endpoint set deleted_at = null, updated_at = :now where shop_id = :shop_i
 
 -- name: rotate_secret
 -- A new secret; the one before it is good as well until then.
-update endpoint set previous_until = :until,
-  previous_secret = case when cast(:until as bigint) is null then null else secret end, secret = :secret, updated_at = :now where id = :id;
+update endpoint set previous_until = :until, previous_secret = :previous_secret, secret = :secret, updated_at = :now
+where id = :id;
 
 -- name: insert_subscription
 -- The endpoint wants this event type.
@@ -282,3 +282,60 @@ delete from intake i using {rows} r where i.id = r.id;
 update intake set refused = :refused where id = :id;
 -- postgres:
 update intake i set refused = r.refused from {rows} r where i.id = r.id;
+
+-- What is encrypted ---------------------------------------------------------------------------------------------------
+
+-- name: share_keys
+-- Whoever encrypts ends before another key is the newest: then nothing new is encrypted with an old one.
+select 1 as one;
+-- postgres:
+select pg_advisory_xact_lock_shared(hashtextextended('encryption keys', 0));
+
+-- name: lock_keys
+-- Wait for all who encrypt.
+select 1 as one;
+-- postgres:
+select pg_advisory_xact_lock(hashtextextended('encryption keys', 0));
+
+-- name: encryption_keys
+-- All that are needed, the newest first.
+select number, id, work from encryption_key order by number desc;
+
+-- name: put_encryption_key
+-- It is the newest from now on.
+insert into encryption_key(number, id, created_at, work) values (:number, :id, :now, :work);
+
+-- name: end_of_rewriting
+-- Nothing is left to do for the newest key.
+update encryption_key set work = '' where number = :number;
+
+-- name: drop_encryption_keys
+-- Nothing is encrypted with these any more.
+delete from encryption_key where number < :number;
+
+-- name: any_plain
+-- Whether a secret is stored as it is.
+select 1 as one from endpoint
+where secret not like 'v1:%' or previous_secret not like 'v1:%' or (headers <> '[]' and headers not like 'v1:%') limit 1;
+
+-- name: not_yet_encrypted
+-- Endpoints of which something is not encrypted with the newest key; nobody changes them before the commit.
+select id, secret, previous_secret, headers from endpoint
+where id > :after and (secret not like :marker or previous_secret not like :marker
+  or (headers <> '[]' and headers not like :marker))
+order by id limit :rows;
+-- postgres:
+select id, secret, previous_secret, headers from endpoint
+where id > :after and (secret not like :marker or previous_secret not like :marker
+  or (headers <> '[]' and headers not like :marker))
+order by id limit :rows for update;
+
+-- name: put_encrypted
+-- The same, encrypted with another key.
+update endpoint set secret = :secret, previous_secret = :previous_secret, headers = :headers where id = :id;
+
+-- name: secret_of_endpoint
+-- As it is stored; nobody changes it before the commit.
+select secret from endpoint where id = :id;
+-- postgres:
+select secret from endpoint where id = :id for update;

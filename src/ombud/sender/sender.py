@@ -8,7 +8,7 @@ from typing import Any
 
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.errors import InvalidInput, StorageUnavailable
+from ombud.errors import InvalidInput, KeyMissing, StorageUnavailable
 from ombud.mailbox.model import Delivery, Done, Outcome
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
@@ -20,7 +20,9 @@ from ombud.sender.handed_in import anything_waits, take_in
 from ombud.sender.notices import GONE_APART, Notices
 from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Published
 from ombud.sender.outcome import Gone, never_again, outcome_of_failure
+from ombud.sender.rotation import Rotation
 from ombud.sender.rounds import Round, Rounds
+from ombud.sender.vault import Vault
 from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import Settings
 
@@ -50,16 +52,24 @@ class Sender:
         self.outbox = Outbox(open_ids(database), database.clock, settings)
         wake_others(database, self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
+        self.vault = Vault.of(database, settings)
         self.notices = Notices(self.outbox)
         self._backfill = Backfill(self.outbox.mailbox, 0.0 if database.exclusive else LAG_SECONDS)
         self.endpoints = Endpoints(
-            self.outbox.mailbox, self.deliverer.guard, settings.endpoints_per_shop, self._backfill
+            self.outbox.mailbox, self.vault, self.deliverer.guard, settings.endpoints_per_shop, self._backfill
         )
         self._intake = Round(INTAKE_SECONDS, self._take_in)
         rounds = [Round(BACKFILL_SECONDS, self._write_past), Round(WATCH_SECONDS, self._watch), self._intake]
         self._rounds = Rounds(rounds)
         self._performer: Performer | None = None
         self._stopped = False
+
+    def prepare(self) -> None:
+        """Have the key file there and right, and every secret encrypted. Blocks; for whoever delivers, at the start.
+
+        Raises ConfigurationError when the file is missing, wrong, or open to others.
+        """
+        Rotation(self.database, self.vault).prepare()
 
     async def publish(self, events: Sequence[Event]) -> list[Published]:
         """Store events durably, all or nothing; they are delivered from then on, here or by another process.
@@ -99,10 +109,11 @@ class Sender:
 
     async def _perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         try:
-            destination = destination_of(facts)
+            destination = destination_of(facts, self.vault)
         except InvalidInput as error:
-            unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
-            return outcome_of_failure(unusable, unusable.failure)
+            return _failed(Failure.URL_UNUSABLE, detail=str(error))
+        except KeyMissing:
+            return _failed(Failure.KEY_MISSING)
         outcome = await self.deliverer.perform(delivery, destination)
         if facts["gone_at"] is not None or isinstance(outcome, Gone):
             await self._hear_of_gone(facts, outcome)
@@ -154,3 +165,7 @@ class Sender:
         self.writer.close()
         self.deliverer.guard.close()
         self.database.close()
+
+
+def _failed(failure: Failure, **said: object) -> Outcome:
+    return outcome_of_failure(DeliveryFailed(failure, **said), failure)

@@ -14,6 +14,7 @@ class Failure(StrEnum):
     """Why an attempt has no answer: the key of its row."""
 
     URL_UNUSABLE = "url-unusable"
+    KEY_MISSING = "key-missing"
     ADDRESS_PRIVATE = "address-private"
     ADDRESS_OF_CREDENTIALS = "address-of-credentials"
     PORT_REFUSED = "port-refused"
@@ -109,6 +110,10 @@ TABLE: dict[str, Row] = {
     "5xx": Row(f"{_FAILED}.", "Look into its log."),
     "other": Row("an unknown status.", "Have the endpoint answer 200.", Fault.DELIVERY),
     Failure.URL_UNUSABLE: Row("{detail}", "Enter the URL again."),
+    Failure.KEY_MISSING: Row(
+        "The sender cannot read the endpoint's secret or headers: its key file lacks their key.",
+        "The endpoint is not to blame: the operator puts the key file back.",
+    ),
     Failure.ADDRESS_PRIVATE: Row("{place} a private, local or reserved address, not one on the internet.", _ALLOW),
     Failure.ADDRESS_OF_CREDENTIALS: Row(
         "{place} an address where a cloud hands out credentials; it is never used.",

@@ -46,4 +46,4 @@ def _add_event_routes(router: APIRouter, sender: Sender) -> None:
     @router.get("/events/{event_id}/explain", summary="Why it was sent to each endpoint or not", tags=["events"])
     async def explain(request: Request, event_id: Id) -> Document:
         number, caller = parse_id("evt", event_id, "event_id"), caller_of(request)
-        return await look(sender.database, lambda: explain_event(number, sender.database.clock(), caller))
+        return await look(sender.database, lambda: explain_event(number, sender.database.clock(), sender.vault, caller))

@@ -15,6 +15,7 @@ from ombud.errors import (
     Conflict,
     Forbidden,
     InvalidInput,
+    KeyMissing,
     NotFound,
     OmbudError,
     Outdated,
@@ -37,6 +38,7 @@ _STATUS: Mapping[type[OmbudError], int] = {
     Outdated: 412,
     TooLarge: 413,
     StorageUnavailable: 503,
+    KeyMissing: 503,
 }
 
 
