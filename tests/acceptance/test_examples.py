@@ -13,18 +13,12 @@ import pytest
 
 from ombud.cli.servers import bind, url_of
 from tests.receiver.served import Hook, environment, hook_of, wait_until_settled
-from tests.receiver.store import Store, run_store
+from tests.receiver.store import Store
 from tests.receiver.world import TOKEN
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Ombud, Ombuds, clean_environment
 
 EXAMPLES = ROOT / "examples"
 MOST_LINES = 80
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with run_store(tmp_path_factory.mktemp("store")) as running:
-        yield running
 
 
 @pytest.fixture

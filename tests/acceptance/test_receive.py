@@ -2,18 +2,16 @@
 
 import http.client
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from tests.receiver.reports import Reports, wait_for_end
-from tests.receiver.served import Hook, environment, hook_of
-from tests.receiver.store import Store, run_store
+from tests.receiver.served import Hook, hook_of
+from tests.receiver.store import Store
 from tests.receiver.world import TOKEN
 from tests.support.processes import PATIENCE_SECONDS, Ombud, Ombuds
 
@@ -21,24 +19,6 @@ APP = "tests.receiver.unruly:inbox"
 UNRULY = ("raises", "spins", "burns", "sleeps", "waits", "exits", "dies")
 # Seconds: a sender gives up after 10.
 ACK_LIMIT = 10.0
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with run_store(tmp_path_factory.mktemp("store")) as running:
-        yield running
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    made = Reports()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path, store: Store, reports: Reports) -> dict[str, str]:
-    return environment(tmp_path, store, reports)
 
 
 def processes(reports: Reports) -> set[int]:

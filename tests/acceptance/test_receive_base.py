@@ -4,7 +4,6 @@ import importlib.metadata
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -14,25 +13,12 @@ from packaging.utils import canonicalize_name
 
 from tests.receiver.reports import Reports
 from tests.receiver.served import environment
-from tests.receiver.store import Store, run_store
+from tests.receiver.store import Store
 from tests.receiver.world import TOKEN
 from tests.support.processes import PATIENCE_SECONDS, ROOT, clean_environment
 
 # What only the extra brings, or nothing at all.
 FOREIGN = ("fastapi", "starlette", "uvicorn", "msgspec", "jinja2", "httptools", "pytest", "flask")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with run_store(tmp_path_factory.mktemp("store")) as running:
-        yield running
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    made = Reports()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

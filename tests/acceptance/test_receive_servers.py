@@ -13,8 +13,8 @@ import pytest
 
 from ombud.cli.servers import bind, url_of
 from tests.receiver.reports import Reports, wait_for_end
-from tests.receiver.served import Hook, environment, query, wait_until_settled
-from tests.receiver.store import Store, run_store
+from tests.receiver.served import Hook, query, wait_until_settled
+from tests.receiver.store import Store
 from tests.receiver.world import TOKEN
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Ombuds, clean_environment
 
@@ -23,24 +23,6 @@ ORDERS = 25
 PRODUCTS = 5
 GUNICORN = ("-m", "gunicorn", "--workers", "4", "--bind", "fd://{fd}", "--log-level", "warning")
 UVICORN = ("-m", "uvicorn", "--workers", "4", "--fd", "{fd}", "--log-level", "warning")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with run_store(tmp_path_factory.mktemp("store")) as running:
-        yield running
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    made = Reports()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path, store: Store, reports: Reports) -> dict[str, str]:
-    return environment(tmp_path, store, reports)
 
 
 @contextmanager

@@ -1,30 +1,16 @@
 """Starting a receiver: the one line that says what is wrong, shops of one's own, and the example as it stands."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from tests.receiver.reports import Reports
 from tests.receiver.served import Hook, environment, hook_of, wait_until_settled
-from tests.receiver.store import KEY, Store, run_store
+from tests.receiver.store import KEY, Store
 from tests.receiver.world import TOKEN
 from tests.support.processes import Commands, Ombuds
 
 GOOD = "from ombud import Inbox\ninbox = Inbox.from_env()\n"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with run_store(tmp_path_factory.mktemp("store")) as running:
-        yield running
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    made = Reports()
-    yield made
-    made.close()
 
 
 NO_KEY = "There is no API key, so no webhook can be confirmed. Set QUICKBUTIK_API_KEY"

@@ -1,4 +1,4 @@
-"""A real SQLite file for each test."""
+"""A real SQLite file for each test, or a database on a real server of PostgreSQL."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 from ombud.db.sqlite import SqliteDatabase
 from tests.db.sql import one
+from tests.support.databases import POSTGRES
+from tests.support.postgres import PostgresServer, PostgresServers
 
 
 @pytest.fixture
@@ -22,3 +24,16 @@ def database(path: Path) -> Iterator[SqliteDatabase]:
     opened.write(one("create table item(name text not null unique)"))
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=POSTGRES)
+def server(request: pytest.FixtureRequest, postgres_servers: PostgresServers) -> PostgresServer:
+    """A server of each version in turn."""
+    return postgres_servers[POSTGRES[request.param]]
+
+
+@pytest.fixture
+def name(server: PostgresServer) -> Iterator[str]:
+    """The name of an empty database there."""
+    with server.database() as lent:
+        yield lent

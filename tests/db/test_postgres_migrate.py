@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -14,22 +14,10 @@ from ombud.db.migrate import migrate
 from ombud.db.postgres import PostgresDatabase
 from ombud.errors import ConfigurationError, StorageUnavailable
 from tests.db.children import Child, Line
-from tests.support.databases import POSTGRES
-from tests.support.postgres import PostgresServer, PostgresServers
+from tests.support.postgres import PostgresServer
 
 MakePart = Callable[..., str]
 PATIENCE_SECONDS = 20.0
-
-
-@pytest.fixture(params=POSTGRES)
-def server(request: pytest.FixtureRequest, postgres_servers: PostgresServers) -> PostgresServer:
-    return postgres_servers[POSTGRES[request.param]]
-
-
-@pytest.fixture
-def name(server: PostgresServer) -> Iterator[str]:
-    with server.database() as lent:
-        yield lent
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import asyncpg
 import pytest
@@ -11,20 +10,7 @@ from ombud.db.postgres import PostgresDatabase
 from ombud.db.postgres_connect import check_server
 from ombud.errors import ConfigurationError, StorageUnavailable
 from tests.db.sql import one
-from tests.support.databases import POSTGRES
-from tests.support.postgres import PostgresServer, PostgresServers
-
-
-@pytest.fixture(params=POSTGRES)
-def server(request: pytest.FixtureRequest, postgres_servers: PostgresServers) -> PostgresServer:
-    return postgres_servers[POSTGRES[request.param]]
-
-
-@pytest.fixture
-def name(server: PostgresServer) -> Iterator[str]:
-    """An empty database."""
-    with server.database() as lent:
-        yield lent
+from tests.support.postgres import PostgresServer
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])

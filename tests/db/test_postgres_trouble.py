@@ -18,23 +18,11 @@ from ombud.db.postgres import PostgresDatabase
 from ombud.errors import StorageUnavailable
 from tests.db.children import Child, Line, in_child
 from tests.db.sql import one
-from tests.support.databases import POSTGRES
 from tests.support.postgres import PostgresServer, PostgresServers
 
 INSERT = "insert into item(name) values (:name)"
 # Seconds: generous on a busy machine; a test that waits this long has failed.
 PATIENCE_SECONDS = 20.0
-
-
-@pytest.fixture(params=POSTGRES)
-def server(request: pytest.FixtureRequest, postgres_servers: PostgresServers) -> PostgresServer:
-    return postgres_servers[POSTGRES[request.param]]
-
-
-@pytest.fixture
-def name(server: PostgresServer) -> Iterator[str]:
-    with server.database() as lent:
-        yield lent
 
 
 @pytest.fixture

@@ -25,12 +25,6 @@ def server(postgres_servers: PostgresServers) -> PostgresServer:
 
 
 @pytest.fixture
-def name(server: PostgresServer) -> Iterator[str]:
-    with server.database() as lent:
-        yield lent
-
-
-@pytest.fixture
 def database(server: PostgresServer, name: str) -> Iterator[PostgresDatabase]:
     opened = PostgresDatabase(server.url(name))
     yield opened

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,6 @@ from tests.receiver.reports import Reports, wait_for_end
 from tests.support.processes import PATIENCE_SECONDS
 
 APP = "tests.receiver.unruly:inbox"
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    made = Reports()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Handlers that hang, exit, die and devour memory beside one that works: from the webhook on, nobody else notices."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,6 @@ FAILS = {
     "bellows": "BaseExceptionGroup: ",
     "devours_new": "MemoryError: ",
 }
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    made = Reports()
-    yield made
-    made.close()
 
 
 async def test_none_harms_another(

@@ -3,62 +3,32 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from ombud.db.database import BATCH_LIMIT, QUEUE_LIMIT, Database, Together
+from ombud.db.database import BATCH_LIMIT, QUEUE_LIMIT, Database
 from ombud.db.groups import Answer, Group, Waiting, deal, grouped, tell, tell_here
 from ombud.db.operation import Make
+from ombud.db.queueing import QueueingWriter
 from ombud.errors import StorageUnavailable
 
-T = TypeVar("T")
-Item = TypeVar("Item")
-R = TypeVar("R")
 CommitHere: TypeAlias = Callable[[Sequence[Make[Any]]], Awaitable[list[Any]]]
 
 # Commits of one event loop at the same time: while one waits for the disk the other collects and runs its statements.
 COMMITS_UNDER_WAY = 2
 
 
-class LoopWriter:
+class LoopWriter(QueueingWriter):
     """Commits the writes of many tasks together. Thread-safe: every event loop has a queue of its own.
 
     `commit` runs operations in one transaction, on the loop that calls it: for each its value, or its error.
     """
 
     def __init__(self, database: Database, commit: CommitHere, *, queue_limit: int = QUEUE_LIMIT) -> None:
-        self._database = database
+        super().__init__(database, queue_limit)
         self._commit = commit
-        self._queue_limit = queue_limit
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
         self._closing = False
-
-    @property
-    def database(self) -> Database:
-        """The database that it writes to."""
-        return self._database
-
-    async def write(self, make: Make[T]) -> T:
-        """Run the operation in a durable transaction; returns after the commit.
-
-        Raises StorageUnavailable when nothing was stored, or whatever the operation raised. Cancelling the caller does
-        not undo a write that is under way.
-        """
-        answer = asyncio.get_running_loop().create_future()
-        self._enqueue((make, None, None, answer))
-        result: T = await answer
-        return result
-
-    async def add(self, together: Together[Item, R], item: Item) -> R:
-        """Write one item; all that wait with an equal `together` are done as one operation, `together(items)`.
-
-        It returns a result for each; an error among them is raised to that item's caller. When it raises, its items are
-        repeated one by one. Otherwise like `write`.
-        """
-        answer = asyncio.get_running_loop().create_future()
-        self._enqueue((None, together, item, answer))
-        result: R = await answer
-        return result
 
     def close(self) -> None:
         """Take no more, and commit what waits; what this thread's own loop has begun ends when the loop goes on."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
@@ -36,10 +36,6 @@ log = logging.getLogger("ombud.db")
 WRITE_WAIT_SECONDS = 3.0
 # Bytes of a file that is written again at a start: some ten seconds.
 LARGEST_SCRUB_BYTES = 1 << 30
-
-# For mailbox/, until it names the protocol.
-Database: TypeAlias = Any
-__all__ = ["WRITE_WAIT_SECONDS", "Database", "SqliteDatabase", "beside"]
 
 
 class SqliteDatabase:

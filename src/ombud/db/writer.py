@@ -3,30 +3,21 @@
 A thread commits; an event loop that waits for it never waits for the disk.
 """
 
-import asyncio
 import threading
 from collections import deque
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
-from ombud.db.database import BATCH_LIMIT, QUEUE_LIMIT, Database, Together
+from ombud.db.database import BATCH_LIMIT, QUEUE_LIMIT, Database
 from ombud.db.groups import Answer, Group, Waiting, deal, grouped, tell
-from ombud.db.operation import Make
+from ombud.db.queueing import QueueingWriter
 from ombud.errors import StorageUnavailable
 
-T = TypeVar("T")
-Item = TypeVar("Item")
-R = TypeVar("R")
 
-# For mailbox/, until it names the protocol.
-Writer: TypeAlias = Any
-
-
-class ThreadWriter:
+class ThreadWriter(QueueingWriter):
     """Commits the writes of many tasks together, from a thread of its own. Thread-safe."""
 
     def __init__(self, database: Database, *, queue_limit: int = QUEUE_LIMIT) -> None:
-        self._database = database
-        self._queue_limit = queue_limit
+        super().__init__(database, queue_limit)
         self._waiting: deque[Waiting] = deque()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -34,33 +25,6 @@ class ThreadWriter:
         self._closing = False
         self._thread = threading.Thread(target=self._commit_until_closed, name="ombud-writer", daemon=True)
         self._thread.start()
-
-    @property
-    def database(self) -> Database:
-        """The database that it writes to."""
-        return self._database
-
-    async def write(self, make: Make[T]) -> T:
-        """Run the operation in a durable transaction; returns after the commit.
-
-        Raises StorageUnavailable when nothing was stored, or whatever the operation raised. Cancelling the caller does
-        not undo a write that is under way.
-        """
-        answer = asyncio.get_running_loop().create_future()
-        self._enqueue((make, None, None, answer))
-        result: T = await answer
-        return result
-
-    async def add(self, together: Together[Item, R], item: Item) -> R:
-        """Write one item; all that wait with an equal `together` are done as one operation, `together(items)`.
-
-        It returns a result for each; an error among them is raised to that item's caller. When it raises, its items are
-        repeated one by one. Otherwise like `write`.
-        """
-        answer = asyncio.get_running_loop().create_future()
-        self._enqueue((None, together, item, answer))
-        result: R = await answer
-        return result
 
     def close(self) -> None:
         """Commit what waits, then stop the thread."""

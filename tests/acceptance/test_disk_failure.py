@@ -3,7 +3,6 @@
 import contextlib
 import resource
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -11,26 +10,13 @@ import pytest
 
 from tests.receiver.reports import Reports
 from tests.receiver.served import environment, hook_of
-from tests.receiver.store import Store, run_store
+from tests.receiver.store import Store
 from tests.support.processes import Commands, Ombud, Ombuds
 
 # Seconds that a process which has failed may take: its requests in flight have four, and this machine may be busy.
 SOON_SECONDS = 10.0
 # No file of SQLite takes a page more when it may be no longer than this.
 PAGE_BYTES = 4_096
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with run_store(tmp_path_factory.mktemp("store")) as running:
-        yield running
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    made = Reports()
-    yield made
-    made.close()
 
 
 def fail_disk(ombud: Ombud) -> None:
