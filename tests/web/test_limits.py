@@ -37,6 +37,14 @@ async def test_a_body_that_is_too_large(
     assert rows("select * from event") == []
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
+async def test_a_body_that_is_no_json(client: httpx2.AsyncClient, is_problem: Any, rows: Any, kind: str) -> None:
+    answer = await client.post("/v1/endpoints", content=b'{"url": "https://8.8.8.8/"}', headers={"Content-Type": kind})
+
+    is_problem(answer, 415, words="Content-Type: application/json")
+    assert rows("select * from endpoint") == []
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_body_that_just_fits(client: httpx2.AsyncClient, announced: bool) -> None:
     body = BODY + b" " * (BODY_BYTES - len(BODY))

@@ -2,9 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,108 +10,21 @@ import httpx2
 import pytest
 
 from ombud.admin.access import EVERY_SHOP, Scope
-from ombud.admin.keys import add_key, new_key
 from ombud.admin.walk import STEP_EVENTS
-from ombud.client import OrderStatus
-from ombud.db.database import Database
-from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Statement
-from ombud.mailbox.model import Delivery, Done
-from ombud.receiver.documents import read_document
-from ombud.receiver.findings import Look
-from ombud.receiver.inbox import Inbox
-from ombud.receiver.options import HandlerFacts
-from ombud.receiver.registry import register_handlers
-from ombud.receiver.shops import add_shop
-from ombud.receiver.telling import Teller
-from ombud.sender.outbox import Event
-from ombud.sender.sender import Sender
-from ombud.settings import Settings
-from ombud.web.app import SenderApp
+from ombud.db.sqlite import SqliteDatabase
 from ombud.web.openapi import operations
 from ombud.web.rate import BURST
-from ombud.web.receiver_app import ReceiverApp
-from tests.admin.post import Post
+from tests.support.databases import Home
+from tests.support.two_shops import ALL, MINE, THEIRS, Side, lend_receiver, lend_sender, shop_ids, word
 
-MINE, THEIRS = 7, 8
-ALL = tuple(Scope)
 EVENT_PATHS = ("/v1/events", "/v1/deliveries", "/v1/replays")
 
 
-@dataclass
-class Side:
-    """An app with keys, and what each shop has in it."""
-
-    app: Any
-    database: Database
-    document: dict[str, Any]
-
-    def client(self, shop_id: int = EVERY_SHOP, scopes: tuple[Scope, ...] = ALL) -> httpx2.AsyncClient:
-        """Return a client with a key of its own."""
-        key = new_key()
-        self.database.write(lambda: add_key(key[-8:], key, 1, scopes, shop_id))
-        transport, headers = httpx2.ASGITransport(self.app), {"Authorization": f"Bearer {key}"}
-        return httpx2.AsyncClient(transport=transport, base_url="http://ombud.example", headers=headers)
-
-
 @pytest.fixture
-async def sending(app: SenderApp, sender: Sender) -> Side:
-    side = Side(app, sender.database, app.api.openapi())
-    async with side.client() as operator:
-        for shop in (MINE, THEIRS, EVERY_SHOP):
-            body = {"url": f"https://8.8.8.{shop}/{word(shop)}", "shop_id": shop, "description": word(shop)}
-            assert (await operator.post("/v1/endpoints", json=body)).status_code == 201
-        for shop in (MINE, THEIRS):
-            await sender.publish([Event("order.new", word(shop), shop, word(shop))])
-            async with side.client(shop) as own:
-                wanted = {"state": "dead", "subject": word(shop)}
-                assert (await own.post("/v1/replays", json=wanted)).status_code == 201
-    return side
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Iterator[Inbox]:
-    made = Inbox(
-        Settings(database_url=f"sqlite:///{tmp_path}/receiver.db", token="token-of-shop-1", perform="elsewhere")
-    )
-    yield made
-    made.receiver.close()
-
-
-@pytest.fixture
-async def receiving(inbox: Inbox) -> Side:
-    receiver = inbox.receiver
-    migrate(receiver.database, ["ombud.admin"])
-    app = ReceiverApp(inbox)
-    side = Side(app, receiver.database, app.api.openapi())
-    for name in ("mine", "theirs"):
-        receiver.database.write(partial(add_shop, receiver.arrivals, name, f"token-of-{name}", None))
-    async with side.client() as anybody:
-        for name in ("mine", "theirs"):
-            query = {"event_type": "order.new", "order_id": f"of-{name}"}
-            assert (await anybody.get(f"/hooks/token-of-{name}", params=query)).status_code == 200
-    handlers = [HandlerFacts(word(EVERY_SHOP), ["order.new"], 1.0)]
-    teller = Teller(receiver.changes, {facts.name: facts for facts in handlers})
-    receiver.database.write(lambda: register_handlers(receiver.changes, handlers))
-
-    def read(delivery: Delivery) -> Done:
-        found = Look(delivery, 1, 2, read_document({"id": delivery.subject, "status": "paid"}), OrderStatus.PAID)
-        return Done(200, also=lambda: teller.record(found))
-
-    Post(receiver.database, receiver.arrivals).perform(read)
-    return side
-
-
-def word(shop_id: int) -> str:
-    """Return what stands in every field of a shop that can hold it."""
-    return f"word-of-{shop_id}"
-
-
-def shop_ids(database: Database) -> dict[str, int]:
-    def read() -> Operation[list[Any]]:
-        return (yield Statement("shops", "select id, name from inbox_shop"), {})
-
-    return {row["name"]: row["id"] for row in database.read(read)}
+async def sending(tmp_path: Path) -> AsyncIterator[Side]:
+    async with lend_sender(Home(f"sqlite:///{tmp_path}/sender.db")) as side:
+        yield side
 
 
 def body_of(operation: dict[str, Any]) -> Any:
@@ -141,7 +52,7 @@ async def check_every_route(side: Side, mine: int, theirs: int, foreign: str) ->
     asked = 0
     async with side.client(mine) as me, side.client(theirs) as them:
         their_ids = await ids_of(them, side)
-        before = rows_of(side.database)
+        before = rows_of(side, mine)
         for method, path, operation in operations(side.document):
             filled = re.sub(r"\{([a-z_]+)\}", lambda match: their_ids[match[1]], path)
             body = body_of(operation)
@@ -156,29 +67,42 @@ async def check_every_route(side: Side, mine: int, theirs: int, foreign: str) ->
                 refused = 422 if path.startswith("/v1/replays") else 403
                 assert (await me.request(method, filled, json=named)).status_code == refused, (method, path)
             asked += 1
-        after = rows_of(side.database)
+        after = rows_of(side, mine)
         assert {table: rows for table, rows in after.items() if rows != before[table]} == {}
     return asked
 
 
-def rows_of(database: Database) -> dict[str, list[Any]]:
+# Tables that name a shop, on each kind of database.
+TABLES = {
+    True: "select table_name as name from information_schema.columns"
+    " where table_schema = current_schema() and column_name = 'shop_id'",
+    False: "select m.name from sqlite_master m, pragma_table_info(m.name) c"
+    " where m.type = 'table' and c.name = 'shop_id'",
+}
+
+
+def rows_of(side: Side, mine: int) -> dict[str, list[str]]:
     """Return what belongs to others than me: every row of every table that names a shop."""
 
-    def read() -> Operation[dict[str, list[Any]]]:
-        tables = yield Statement("tables", "select name from sqlite_master where type = 'table'"), {}
+    def read() -> Operation[dict[str, list[str]]]:
+        text = TABLES[not isinstance(side.database, SqliteDatabase)]
         found = {}
-        for row in tables:
-            columns = yield Statement("columns", f"select name from pragma_table_info('{row['name']}')"), {}
-            if row["name"] != "api_key" and "shop_id" in {column["name"] for column in columns}:
-                text = f"select * from {row['name']} where shop_id not in ({MINE}, 0)"
-                found[row["name"]] = yield Statement("rows", text), {}
+        for row in (yield Statement("tables", text), {}):
+            if row["name"] != "api_key":
+                text = f"select * from {row['name']} where shop_id not in ({mine}, 0)"
+                found[row["name"]] = sorted(str(dict(one)) for one in (yield Statement(text, text), {}))
         return found
 
-    return database.read(read)
+    return side.database.read(read)
 
 
-async def test_a_key_of_one_shop_sees_and_changes_nothing_of_another_at_the_sender(sending: Side) -> None:
-    assert await check_every_route(sending, MINE, THEIRS, word(THEIRS)) >= 12
+async def test_a_key_of_one_shop_sees_and_changes_nothing_of_another_at_the_sender(home: Home) -> None:
+    async with lend_sender(home) as sending:
+        assert await check_every_route(sending, MINE, THEIRS, word(THEIRS)) >= 12
+        await check_own_rows(sending)
+
+
+async def check_own_rows(sending: Side) -> None:
     async with sending.client(MINE) as me:
         for path in ("/v1/events", "/v1/endpoints"):
             text = (await me.get(path)).text
@@ -196,10 +120,15 @@ async def test_a_key_of_one_shop_sees_and_changes_nothing_of_another_at_the_send
         assert published.status_code == 201
 
 
-async def test_a_key_of_one_shop_sees_nothing_of_another_at_the_receiver(receiving: Side) -> None:
-    shops = shop_ids(receiving.database)
-    assert await check_every_route(receiving, shops["mine"], shops["theirs"], "of-theirs") >= 15
-    async with receiving.client(shops["mine"]) as me:
+async def test_a_key_of_one_shop_sees_nothing_of_another_at_the_receiver(home: Home) -> None:
+    async with lend_receiver(home) as receiving:
+        shops = shop_ids(receiving)
+        assert await check_every_route(receiving, shops["mine"], shops["theirs"], "of-theirs") >= 15
+        await check_own_arrivals(receiving, shops["mine"])
+
+
+async def check_own_arrivals(receiving: Side, mine: int) -> None:
+    async with receiving.client(mine) as me:
         [arrival] = (await me.get("/v1/arrivals")).json()["data"]
         assert arrival["subject"] == "order/of-mine"
         for subject, count in (("order/of-mine", 1), ("order/of-theirs", 0)):
@@ -226,11 +155,12 @@ async def test_a_key_does_what_its_scopes_say(sending: Side, scope: Scope) -> No
                 assert f"lacks the scope {needed}" in answer.json()["detail"]
 
 
-async def test_pages_of_one_shop_reach_the_end_though_others_are_many(sending: Side, sender: Sender) -> None:
-    await sender.publish([Event("order.new", f"mine-{number}", MINE) for number in range(3)])
-    for _ in range(5):
-        await sender.publish([Event("order.done", str(number), 9) for number in range(STEP_EVENTS // 2)])
-    await sender.publish([Event("order.new", "mine-3", MINE)])
+async def test_pages_of_one_shop_reach_the_end_though_others_are_many(sending: Side) -> None:
+    async with sending.client() as publisher:
+        await publish(publisher, MINE, "order.new", [f"mine-{number}" for number in range(3)])
+        for _ in range(5):
+            await publish(publisher, 9, "order.done", [str(number) for number in range(STEP_EVENTS // 2)])
+        await publish(publisher, MINE, "order.new", ["mine-3"])
     found: list[str] = []
     cursor: str | None = ""
     pages = 0
@@ -241,6 +171,11 @@ async def test_pages_of_one_shop_reach_the_end_though_others_are_many(sending: S
             cursor, pages = page["next_cursor"], pages + 1
     assert found == [f"order/{subject}" for subject in ("mine-3", "mine-2", "mine-1", "mine-0", word(MINE))]
     assert pages == 3
+
+
+async def publish(client: httpx2.AsyncClient, shop_id: int, event_type: str, orders: list[str]) -> None:
+    events = [{"event_type": event_type, "order_id": order, "shop_id": shop_id} for order in orders]
+    assert (await client.post("/v1/events", json=events)).status_code == 201
 
 
 async def test_an_edit_of_another_version_is_refused(sending: Side) -> None:

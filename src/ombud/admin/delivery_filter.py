@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
 from ombud.admin.deliveries import Filter
+from ombud.db.texts import check_text
 from ombud.errors import InvalidInput
 from ombud.mailbox.ids import parse_id
 from ombud.mailbox.model import State
@@ -90,7 +91,8 @@ def parse_asked(query: str) -> Asked:
 
 
 def read_subject(text: str) -> str:
-    """Return a subject; `90017` alone is an order."""
+    """Return a subject; `90017` alone is an order. Raises InvalidInput."""
+    check_text(text, "subject")
     return f"order/{text}" if text and "/" not in text else text
 
 

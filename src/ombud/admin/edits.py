@@ -1,5 +1,6 @@
 """Changes of endpoints by somebody: only what that one sees, only as it was when they read it, and on record."""
 
+import re
 from typing import Any
 
 from ombud.admin.access import Caller
@@ -7,20 +8,32 @@ from ombud.admin.audit_log import record
 from ombud.db.database import Clock
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
-from ombud.errors import NotFound, Outdated
+from ombud.errors import InvalidInput, NotFound, Outdated
 from ombud.mailbox.ids import format_id
 from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.endpoints import OVERLAP_SECONDS, Endpoints
 
 sql = read_queries("ombud.admin")
 
-# An If-Match that holds for whatever is there.
+# An If-Match (RFC 9110, 13.1.1): whatever is there, or one of these versions; a weak one never is.
 ANY = "*"
+_TAG = r'(?:W/)?"[\x21\x23-\x7e]*"'
+IF_MATCH_PATTERN = rf"^\s*(?:\*|{_TAG}(?:\s*,\s*{_TAG})*)\s*$"
 
 
 def etag_of(endpoint: Endpoint) -> str:
     """Return the tag of an endpoint as it was chosen: another after every edit."""
     return f'"{endpoint.updated_at:x}"'
+
+
+def check_match(match: str | None, tag: str, what: str) -> None:
+    """Check an If-Match against the tag of what is there. Raises InvalidInput, or Outdated for another version."""
+    if match is None:
+        return
+    if not re.match(IF_MATCH_PATTERN, match):
+        raise InvalidInput("If-Match", 'It is the ETag that was read, with its quotes: "645a1b2c3d", or *.')
+    if match.strip() != ANY and tag not in re.findall(_TAG, match):
+        raise Outdated(f"{what} was changed meanwhile. Read it again, then change it.")
 
 
 class EndpointEdits:
@@ -67,16 +80,16 @@ class EndpointEdits:
         yield from self._note(caller, "endpoint.restore", endpoint)
         return endpoint
 
-    def pause(self, caller: Caller, endpoint_id: int) -> Operation[Endpoint]:
+    def pause(self, caller: Caller, endpoint_id: int, match: str | None = None) -> Operation[Endpoint]:
         """Send it nothing until it is resumed."""
-        yield from self._check_seen(caller, endpoint_id)
+        yield from self._get_matching(caller, endpoint_id, match)
         endpoint = yield from self._endpoints.pause(endpoint_id)
         yield from self._note(caller, "endpoint.pause", endpoint)
         return endpoint
 
-    def resume(self, caller: Caller, endpoint_id: int) -> Operation[Endpoint]:
+    def resume(self, caller: Caller, endpoint_id: int, match: str | None = None) -> Operation[Endpoint]:
         """Send again."""
-        yield from self._check_seen(caller, endpoint_id)
+        yield from self._get_matching(caller, endpoint_id, match)
         endpoint = yield from self._endpoints.resume(endpoint_id)
         yield from self._note(caller, "endpoint.resume", endpoint)
         return endpoint
@@ -89,18 +102,22 @@ class EndpointEdits:
         return event_id
 
     def rotate_secret(
-        self, caller: Caller, endpoint_id: int, secret: str, overlap_seconds: int = OVERLAP_SECONDS
+        self,
+        caller: Caller,
+        endpoint_id: int,
+        secret: str,
+        overlap_seconds: int = OVERLAP_SECONDS,
+        match: str | None = None,
     ) -> Operation[Endpoint]:
         """Sign with another secret from now on."""
-        yield from self._check_seen(caller, endpoint_id)
+        yield from self._get_matching(caller, endpoint_id, match)
         endpoint = yield from self._endpoints.rotate_secret(endpoint_id, secret, overlap_seconds)
         yield from self._note(caller, "endpoint.secret", endpoint)
         return endpoint
 
     def _get_matching(self, caller: Caller, endpoint_id: int, match: str | None) -> Operation[Endpoint]:
         endpoint = yield from self.get(caller, endpoint_id)
-        if match is not None and match != ANY and etag_of(endpoint) not in [tag.strip() for tag in match.split(",")]:
-            raise Outdated(f"{format_id('ep', endpoint_id)} was changed meanwhile. Read it again, then change it.")
+        check_match(match, etag_of(endpoint), format_id("ep", endpoint_id))
         return endpoint
 
     def _check_seen(self, caller: Caller, endpoint_id: int) -> Operation[None]:

@@ -67,8 +67,9 @@ class IdSource:
 
 
 def first_id_of(microseconds: int) -> int:
-    """Return the lowest id that can be made at that time (UTC microseconds) or later."""
-    return max(0, microseconds // 1000 - EPOCH_MILLISECONDS) << (NODE_BITS + COUNTER_BITS)
+    """Return the lowest id that can be made at that time (UTC microseconds) or later; the last of all past 2095."""
+    first = max(0, microseconds // 1000 - EPOCH_MILLISECONDS) << (NODE_BITS + COUNTER_BITS)
+    return min(first, ID_LIMIT - 1)
 
 
 def time_of_id(number: int) -> int:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ombud.db.operation import Row
+from ombud.db.texts import check_text
 from ombud.errors import InvalidInput
 from ombud.sender.headers import Headers
-from ombud.sender.outbox import HALF_CHARACTER
 from ombud.sender.request import prepare
 from ombud.sender.transport_tls import check_authority
 from ombud.settings import RETRY_PRESETS
@@ -53,8 +53,7 @@ class EndpointEdit:
                 raise InvalidInput(name, f"{event_type!r} is not one of: {', '.join(CHOICES)}.")
         if len(self.description) > LONGEST_DESCRIPTION:
             raise InvalidInput("description", f"It has at most {LONGEST_DESCRIPTION} characters.")
-        if HALF_CHARACTER.search(self.description):
-            raise InvalidInput("description", "It has half a character: a surrogate of UTF-16 alone.")
+        check_text(self.description, "description")
         if self.authority is not None:
             _check_authority(self.authority)
         if self.rate_per_minute is not None and not 0 < self.rate_per_minute <= HIGHEST_RATE:

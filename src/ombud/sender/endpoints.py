@@ -17,6 +17,7 @@ from ombud.sender.outbox import DEFAULT_SHOP_ID, EVERY_SHOP_ID, TEST_DATA, Event
 from ombud.sender.vault import Vault
 from ombud.settings import ENDPOINTS_PER_SHOP
 from ombud.signing import read_secret
+from ombud.wire import EVENT_TYPES
 
 sql = read_queries("ombud.sender")
 
@@ -158,7 +159,10 @@ class Endpoints:
         A failing endpoint is tried at once. Raises Conflict while it is disabled or paused, and InvalidInput.
         """
         endpoint = yield from self.get(endpoint_id)
-        event = Event(event_type or endpoint.edit.event_types[0], object_id, endpoint.shop_id or DEFAULT_SHOP_ID)
+        wanted = [one for one in endpoint.edit.event_types if one in EVENT_TYPES]
+        # One that hears of the sender alone is tried with what every receiver knows.
+        chosen = event_type or next(iter(wanted or EVENT_TYPES))
+        event = Event(chosen, object_id, endpoint.shop_id or DEFAULT_SHOP_ID)
         if not endpoint.edit.enabled:
             raise Conflict("The endpoint is disabled. Enable it first.")
         lanes = yield from self._lane_rows(endpoint)
@@ -181,11 +185,12 @@ class Endpoints:
     def restore(self, endpoint_id: int) -> Operation[Endpoint]:
         """Undo the deletion: it hears of events from now on. What was skipped meanwhile can be replayed.
 
-        Raises NotFound unless it was deleted, Conflict when the shop has its fill.
+        Raises NotFound for an unknown one, Conflict for one that is not deleted or when the shop has its fill.
         """
         rows = yield sql["shop_of_deleted"], {"id": endpoint_id}
         if not rows:
-            raise NotFound(f"There is no deleted endpoint {format_id('ep', endpoint_id)}.")
+            yield from self.get(endpoint_id)
+            raise Conflict(f"The endpoint {format_id('ep', endpoint_id)} is not deleted.")
         shop_id = rows[0]["shop_id"]
         yield from self._find_room(shop_id)
         yield sql["restore_endpoint"], {"shop_id": shop_id, "id": endpoint_id, "now": self._mailbox.clock()}

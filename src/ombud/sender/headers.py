@@ -29,6 +29,17 @@ _OURS = frozenset(
 _OUR_PREFIXES = ("webhook-", "proxy-", "sec-", "if-", "x-forwarded-", "x-real-ip", "x-http-method", "x-method-override")
 
 
+def name_pattern() -> str:
+    """Return what a name can be as a regular expression of ECMA 262, which cannot leave case out of account."""
+    ours = [f"{_any_case(name)}$" for name in sorted(_OURS)] + [_any_case(prefix) for prefix in _OUR_PREFIXES]
+    return f"^(?!{'|'.join(ours)}){_NAME.pattern}$"
+
+
+def value_pattern() -> str:
+    """Return what a value can be, as such an expression."""
+    return f"^{_VALUE.pattern}$"
+
+
 def check_headers(headers: Iterable[tuple[str, str]], field: str = "headers") -> Headers:
     """Return the headers as they are sent; raises InvalidInput that names the first one that cannot be."""
     checked: list[tuple[str, str]] = []
@@ -65,3 +76,7 @@ def _check_size(headers: Sequence[tuple[str, str]], field: str) -> None:
     size = sum(len(name) + len(value) for name, value in headers)
     if size > LONGEST_TOGETHER:
         raise InvalidInput(field, f"The headers have {size} characters together; {LONGEST_TOGETHER} is the most.")
+
+
+def _any_case(word: str) -> str:
+    return "".join(f"[{letter.upper()}{letter}]" if letter.isalpha() else letter for letter in word)

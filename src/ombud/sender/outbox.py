@@ -1,6 +1,5 @@
 """Publishing: an event and one delivery for each endpoint that wants it, in the caller's transaction."""
 
-import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
+from ombud.db.texts import check_text
 from ombud.errors import Conflict, InvalidInput, OmbudError
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy
@@ -27,8 +27,6 @@ EVERY_SHOP_ID = 0
 LARGEST_SHOP_ID = (1 << 63) - 1
 # Characters: room for a UUID, a URL-safe hash or "order-90017-paid-3".
 LONGEST_EVENT_KEY = 255
-# A surrogate of UTF-16 alone: JSON can write it, no database can store it.
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 # An event's place in its batch, or its shop and key.
 Identity = int | tuple[int, str]
@@ -56,8 +54,8 @@ class Event:
             raise InvalidInput("shop_id", f"It is a whole number from 1 to {LARGEST_SHOP_ID}.")
         if self.event_key is not None and not 0 < len(self.event_key) <= LONGEST_EVENT_KEY:
             raise InvalidInput("event_key", f"It has 1 to {LONGEST_EVENT_KEY} characters.")
-        if self.event_key is not None and HALF_CHARACTER.search(self.event_key):
-            raise InvalidInput("event_key", "It has half a character: a surrogate of UTF-16 alone.")
+        if self.event_key is not None:
+            check_text(self.event_key, "event_key")
 
     @property
     def subject(self) -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from ombud.admin.deliveries import get_delivery, list_deliveries, read_cursor, resend
 from ombud.admin.delivery_filter import STATES, Asked
@@ -11,20 +11,27 @@ from ombud.admin.events import Document
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
 from ombud.web.looking import look
-from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit
+from ombud.web.openapi_parameters import TIME, described, optional
+from ombud.web.openapi_parts import id_pattern
+from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject
 from ombud.wire import EVENT_TYPES
+
+WantedEndpoint = Annotated[str, described("Only to this endpoint.", pattern=optional(id_pattern("ep")))]
+WantedType = Annotated[str, described(f"Only of this event: {', '.join(EVENT_TYPES)}.", enum=["", *EVENT_TYPES])]
+WantedStatus = Annotated[str, described("Only with this last answer: 503, or 5xx.", pattern="^([0-9]{3}|[1-9]xx)?$")]
+Since = Annotated[str, described("Only of events from this time on (RFC 3339).", **TIME)]
 
 
 class Wanted(BaseModel):
     """Which deliveries, and which page of them."""
 
-    endpoint: Annotated[str, Field(description="Only to this endpoint.")] = ""
-    type: Annotated[str, Field(description=f"Only of this event: {', '.join(EVENT_TYPES)}.")] = ""
-    subject: Annotated[str, Field(description="Only about this: order/90017.")] = ""
-    state: Annotated[str, Field(description=f"Only in this state: {', '.join(STATES)}.")] = ""
-    status: Annotated[str, Field(description="Only with this last answer: 503, or 5xx.")] = ""
-    since: Annotated[str, Field(description="Only of events from this time on (RFC 3339).")] = ""
-    until: Annotated[str, Field(description="Only of events before this time (RFC 3339).")] = ""
+    endpoint: WantedEndpoint = ""
+    type: WantedType = ""
+    subject: Subject = ""
+    state: Annotated[str, described(f"Only in this state: {', '.join(STATES)}.", enum=["", *STATES])] = ""
+    status: WantedStatus = ""
+    since: Since = ""
+    until: Annotated[str, described("Only of events before this time (RFC 3339).", **TIME)] = ""
     limit: Limit = PAGE_ROWS
     cursor: Cursor = ""
 

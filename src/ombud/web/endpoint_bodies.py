@@ -4,23 +4,70 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ombud.sender.endpoint import HIGHEST_RATE, EndpointEdit
+from ombud.sender.endpoint import HIGHEST_RATE, LONGEST_AUTHORITY, LONGEST_DESCRIPTION, EndpointEdit
 from ombud.sender.endpoints import LONGEST_OVERLAP_SECONDS, OVERLAP_SECONDS, TEST_OBJECT_ID
+from ombud.sender.headers import LONGEST_NAME, LONGEST_VALUE, MOST_HEADERS, name_pattern, value_pattern
 from ombud.sender.outbox import DEFAULT_SHOP_ID, LARGEST_SHOP_ID
+from ombud.sender.url import LONGEST_URL
 from ombud.settings import RETRY_PRESETS
+from ombud.web.openapi_parameters import (
+    AS_WHOLE,
+    PAST_FORMAT,
+    PEM_FORMAT,
+    SECRET_PATTERN,
+    STORABLE,
+    URL_FORMAT,
+    Whole,
+    described,
+)
+from ombud.web.openapi_parts import OBJECT_ID_PATTERN
 from ombud.wire import CHOICES, EVENT_TYPES
 
-EventTypes = Annotated[list[str], Field(description=f"Which of: {', '.join(CHOICES)}.")]
-HeaderMap = Annotated[dict[str, str], Field(description="Your own, in each request.", examples=[{"X-Key": "…"}])]
+Url = Annotated[
+    str,
+    described("Where events go.", format=URL_FORMAT, maxLength=LONGEST_URL, examples=["https://example.com/webhooks"]),
+]
+EventTypes = Annotated[
+    list[str],
+    described(f"Which of: {', '.join(CHOICES)}.", minItems=1, items={"type": "string", "enum": list(CHOICES)}),
+]
+Description = Annotated[str, described("For people.", maxLength=LONGEST_DESCRIPTION, pattern=STORABLE)]
+HeaderMap = Annotated[
+    dict[str, str],
+    described(
+        "Your own, in each request.",
+        examples=[{"X-Key": "…"}],
+        maxProperties=MOST_HEADERS,
+        propertyNames={"pattern": name_pattern(), "maxLength": LONGEST_NAME},
+        additionalProperties={"type": "string", "pattern": value_pattern(), "maxLength": LONGEST_VALUE},
+    ),
+]
 Strict = Annotated[bool, Field(description="Send the vendor's headers alone: not yours, no signature.")]
 Only200 = Annotated[bool, Field(description="Nothing but 200 acknowledges, no other 2xx.")]
-Authority = Annotated[str | None, Field(description="PEM: the only authority whose certificates hold.")]
+Authority = Annotated[
+    str | None,
+    described("PEM: the only authority whose certificates hold.", format=PEM_FORMAT, maxLength=LONGEST_AUTHORITY),
+]
 LatestOnly = Annotated[bool, Field(description="Of what waits about one product, only the newest of each type.")]
-Rate = Annotated[int | None, Field(description=f"Deliveries at most, 1 to {HIGHEST_RATE}; null: no limit.")]
-RetryPreset = Annotated[str, Field(description=f"Empty for the usual schedule, or {', '.join(RETRY_PRESETS)}.")]
-ShopId = Annotated[int, Field(ge=0, le=LARGEST_SHOP_ID, description="0 listens to every shop. Default: the key's.")]
-SendSince = Annotated[str | None, Field(description="Send also what has happened since then, as far as it is kept.")]
-GivenSecret = Annotated[str | None, Field(description="`whsec_` and base 64; without it a new one is made.")]
+Rate = Annotated[
+    Whole | None,
+    described(f"Deliveries at most, 1 to {HIGHEST_RATE}; null: no limit.", minimum=1, maximum=HIGHEST_RATE),
+]
+RetryPreset = Annotated[
+    str,
+    described(f"Empty for the usual schedule, or {', '.join(RETRY_PRESETS)}.", enum=["", *RETRY_PRESETS]),
+]
+ShopId = Annotated[
+    int, Field(ge=0, le=LARGEST_SHOP_ID, description="0 listens to every shop. Default: the key's."), AS_WHOLE
+]
+SendSince = Annotated[
+    str | None,
+    described("Send also what has happened since then, as far as it is kept.", format=PAST_FORMAT),
+]
+GivenSecret = Annotated[
+    str | None,
+    described("`whsec_` and base 64; without it a new one is made.", pattern=SECRET_PATTERN),
+]
 
 
 class NewEndpoint(BaseModel):
@@ -28,9 +75,9 @@ class NewEndpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    url: Annotated[str, Field(examples=["https://example.com/webhooks"])]
+    url: Url
     event_types: EventTypes = list(EVENT_TYPES)
-    description: str = ""
+    description: Description = ""
     enabled: bool = True
     headers: HeaderMap = {}
     strict: Strict = False
@@ -53,14 +100,20 @@ class NewEndpoint(BaseModel):
         return EndpointEdit(**choices(self.model_dump(exclude={"shop_id", "secret", "send_since"})))
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Have a schema say nothing of defaults, where they stand for what is left out."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class EndpointChanges(BaseModel):
     """What to change of an endpoint; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_without_defaults)
 
-    url: str = ""
+    url: Url = ""
     event_types: EventTypes = []
-    description: str = ""
+    description: Description = ""
     enabled: bool = True
     headers: HeaderMap = {}
     strict: Strict = False
@@ -76,8 +129,12 @@ class TestEvent(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    event_type: Annotated[str | None, Field(description="The first that it wants, unless another is said.")] = None
-    object_id: Annotated[str, Field(description="The id of the order or the product.")] = TEST_OBJECT_ID
+    event_type: Annotated[
+        str | None, described("The first that it wants, unless another is said.", enum=[*EVENT_TYPES, None])
+    ] = None
+    object_id: Annotated[str, described("The id of the order or the product.", pattern=OBJECT_ID_PATTERN)] = (
+        TEST_OBJECT_ID
+    )
 
 
 class NewSecret(BaseModel):
@@ -87,7 +144,7 @@ class NewSecret(BaseModel):
 
     secret: GivenSecret = None
     overlap_seconds: Annotated[
-        int, Field(ge=0, le=LONGEST_OVERLAP_SECONDS, description="How long the one before is good as well.")
+        int, Field(ge=0, le=LONGEST_OVERLAP_SECONDS, description="How long the one before is good as well."), AS_WHOLE
     ] = OVERLAP_SECONDS
 
 

@@ -20,7 +20,11 @@ from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
 
 IfMatch = Annotated[
-    str | None, Header(description="The `ETag` that was read: another version is left alone (412).", examples=["*"])
+    str | None,
+    Header(
+        description="The `ETag` that was read: another version is left alone (412).",
+        examples=["*"],
+    ),
 ]
 
 
@@ -84,14 +88,14 @@ def _add_switches(router: APIRouter, sender: Sender, edits: EndpointEdits) -> No
         return await _write(sender, response, lambda: edits.restore(caller, number))
 
     @router.post("/endpoints/{endpoint_id}/pause", summary="Send nothing until it is resumed", tags=["endpoints"])
-    async def pause(request: Request, response: Response, endpoint_id: Id) -> Document:
+    async def pause(request: Request, response: Response, endpoint_id: Id, if_match: IfMatch = None) -> Document:
         number, caller = _number(endpoint_id), caller_of(request)
-        return await _write(sender, response, lambda: edits.pause(caller, number))
+        return await _write(sender, response, lambda: edits.pause(caller, number, if_match))
 
     @router.post("/endpoints/{endpoint_id}/resume", summary="Send again, or look at once again", tags=["endpoints"])
-    async def resume(request: Request, response: Response, endpoint_id: Id) -> Document:
+    async def resume(request: Request, response: Response, endpoint_id: Id, if_match: IfMatch = None) -> Document:
         number, caller = _number(endpoint_id), caller_of(request)
-        return await _write(sender, response, lambda: edits.resume(caller, number))
+        return await _write(sender, response, lambda: edits.resume(caller, number, if_match))
 
     @router.post("/endpoints/{endpoint_id}/test", status_code=201, summary="Send a test event", tags=["endpoints"])
     async def test(request: Request, endpoint_id: Id, body: TestEvent) -> Document:
@@ -100,12 +104,13 @@ def _add_switches(router: APIRouter, sender: Sender, edits: EndpointEdits) -> No
         return await look(sender.database, lambda: get_event(event_id, caller))
 
     @router.post("/endpoints/{endpoint_id}/secret", summary="A new secret, shown once", tags=["endpoints"])
-    async def rotate(request: Request, response: Response, endpoint_id: Id, body: NewSecret) -> Document:
+    async def rotate(
+        request: Request, response: Response, endpoint_id: Id, body: NewSecret, if_match: IfMatch = None
+    ) -> Document:
         number, caller = _number(endpoint_id), caller_of(request)
         secret = new_secret() if body.secret is None else body.secret
-        document = await _write(
-            sender, response, lambda: edits.rotate_secret(caller, number, secret, body.overlap_seconds)
-        )
+        make = lambda: edits.rotate_secret(caller, number, secret, body.overlap_seconds, if_match)  # noqa: E731
+        document = await _write(sender, response, make)
         return document | {"secret": secret}
 
 

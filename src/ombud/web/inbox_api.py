@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from ombud.admin.arrivals import get_arrival, list_arrivals
 from ombud.admin.deliveries import read_cursor
@@ -18,17 +18,18 @@ from ombud.web.auth import caller_of
 from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES, AskedInbox
 from ombud.web.inbox_shops_api import add_shop_routes
 from ombud.web.looking import look
-from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor
+from ombud.web.openapi_parameters import STORABLE, TIME, described
+from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject, before_cursor
 from ombud.wire import EVENT_TYPES
 
 
 class WantedInbox(BaseModel):
     """What is wanted of arrivals and of runs alike, and which page of it."""
 
-    subject: Annotated[str, Field(description="Only about this: order/90017.")] = ""
-    shop: Annotated[str, Field(description="Only of this shop, by its number.")] = ""
-    since: Annotated[str, Field(description="Only from this time on (RFC 3339).")] = ""
-    until: Annotated[str, Field(description="Only before this time (RFC 3339).")] = ""
+    subject: Subject = ""
+    shop: Annotated[str, described("Only of this shop, by its number.", pattern="^[0-9]{0,18}$")] = ""
+    since: Annotated[str, described("Only from this time on (RFC 3339).", **TIME)] = ""
+    until: Annotated[str, described("Only before this time (RFC 3339).", **TIME)] = ""
     limit: Limit = PAGE_ROWS
     cursor: Cursor = ""
 
@@ -36,16 +37,18 @@ class WantedInbox(BaseModel):
 class WantedArrivals(WantedInbox):
     """Which arrivals."""
 
-    type: Annotated[str, Field(description=f"Only stored as: {', '.join(ARRIVAL_TYPES)}.")] = ""
-    state: Annotated[str, Field(description=f"Only in this state: {', '.join(ARRIVAL_STATES)}.")] = ""
+    type: Annotated[str, described(f"Only stored as: {', '.join(ARRIVAL_TYPES)}.", enum=["", *ARRIVAL_TYPES])] = ""
+    state: Annotated[
+        str, described(f"Only in this state: {', '.join(ARRIVAL_STATES)}.", enum=["", *ARRIVAL_STATES])
+    ] = ""
 
 
 class WantedRuns(WantedInbox):
     """Which runs."""
 
-    type: Annotated[str, Field(description=f"Only of this event: {', '.join(EVENT_TYPES)}.")] = ""
-    state: Annotated[str, Field(description=f"Only in this state: {', '.join(RUN_STATES)}.")] = ""
-    handler: Annotated[str, Field(description="Only of this handler.")] = ""
+    type: Annotated[str, described(f"Only of this event: {', '.join(EVENT_TYPES)}.", enum=["", *EVENT_TYPES])] = ""
+    state: Annotated[str, described(f"Only in this state: {', '.join(RUN_STATES)}.", enum=["", *RUN_STATES])] = ""
+    handler: Annotated[str, described("Only of this handler.", pattern=STORABLE)] = ""
 
 
 def create_inbox_router(receiver: Receiver) -> APIRouter:

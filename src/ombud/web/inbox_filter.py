@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ombud.admin.delivery_filter import Texts, read_subject, read_time
 from ombud.admin.inbox_search import UNREADABLE, Sought
+from ombud.db.texts import check_text
 from ombud.errors import InvalidInput
 from ombud.mailbox.model import State
 from ombud.receiver.arrival import MALFORMED, UNKNOWN
@@ -38,7 +39,7 @@ class AskedInbox(Texts):
             subject=UNREADABLE if self.state == STORED else subject,
             state=state,
             held=True if self.state == HELD else False if state in (State.DEAD, State.DONE) else None,
-            handler=self.handler,
+            handler=check_text(self.handler, "handler"),
             since=self.from_(now),
             until=read_time(self.until, "until"),
         )

@@ -31,10 +31,10 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True):
     """An event as a publisher writes it."""
 
     event_type: str
-    order_id: str | int | None = None
-    product_id: str | int | None = None
+    order_id: str | int | float | None = None
+    product_id: str | int | float | None = None
     event_key: str | None = None
-    shop_id: int | msgspec.UnsetType = msgspec.UNSET
+    shop_id: int | float | msgspec.UnsetType = msgspec.UNSET
 
 
 _decoder = msgspec.json.Decoder(EventBody | list[EventBody])
@@ -148,14 +148,25 @@ def _event(body: EventBody, caller: Caller) -> Event:
         raise InvalidInput(wanted, f"{body.event_type} needs {wanted}.")
     if stray is not None:
         raise InvalidInput(other, f"{body.event_type} has no {other}.")
-    named = None if body.shop_id is msgspec.UNSET else body.shop_id
+    named = None if body.shop_id is msgspec.UNSET else _whole(body.shop_id, "shop_id")
     shop_id = caller.shop_for(named, DEFAULT_SHOP_ID)
-    return Event(body.event_type, str(object_id), shop_id, body.event_key)
+    if not isinstance(object_id, str):
+        object_id = str(_whole(object_id, wanted))
+    return Event(body.event_type, object_id, shop_id, body.event_key)
+
+
+def _whole(number: float, field: str) -> int:
+    """Return a number as JSON Schema counts: 7.0 is whole. Raises InvalidInput."""
+    whole = int(number)
+    if whole != number:
+        raise InvalidInput(field, "It is a whole number.")
+    return whole
 
 
 def _invalid(message: str) -> InvalidInput:
     """Turn msgspec's "Expected `str`, got `array` - at `$[3].event_type`" into the field and the rest."""
-    text, _, place = message.partition(" - at `$")
+    # A float is taken where it is whole.
+    text, _, place = message.replace("int | float", "int").partition(" - at `$")
     field = place.removesuffix("`").removeprefix(".")
     if unknown := re.search(r"unknown field `(.*)`", text):
         field = f"{field}.{unknown[1]}".removeprefix(".")

@@ -3,10 +3,12 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ombud.errors import InvalidInput, OmbudError, TooLarge
-from ombud.web.problems import problem_of
+from ombud.web.problems import problem, problem_of
 
 # Bytes of a body: 1,000 events with the longest ids and keys fit in half of it.
 BODY_BYTES = 1024 * 1024
+
+_NOT_JSON = "The body is to be JSON, and to say so: Content-Type: application/json."
 
 
 async def read_body(receive: Receive, limit: int = BODY_BYTES) -> bytes:
@@ -29,14 +31,21 @@ async def read_body(receive: Receive, limit: int = BODY_BYTES) -> bytes:
             return b"".join(parts)
 
 
+def is_json(scope: Scope) -> bool:
+    """Return whether a request says that its body is JSON (RFC 6839, 3.1)."""
+    named = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    kind = named.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+
+
 class LimitBody:
-    """ASGI middleware: reads the whole body, bounded, before the app sees the request."""
+    """ASGI middleware: reads the whole body, bounded and in JSON, before the app sees the request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 413 to what is too large, pass the rest on."""
+        """Answer 413 to what is too large, 415 to what is no JSON, and pass the rest on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -44,6 +53,9 @@ class LimitBody:
             body: bytes | None = await read_body(receive)
         except OmbudError as error:
             await problem_of(error)(scope, receive, send)
+            return
+        if body and not is_json(scope):
+            await problem(415, _NOT_JSON)(scope, receive, send)
             return
 
         async def replay() -> Message:

@@ -1,18 +1,26 @@
 """The OpenAPI documents: what FastAPI says of its routes, with the intake, the key, the problems and examples."""
 
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
-import msgspec
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from ombud.web.intake import EventBody
+from ombud.sender.outbox import LARGEST_SHOP_ID
+from ombud.web.intake import EVENTS_PER_REQUEST
+from ombud.web.openapi_bodies import EVENT
 from ombud.web.openapi_examples import ANSWERS, BODIES
+from ombud.web.openapi_inbox_shapes import SHAPES as INBOX_SHAPES
+from ombud.web.openapi_parameters import LINKS, describe_parameter
+from ombud.web.openapi_shapes import ACCEPTED, SHAPES, TAGGED
 
 INTAKE_PATH = "/v1/events"
 
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
+    "additionalProperties": False,
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
@@ -22,6 +30,8 @@ _PROBLEM = {
         "stored": {"type": "integer", "description": "Of lines of JSON: how many before it are stored."},
     },
 }
+_JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
+# By status, when all is not well: in words.
 _EVERYWHERE = {
     "400": "A key in the query, or a body that cannot be read.",
     "401": "No key, or none of this installation.",
@@ -35,15 +45,43 @@ _MORE = {
     "409": "It contradicts what is stored.",
     "412": "It was changed since the ETag was read.",
     "413": "The body is too large.",
+    "415": "The body is something else than JSON.",
+}
+_RETRY_AFTER = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
+_CHALLENGE = {"description": "How to send a key.", "required": True, "schema": {"const": "Bearer"}}
+_PROBLEM_HEADERS = {
+    "401": {"WWW-Authenticate": _CHALLENGE},
+    "429": {"Retry-After": _RETRY_AFTER},
+    "503": {"Retry-After": _RETRY_AFTER},
 }
 _RATE = {
-    name: {"schema": {"type": "string", "examples": [example]}, "description": words}
-    for name, example, words in (
-        ("RateLimit-Policy", '"key";q=2000;w=10', "Requests (q) that a key may make in seconds (w)."),
-        ("RateLimit", '"key";r=1999;t=1', "What is left of them (r), and the seconds (t) until all are."),
+    name: {
+        "schema": {"type": "string", "pattern": pattern, "examples": [example]},
+        "description": words,
+        "required": True,
+    }
+    for name, pattern, example, words in (
+        (
+            "RateLimit-Policy",
+            '^"key";q=[0-9]+;w=[0-9]+$',
+            '"key";q=2000;w=10',
+            "Requests (q) that a key may make in seconds (w).",
+        ),
+        (
+            "RateLimit",
+            '^"key";r=[0-9]+;t=[0-9]+$',
+            '"key";r=1999;t=1',
+            "What is left of them (r), and the seconds (t) until all are.",
+        ),
     )
 }
-_TAG = {"schema": {"type": "string"}, "description": "Send it as `If-Match` with a change."}
+# Answers that come before the key is known and counted.
+_UNCOUNTED = frozenset({"400", "401", "403", "503"})
+_TAG = {
+    "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
+    "description": "Send it as `If-Match` with a change.",
+    "required": True,
+}
 
 
 def complete(document: dict[str, Any], *, intake: bool) -> dict[str, Any]:
@@ -55,9 +93,15 @@ def complete(document: dict[str, Any], *, intake: bool) -> dict[str, Any]:
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"key": []}]
     if intake:
-        document["paths"].setdefault(INTAKE_PATH, {})["post"] = _intake(schemas)
+        document["paths"].setdefault(INTAKE_PATH, {})["post"] = _intake()
+    shapes = SHAPES if intake else INBOX_SHAPES
+    _add_shapes(document, shapes)
+    if "NewEndpoint" in schemas:
+        # FastAPI's own model of a document has bounds as floats, and this one is not exact as such.
+        schemas["NewEndpoint"]["properties"]["shop_id"]["maximum"] = LARGEST_SHOP_ID
     for method, path, operation in operations(document):
-        _describe(method, path, operation)
+        _describe(method, path, operation, shapes)
+    _add_links(document)
     return document
 
 
@@ -68,40 +112,90 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
             yield method.upper(), path, operation
 
 
-def _intake(schemas: dict[str, Any]) -> dict[str, Any]:
-    (event,), components = msgspec.json.schema_components([EventBody], ref_template="#/components/schemas/{name}")
-    schemas.update(components)
-    body = {"schema": {"oneOf": [event, {"type": "array", "items": event}]}}
+def _add_shapes(document: dict[str, Any], shapes: Mapping[str, type[BaseModel]]) -> None:
+    """Say of each route what it answers when all is well."""
+    models = [*dict.fromkeys(shapes.values()), *(ACCEPTED if shapes is SHAPES else ())]
+    references, found = models_json_schema(
+        [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    document["components"]["schemas"] |= found["$defs"]
+    for method, path, operation in operations(document):
+        if model := shapes.get(f"{method} {path}"):
+            _success(operation)[1]["content"] = {_JSON: {"schema": references[model, "serialization"]}}
+
+
+def _intake() -> dict[str, Any]:
+    body = {"schema": {"oneOf": [EVENT, {"type": "array", "items": EVENT, "maxItems": EVENTS_PER_REQUEST}]}}
     words = "An event in each line: stored as they come, not all or nothing. Answered with `stored` and `deliveries`."
     lines = {"schema": {"type": "string", "description": words}}
+    answers = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in ACCEPTED]
     return {
         "summary": "Publish one event, an array that is stored all or nothing, or a stream of lines",
         "operationId": "publish_v1_events_post",
         "tags": ["events"],
-        "requestBody": {"required": True, "content": {"application/json": body, "application/x-ndjson": lines}},
+        "requestBody": {"required": True, "content": {_JSON: body, "application/x-ndjson": lines}},
         "responses": {
-            "201": {"description": "Stored durably; it will be delivered.", "content": {"application/json": {}}}
+            "201": {
+                "description": "Stored durably; it will be delivered.",
+                "content": {_JSON: {"schema": {"oneOf": answers}}},
+            }
         },
     }
 
 
-def _describe(method: str, path: str, operation: dict[str, Any]) -> None:
-    responses = operation["responses"]
+def _success(operation: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    [(status, answer)] = [(status, one) for status, one in operation["responses"].items() if status.startswith("2")]
+    return status, answer
+
+
+def _describe(method: str, path: str, operation: dict[str, Any], shapes: Mapping[str, type[BaseModel]]) -> None:
+    for parameter in operation.get("parameters", ()):
+        describe_parameter(path, parameter)
+    counted = dict(_RATE) if (method, path) != ("POST", INTAKE_PATH) else {}
+    status, success = _success(operation)
+    success["headers"] = dict(counted)
+    example = ANSWERS.get(f"{method} {path}")
+    if example is not None and status != "204":
+        success["content"][_JSON]["example"] = example
+        if shapes.get(f"{method} {path}") in TAGGED:
+            success["headers"]["ETag"] = _TAG
+    for status, words in _problems(method, path).items():
+        operation["responses"][status] = _problem(status, words, {} if status in _UNCOUNTED else counted)
+    if body := operation.get("requestBody"):
+        body["content"][_JSON] |= BODIES.get(f"{method} {path}", {})
+
+
+def _add_links(document: dict[str, Any]) -> None:
+    """Say of each answer that holds an id where it can be used."""
+    for method, path, operation in operations(document):
+        if source := LINKS.get(f"{method} {path}"):
+            parameter, place = source
+            _success(operation)[1]["links"] = {
+                target["operationId"]: {"operationId": target["operationId"], "parameters": {parameter: place}}
+                for _, other, target in operations(document)
+                if f"{{{parameter}}}" in other
+            }
+
+
+def _problems(method: str, path: str) -> dict[str, str]:
     problems = dict(_EVERYWHERE)
     if "{" in path:
         problems["404"] = _MORE["404"]
     if method != "GET":
-        problems |= {status: _MORE[status] for status in ("409", "412", "413")}
-    for status, words in problems.items():
-        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        responses[status] = {"description": words, "content": content}
-    [(status, success)] = [(status, answer) for status, answer in responses.items() if status.startswith("2")]
-    if path != INTAKE_PATH or method != "POST":
-        success["headers"] = dict(_RATE)
-    example = ANSWERS.get(f"{method} {path}")
-    if example is not None and status != "204":
-        success["content"]["application/json"]["example"] = example
-        if "{endpoint_id}" in path:
-            success["headers"]["ETag"] = _TAG
-    if body := operation.get("requestBody"):
-        body["content"]["application/json"] |= BODIES.get(f"{method} {path}", {})
+        problems |= {status: _MORE[status] for status in ("409", "412", "413", "415")}
+    return problems
+
+
+def _problem(status: str, words: str, headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description of an answer that says what is wrong."""
+    example = {
+        "type": "about:blank",
+        "title": HTTPStatus(int(status)).phrase,
+        "status": int(status),
+        "detail": words,
+    }
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    answer: dict[str, Any] = {"description": words, "content": {_PROBLEM_JSON: content}}
+    if found := {**headers, **_PROBLEM_HEADERS.get(status, {})}:
+        answer["headers"] = found
+    return answer

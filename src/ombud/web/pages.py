@@ -6,12 +6,15 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 
 from ombud.mailbox.ids import ID_LIMIT, parse_id
+from ombud.web.openapi_parameters import STORABLE, described
 
 # Rows of one page: what a person scans, and what a script may ask for.
 PAGE_ROWS = 50
 MOST_PAGE_ROWS = 500
 
 Limit = Annotated[int, Query(ge=1, le=MOST_PAGE_ROWS, description="Rows of a page.")]
+# A subject to look for; `90017` alone is an order.
+Subject = Annotated[str, described("Only about this: order/90017.", pattern=STORABLE)]
 Id = Annotated[str, Path(description="The id as the API gave it.")]
 Cursor = Annotated[str, Query(description="`next_cursor` of the page before.")]
 

@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from ombud.admin.delivery_filter import Asked
 from ombud.admin.events import Document
@@ -21,13 +22,23 @@ from ombud.admin.resending import (
 from ombud.mailbox.ids import parse_id
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
+from ombud.web.deliveries_api import Since, WantedEndpoint, WantedStatus, WantedType
 from ombud.web.looking import look
-from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
-from ombud.wire import EVENT_TYPES
+from ombud.web.openapi_parameters import TIME, Whole, described
+from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject, before_cursor, page
 
 PREFIX = "rpl"
 
 _PER_SECOND = f"Deliveries a second at most, 1 to {HIGHEST_PER_SECOND}."
+
+
+class _ReplayId(StringConvertor):
+    """An id in a path: not the name of the route beside it, which would then have methods that it has not."""
+
+    regex = "(?!dry-run(?:/|$))[^/]+"
+
+
+register_url_convertor("replay", _ReplayId())
 
 
 class ReplayFilter(BaseModel):
@@ -35,13 +46,13 @@ class ReplayFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    state: Annotated[str, Field(description="In this state: dead, skipped, done.")]
-    endpoint: Annotated[str, Field(description="Only to this endpoint.")] = ""
-    type: Annotated[str, Field(description=f"Only of this event: {', '.join(EVENT_TYPES)}.")] = ""
-    subject: Annotated[str, Field(description="Only about this: order/90017.")] = ""
-    status: Annotated[str, Field(description="Only with this last answer: 503, or 5xx.")] = ""
-    since: Annotated[str, Field(description="Only of events from this time on (RFC 3339).")] = ""
-    until: Annotated[str, Field(description="Only of events before this time (RFC 3339), and before now.")] = ""
+    state: Annotated[str, described("In this state: dead, skipped, done.", enum=["dead", "skipped", "done"])]
+    endpoint: WantedEndpoint = ""
+    type: WantedType = ""
+    subject: Subject = ""
+    status: WantedStatus = ""
+    since: Since = ""
+    until: Annotated[str, described("Only of events before this time (RFC 3339), and before now.", **TIME)] = ""
 
     def asked(self) -> Asked:
         """Return the filter."""
@@ -51,7 +62,7 @@ class ReplayFilter(BaseModel):
 class NewReplay(ReplayFilter):
     """Which deliveries, and how fast."""
 
-    per_second: Annotated[int, Field(description=_PER_SECOND)] = PER_SECOND
+    per_second: Annotated[Whole, described(_PER_SECOND, minimum=1, maximum=HIGHEST_PER_SECOND)] = PER_SECOND
 
 
 def add_replay_routes(router: APIRouter, sender: Sender) -> None:
@@ -79,13 +90,13 @@ def add_replay_routes(router: APIRouter, sender: Sender) -> None:
         jobs = await look(sender.database, lambda: list_resendings(caller, before, limit))
         return page([resending_document(job, clock()) for job in jobs], limit)
 
-    @router.get("/replays/{replay_id}", summary="How far a replay has come", tags=["replays"])
+    @router.get("/replays/{replay_id:replay}", summary="How far a replay has come", tags=["replays"])
     async def show(request: Request, replay_id: Id) -> Document:
         caller, number = caller_of(request), parse_id(PREFIX, replay_id, "replay_id")
         job = await look(sender.database, lambda: get_resending(caller, number))
         return resending_document(job, clock())
 
-    @router.post("/replays/{replay_id}/cancel", summary="End a replay early", tags=["replays"])
+    @router.post("/replays/{replay_id:replay}/cancel", summary="End a replay early", tags=["replays"])
     async def cancel(request: Request, replay_id: Id) -> Document:
         caller, number, now = caller_of(request), parse_id(PREFIX, replay_id, "replay_id"), clock()
         job = await sender.writer.write(lambda: cancel_resending(caller, number, now))

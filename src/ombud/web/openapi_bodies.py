@@ -1,0 +1,45 @@
+"""What requests may bring, for the OpenAPI document, where that is not a model of FastAPI's."""
+
+from typing import Any
+
+from ombud.sender.outbox import LARGEST_SHOP_ID, LONGEST_EVENT_KEY
+from ombud.web.openapi_parts import OBJECT_ID_PATTERN
+from ombud.wire import EVENT_TYPES, PARAMETER_OF, PARAMETERS
+
+# Ids may be numbers as well: as many digits as an id has characters.
+_LEAST_ID_NUMBER, _LARGEST_ID_NUMBER = 1 - 10**63, 10**64 - 1
+
+_OBJECT_ID = {
+    "anyOf": [
+        {"type": "string", "pattern": OBJECT_ID_PATTERN},
+        {"type": "integer", "minimum": _LEAST_ID_NUMBER, "maximum": _LARGEST_ID_NUMBER},
+    ]
+}
+_COMMON = {
+    "event_key": {
+        "description": "What makes publishing idempotent: the same key is the same event.",
+        "anyOf": [{"type": "string", "minLength": 1, "maxLength": LONGEST_EVENT_KEY}, {"type": "null"}],
+    },
+    "shop_id": {
+        "description": "Default: the key's shop.",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": LARGEST_SHOP_ID,
+    },
+}
+
+
+def _event(parameter: str) -> dict[str, Any]:
+    """Return the schema of an event about an order or a product."""
+    types = [event_type for event_type in EVENT_TYPES if PARAMETER_OF[event_type] == parameter]
+    [other] = PARAMETERS - {"event_type", parameter}
+    return {
+        "type": "object",
+        "required": ["event_type", parameter],
+        "additionalProperties": False,
+        "properties": {"event_type": {"enum": types}, parameter: _OBJECT_ID, other: {"type": "null"}, **_COMMON},
+    }
+
+
+# An event as a publisher writes it (ombud.web.intake.EventBody).
+EVENT: dict[str, Any] = {"oneOf": [_event("order_id"), _event("product_id")]}

@@ -1,0 +1,83 @@
+"""What the parameters of paths and queries may be, for the OpenAPI document: the rules are where they are read."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from ombud.admin.edits import IF_MATCH_PATTERN
+from ombud.web.openapi_parts import id_pattern
+
+# What grammars of our own are called, where a pattern would not do: ombud.sender.url, and certificates in PEM.
+URL_FORMAT, PEM_FORMAT = "webhook-url", "pem"
+# A `date-time` that has passed, since 1970.
+PAST_FORMAT = "past-date-time"
+# 24 to 64 bytes in base 64.
+_FOUR = "[A-Za-z0-9+/]{4}"
+_END = "([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)"
+SECRET_PATTERN = f"^(whsec_)?({_FOUR}){{8,20}}({_END}|{_FOUR}([A-Za-z0-9+/]{{2}}==)?)?$"
+# A time, or nothing.
+TIME = {"anyOf": [{"const": ""}, {"type": "string", "format": "date-time"}]}
+# What a database can keep (ombud.db.texts).
+STORABLE = "^[^\\u0000]*$"
+
+# Prefix and numbers of an id, by the name of its parameter.
+_IDS = {
+    "event_id": ("evt", 1),
+    "endpoint_id": ("ep", 1),
+    "delivery_id": ("dlv", 2),
+    "replay_id": ("rpl", 1),
+    "arrival_id": ("evt", 1),
+    "run_id": ("dlv", 2),
+    "shop_id": ("shop", 1),
+}
+# What the cursor of a list is, by its path.
+_CURSORS = {
+    "/v1/events": ("evt", 1),
+    "/v1/endpoints": ("ep", 1),
+    "/v1/deliveries": ("dlv", 2),
+    "/v1/replays": ("rpl", 1),
+    "/v1/arrivals": ("evt", 1),
+    "/v1/runs": ("evt", 1),
+}
+# Which parameter the id in an answer is for, and where in the answer it is.
+LINKS = {
+    "POST /v1/endpoints": ("endpoint_id", "$response.body#/id"),
+    "POST /v1/events": ("event_id", "$response.body#/id"),
+    "GET /v1/events": ("event_id", "$response.body#/data/0/id"),
+    "GET /v1/endpoints": ("endpoint_id", "$response.body#/data/0/id"),
+    "GET /v1/deliveries": ("delivery_id", "$response.body#/data/0/id"),
+    "POST /v1/replays": ("replay_id", "$response.body#/id"),
+    "GET /v1/arrivals": ("arrival_id", "$response.body#/data/0/id"),
+    "GET /v1/runs": ("run_id", "$response.body#/data/0/id"),
+    "GET /v1/shops": ("shop_id", "$response.body#/data/0/id"),
+}
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Behind the bounds of an integer: it is whole as JSON Schema counts, so 7.0 is one, too.
+AS_WHOLE = BeforeValidator(_whole)
+Whole = Annotated[int, AS_WHOLE]
+
+
+def described(words: str, **schema: Any) -> Any:
+    """Return a field of a model with what the OpenAPI document says of it; it is checked elsewhere, in better words."""
+    return Field(description=words, json_schema_extra=schema)
+
+
+def optional(pattern: str) -> str:
+    """Return a pattern that an empty text matches, too."""
+    return f"^({pattern[1:-1]})?$"
+
+
+def describe_parameter(path: str, parameter: dict[str, Any]) -> None:
+    """Add what an id, a cursor or an If-Match looks like to a parameter of a path's operation."""
+    if parameter["in"] == "path" and parameter["name"] in _IDS:
+        parameter["schema"]["pattern"] = id_pattern(*_IDS[parameter["name"]])
+    if parameter["name"] == "if-match":
+        # A header is a text, or not there.
+        parameter["schema"] = {"type": "string", "pattern": IF_MATCH_PATTERN}
+    if parameter["name"] == "cursor" and path in _CURSORS:
+        parameter["schema"]["pattern"] = optional(id_pattern(*_CURSORS[path]))

@@ -1,0 +1,143 @@
+"""Each API, running as people run it, does what its OpenAPI document says: Schemathesis asks, with all its checks."""
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ombud.admin.keys import add_key, new_key
+from tests.support.databases import KINDS, Home, lend_home
+from tests.support.postgres import PostgresServers
+from tests.support.processes import Ombuds
+from tests.support.two_shops import Side, lend_receiver, lend_sender
+from tests.web.conformance.judge import judge
+
+# Requests that are made up for each operation, beside examples, edges and chains; 0: a slice of all that.
+EXAMPLES = int(os.environ.get("OMBUD_TEST_API_EXAMPLES", "0"))
+SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
+# Operations of a slice, of whose edges each is tried.
+SLICE_OPERATIONS = 3
+# Loopback is allowed to these senders, and nobody delivers: nothing is sent.
+SETTINGS = {"OMBUD_ALLOW_NETWORKS": "127.0.0.0/8", "OMBUD_PERFORM": "elsewhere"}
+# Each side on each database; a slice has each side and both kinds of database once.
+RUNS = list(product(("sender", "receiver"), KINDS)) if EXAMPLES else [("sender", "sqlite"), ("receiver", KINDS[1])]
+LENDERS: dict[str, Callable[[Home], Any]] = {"sender": lend_sender, "receiver": lend_receiver}
+VERBS = {"sender": ["serve"], "receiver": ["receive", "tests.web.conformance.app:inbox", "--no-work"]}
+
+
+async def prepare(side_name: str, home: Home) -> tuple[str, list[str]]:
+    """Fill a database, and return a key to it and the names of the API's operations."""
+    key = new_key()
+    async with LENDERS[side_name](home) as side:
+        assert isinstance(side, Side)
+        side.database.write(lambda: add_key("schemathesis", key, 1))
+        names = [one["operationId"] for methods in side.document["paths"].values() for one in methods.values()]
+    return key, sorted(names)
+
+
+def phases(names: Sequence[str]) -> list[list[str]]:
+    """Return what to run: all of it, or a part that a seed chooses."""
+    if EXAMPLES:
+        return [["--max-examples", str(EXAMPLES)]]
+    chosen = random.Random(SEED).sample(names, SLICE_OPERATIONS)
+    some = [word for name in chosen for word in ("--include-operation-id", name)]
+    return [["--phases", "examples,stateful", "--max-examples", "3"], ["--phases", "coverage", *some]]
+
+
+@pytest.mark.timeout(EXAMPLES * 60 + 120)
+@pytest.mark.parametrize(("side_name", "kind"), RUNS)
+async def test_what_runs_is_what_is_described(
+    side_name: str, kind: str, postgres_servers: PostgresServers, ombuds: Ombuds, tmp_path: Path
+) -> None:
+    with lend_home(kind, tmp_path, postgres_servers) as home:
+        await hold_to_its_word(side_name, home, ombuds, tmp_path)
+
+
+async def hold_to_its_word(side_name: str, home: Home, ombuds: Ombuds, tmp_path: Path) -> None:
+    key, names = await prepare(side_name, home)
+    ombud = ombuds.start(*VERBS[side_name], "--port", "0", **SETTINGS, OMBUD_DATABASE_URL=home.url)
+    url = ombud.card["panel"].rstrip("/")
+    for options in phases(names):
+        verdict = judge(url, key, tmp_path, seed=SEED, options=options)
+        print(f"{side_name}: {verdict.cases} requests to {verdict.operations} operations, seed {SEED}")
+        assert (verdict.code, verdict.failures) == (0, {}), verdict.text
+        assert verdict.cases > 10
+    assert ombud.stop() == 0
+
+
+class Liar:
+    """An API that is wrong in five ways, on a route each."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app = app
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the API would, or almost."""
+        path = scope["path"]
+        if path == "/v1/overview":
+            # Whoever asks is let in.
+            scope = {**scope, "headers": [*scope["headers"], (b"authorization", f"Bearer {self._key}".encode())]}
+
+        async def send_wrong(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status = {"/v1/replays/dry-run": 500, "/v1/replays": 418}.get(path, message["status"])
+                lost = {"/v1/events": b"ratelimit"}.get(path, b"content-length")
+                message = {**message, "status": status, "headers": without(message["headers"], lost)}
+            elif path == "/v1/deliveries":
+                message = {**message, "body": message["body"].replace(b'"next_cursor"', b'"next"')}
+            await send(message)
+
+        await self._app(scope, receive, send_wrong)
+
+
+def without(headers: list[tuple[bytes, bytes]], *names: bytes) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name.lower() not in (*names, b"content-length")]
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """Serve an app on loopback from a thread of its own."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
+    thread = Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    [port] = [one.getsockname()[1] for one in server.servers[0].sockets]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+# What each of its lies is called, and where it is told.
+CAUGHT = {
+    "IgnoredAuth": "GET /v1/overview",
+    "JsonSchemaError": "GET /v1/deliveries",
+    "MissingHeaders": "GET /v1/events",
+    "ServerError": "POST /v1/replays/dry-run",
+    "UndefinedStatusCode": "GET /v1/replays",
+}
+
+
+async def test_an_api_that_is_wrong_is_caught(tmp_path: Path) -> None:
+    key = new_key()
+    async with lend_sender(Home(f"sqlite:///{tmp_path}/ombud.db")) as side:
+        side.database.write(lambda: add_key("schemathesis", key, 1))
+        paths = ["overview", "replays", "replays/dry-run", "events", "deliveries"]
+        options = [word for path in paths for word in ("--include-path", f"/v1/{path}")]
+        with served(Liar(side.app, key)) as url:
+            options += ["--phases", "examples,fuzzing", "--max-examples", "2"]
+            verdict = await asyncio.to_thread(judge, url, key, tmp_path, seed=1, options=options)
+    assert verdict.code == 1
+    for failure, operation in CAUGHT.items():
+        assert operation in verdict.failures.get(failure, []), verdict.text
