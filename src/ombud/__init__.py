@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ombud.errors import ConfigurationError, InvalidInput, NetworkError, OmbudError
     from ombud.receiver.control import Dead, Retry, Skip
     from ombud.receiver.inbox import Inbox
-    from ombud.receiver.model import Change, Context, Event, Failure, OrderId, Proceed, ProductId
+    from ombud.receiver.model import Change, Context, Event, Failure, OrderId, Proceed, ProductId, UnknownEvent
     from ombud.receiver.router import Router
 
 __version__ = "0.1.0"
@@ -68,6 +68,7 @@ _HOMES = {
     "Skip": "ombud.receiver.control",
     "Unauthorized": "ombud.client",
     "UnexpectedAnswer": "ombud.client",
+    "UnknownEvent": "ombud.receiver.model",
     "Variant": "ombud.client",
     "WriteRejected": "ombud.client",
 }
@@ -106,6 +107,7 @@ __all__ = [
     "Skip",
     "Unauthorized",
     "UnexpectedAnswer",
+    "UnknownEvent",
     "Variant",
     "WriteRejected",
     "__version__",

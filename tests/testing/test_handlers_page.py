@@ -30,7 +30,7 @@ def run(folder: Path, *command: str) -> str:
 
 
 def test_the_page_has_examples() -> None:
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
     assert PAGE.count("```") == 2 * len(BLOCKS)
 
 

@@ -64,6 +64,11 @@ def read_in_full(query: bytes) -> Arrival:
     return Arrival(event_type, subject_of(event_type, object_id))
 
 
+def parameters_of(note: str) -> dict[str, str]:
+    """Return the parameters of a query that was kept in a note; of those that stand there twice the last."""
+    return dict(parse_qsl(note.partition(": ")[2], keep_blank_values=True))
+
+
 def _shown(query: bytes, problem: str) -> str:
     """Keep the query as printable text, whatever bytes it has."""
     shown = "".join(chr(byte) if _PRINTABLE[0] <= byte <= _PRINTABLE[1] else f"\\x{byte:02x}" for byte in query)

@@ -158,6 +158,7 @@ def _bare_call(
         before=None,
         after=None,
         arrivals=[format_id("evt", data["arrival"])],
+        note=data.get("note") or "",
     )
 
 

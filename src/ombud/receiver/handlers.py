@@ -7,6 +7,7 @@ from typing import Any
 
 from ombud.client import Product
 from ombud.errors import ConfigurationError
+from ombud.receiver.arrival import UNKNOWN
 from ombud.receiver.model import Call, Proceed
 from ombud.receiver.options import HandlerFacts, Options, read_options
 from ombud.receiver.supply import OBJECTS, OF_MIDDLEWARE, OF_THE_DEAD, Asking, Function, Wish
@@ -94,7 +95,7 @@ def make_handler(function: Function, patterns: Sequence[str], options: Options, 
     if not name:
         raise ConfigurationError(f"{function!r} has no name. Give it one with name=…: its ledger is kept under it.")
     said = read_options(name, patterns, options)
-    kinds = frozenset(EVENT_TYPES[event_type] for event_type in said.event_types)
+    kinds = frozenset(EVENT_TYPES.get(event_type, UNKNOWN) for event_type in said.event_types)
     wishes = Asking(f"Handler {name}", kinds, {}).wishes(function)
     if said.allow_unknown and any(wish.type is Product for wish in wishes):
         raise ConfigurationError(

@@ -4,8 +4,9 @@ It knows no handler and needs no API key, and works with an event loop and witho
 """
 
 import logging
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Draft
 from ombud.receiver import flood
-from ombud.receiver.arrival import LONGEST_QUERY, Arrival, read_query
+from ombud.receiver.arrival import LONGEST_QUERY, UNKNOWN, Arrival, read_query
 from ombud.receiver.notes import Note, Notebook
 from ombud.receiver.shops import find_shop_of_token, token_hash
 from ombud.receiver.sources import Sources, Verdict, sources_of
@@ -112,8 +113,10 @@ NOT_STORED = Reply(503, "Nothing was stored. Send it again.", (("Retry-After", s
 class Hook:
     """Judges one request, and says what to store for it. Whoever asks it does the reading and the writing."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, hears_unknown: Callable[[], bool] = lambda: False) -> None:
+        """`hears_unknown`: whether somebody wants what is not known here; it is stored in any case."""
         self._settings = settings
+        self._hears_unknown = hears_unknown
         # By hash, as everywhere: no look-up compares the token itself.
         self._tokens: dict[bytes, tuple[Known, float]] = {}
         self._junk, self._alike = flood.Minute(), flood.Minute()
@@ -158,7 +161,10 @@ class Hook:
         arrival = read_query(asked.query)
         if too_many := self._too_many(shop, arrival):
             return too_many
-        lanes = shop.lanes if arrival.readable else ()
+        if arrival.event_type == UNKNOWN and self._hears_unknown():
+            # A subject of its own: nobody can say which of them are about the same.
+            arrival = arrival._replace(subject=f"{UNKNOWN}/{secrets.token_hex(8)}")
+        lanes = shop.lanes if arrival.subject else ()
         delay = self._delays.get(arrival.event_type, 0)
         return Draft(shop.shop_id, arrival.event_type, arrival.subject, lanes, arrival.note, delay)
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from ombud.client import AsyncShopClient, ShopClient
 from ombud.db.connect import open_database
 from ombud.errors import ConfigurationError, OmbudError
+from ombud.receiver.arrival import UNKNOWN
 from ombud.receiver.asgi import AsgiHook
 from ombud.receiver.embedded import Embedded
 from ombud.receiver.hook import Hook
@@ -139,7 +140,7 @@ class Inbox(Router):
 
     def open_on(self, receiver: Receiver) -> None:
         """Use this receiver until `close`, in place of one on the database of the settings: for tests."""
-        self.opened = Opened(receiver, Hook(self.settings))
+        self.opened = Opened(receiver, self._make_hook())
 
     def open(self) -> Opened:
         """Open the database, or return what is open; raises ConfigurationError."""
@@ -148,10 +149,14 @@ class Inbox(Router):
         # Several threads of a WSGI server may take their first webhook at once.
         with self._opening:
             if self.opened is None:
-                opened = Opened(Receiver(open_database(self.settings.database_url), self.settings), Hook(self.settings))
+                receiver = Receiver(open_database(self.settings.database_url), self.settings)
+                opened = Opened(receiver, self._make_hook())
                 redact_access_logs(opened.hook)
                 self.opened = opened
             return self.opened
+
+    def _make_hook(self) -> Hook:
+        return Hook(self.settings, lambda: self.hears(UNKNOWN))
 
     def _forget(self) -> None:
         """In a forked child: nothing of its parent's can be used, and nobody is opening anything."""

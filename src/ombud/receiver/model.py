@@ -42,6 +42,15 @@ class Event:
 
 
 @dataclass(frozen=True)
+class UnknownEvent:
+    """A webhook of a type that this version does not know: all that its query says, of which nothing is confirmed."""
+
+    event_type: str
+    parameters: Mapping[str, str]
+    shop: str
+
+
+@dataclass(frozen=True)
 class Change:
     """The object before and after, as this handler last knew it. `before` is None at first, `after` when it is gone."""
 
@@ -102,6 +111,7 @@ class Call:
     after: Mapping[str, Any] | None
     arrivals: Sequence[str] = ()
     applied: Sequence[str] = ()
+    note: str = ""  # with what a webhook of an unknown type was stored
     failure: str | None = None  # the run was given up for this reason: not the handler runs, but who wants to hear it
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from ombud.errors import ConfigurationError
+from ombud.receiver.arrival import UNKNOWN
 from ombud.receiver.watching import check_watch
 from ombud.settings import LONGEST_RETRY_SECONDS, MOST_IN_FLIGHT, MOST_RETRIES
 from ombud.wire import EVENT_TYPES
@@ -111,7 +112,9 @@ def read_options(own_name: str, patterns: Sequence[str], options: Options) -> Ha
 
 
 def expand(patterns: Sequence[str], whose: str) -> tuple[str, ...]:
-    """Return the event types that are meant: `order.new`, every one of `order.*`, or `*`."""
+    """Return the event types that are meant: `order.new`, every one of `order.*`, or `*`; `unknown` stands alone."""
+    if tuple(patterns) == (UNKNOWN,):
+        return (UNKNOWN,)
     if not patterns:
         raise ConfigurationError(f"{whose}: name at least one event type: {', '.join(EVENT_TYPES)}.")
     wanted: set[str] = set()

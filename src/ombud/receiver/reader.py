@@ -1,21 +1,24 @@
 """Stage one: read the subject of an arrival once, with our own key. That answer is the proof, the webhook a hint."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ombud.client import ApiError, UnexpectedAnswer
 from ombud.client.budget import Priority
 from ombud.errors import ConfigurationError, NetworkError
 from ombud.mailbox.model import Delivery, Fault, Interrupted, Outcome, Retry
+from ombud.receiver.arrival import UNKNOWN
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.clients import Clients
 from ombud.receiver.looks import Looks
+from ombud.receiver.options import HandlerFacts
 from ombud.receiver.order_looks import OrderLooks
 from ombud.receiver.product_looks import ProductLooks
 from ombud.receiver.settling import Settling
 from ombud.receiver.shops import read_shop
 from ombud.receiver.telling import Teller
+from ombud.receiver.unconfirmed import Passer
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
@@ -30,13 +33,20 @@ class Reader:
     """Performs arrivals."""
 
     def __init__(
-        self, receiver: "Receiver", teller: Teller, clients: Clients, baselines: Baselines, ask: Callable[[], None]
+        self,
+        receiver: "Receiver",
+        handlers: Sequence[HandlerFacts],
+        clients: Clients,
+        baselines: Baselines,
+        ask: Callable[[], None],
     ) -> None:
         """`ask`: have the list of changed orders read soon."""
+        teller = Teller(receiver.changes, {handler.name: handler for handler in handlers})
         self._looks = Looks(receiver, teller)
         self._orders = OrderLooks(self._looks, ask)
         self._products = ProductLooks(self._looks)
         self._settling = Settling()
+        self._passer = Passer(receiver.changes, handlers)
         self._clients = clients
         self._baselines = baselines
         self._patience_seconds = receiver.patience_seconds
@@ -44,6 +54,11 @@ class Reader:
 
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Read, and return what to write with the settle; failures of the API speak against the shop's lane."""
+        if delivery.type == UNKNOWN:
+            return await self._passer.perform(delivery, facts)
+        return await self._read(delivery, facts)
+
+    async def _read(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         try:
             shop = read_shop(facts)
             client = self._clients(shop)

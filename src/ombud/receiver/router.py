@@ -2,9 +2,10 @@
 
 import inspect
 from collections.abc import Callable
-from typing import TypeVar, Unpack
+from typing import TypeVar, Unpack, overload
 
 from ombud.errors import ConfigurationError
+from ombud.receiver.arrival import UNKNOWN
 from ombud.receiver.handlers import Handler, Scope, make_handler, make_middleware, make_mourner
 from ombud.receiver.options import Options
 from ombud.receiver.supply import Function
@@ -39,6 +40,26 @@ class Router:
             return function
 
         return register
+
+    @overload
+    def on_unknown(self, function: F, /) -> F: ...
+
+    @overload
+    def on_unknown(self, /, **options: Unpack[Options]) -> Callable[[F], F]: ...
+
+    def on_unknown(self, function: F | None = None, /, **options: Unpack[Options]) -> F | Callable[[F], F]:
+        """Have the function called for webhooks of types that this version does not know, once for each that comes.
+
+        It asks for `UnknownEvent`, and for `Context`. Nothing is read, so nothing is confirmed: whoever knows the token
+        can send one. With options it is `@inbox.on_unknown(name="…")`.
+        """
+        if function is not None:
+            return self.on(UNKNOWN)(function)
+        return self.on(UNKNOWN, **options)
+
+    def hears(self, event_type: str) -> bool:
+        """Whether any handler wants this event type."""
+        return any(event_type in handler.said.event_types for handler in self.handlers.values())
 
     def on_start(self, function: F) -> F:
         """Have the function called, without arguments, where handlers run, before the first of them does.

@@ -9,7 +9,8 @@ from typing import Any
 
 from ombud.client import Order, Product, read_order, read_product
 from ombud.errors import ConfigurationError
-from ombud.receiver.model import Call, Change, Context, Event, Failure, OrderId, Proceed, ProductId
+from ombud.receiver.arrival import UNKNOWN, parameters_of
+from ombud.receiver.model import Call, Change, Context, Event, Failure, OrderId, Proceed, ProductId, UnknownEvent
 from ombud.wire import EVENT_TYPES
 
 Function = Callable[..., Any]
@@ -29,7 +30,7 @@ def _product(call: Call) -> Product | None:
 
 
 def _change(call: Call) -> Change:
-    read = read_order if EVENT_TYPES[call.event_type] == "order" else read_product
+    read = read_order if EVENT_TYPES.get(call.event_type) == "order" else read_product
     before, after = (None if document is None else read(document) for document in (call.before, call.after))
     return Change(before, after, call.source)
 
@@ -42,6 +43,11 @@ def _context(call: Call) -> Context:
 
 def _event(call: Call) -> Event:
     return Event(call.event_type, _object_id(call), call.shop)
+
+
+def _unknown(call: Call) -> UnknownEvent:
+    parameters = parameters_of(call.note)
+    return UnknownEvent(parameters.get("event_type", ""), parameters, call.shop)
 
 
 def _object_id(call: Call) -> str:
@@ -58,6 +64,8 @@ SUPPLIES: Mapping[Any, tuple[str | None, Supply]] = {
     Event: (None, _event),
     Context: (None, _context),
 }
+# What there is for a webhook of a type that is not known: nobody reads what it is about.
+OF_THE_UNKNOWN: Mapping[Any, tuple[str | None, Supply]] = {UnknownEvent: (None, _unknown), Context: (None, _context)}
 # What is made of an object that was read; without a confirmation there is none.
 OBJECTS = frozenset({Order, Product, Change})
 # What there is besides for who hears that a run was given up, and for middleware.
@@ -105,7 +113,7 @@ class Asking:
         return Wish(parameter.name, hint, supply)
 
     def _able(self) -> Mapping[Any, Supply]:
-        every = {**SUPPLIES, **self.besides}
+        every = OF_THE_UNKNOWN if self.kinds == {UNKNOWN} else {**SUPPLIES, **self.besides}
         return {asked: supply for asked, (kind, supply) in every.items() if kind is None or self.kinds == {kind}}
 
 

@@ -12,6 +12,7 @@ from ombud.db.queries import read_queries
 from ombud.errors import ConfigurationError
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Done, Outcome
+from ombud.receiver.arrival import UNKNOWN
 from ombud.receiver.changes import News, append_change
 from ombud.receiver.options import HandlerFacts
 
@@ -19,6 +20,7 @@ sql = read_queries("ombud.receiver")
 
 # The source of a change that nobody has confirmed.
 UNCONFIRMED = "unconfirmed"
+NOT_KNOWN = "Not confirmed: nothing can be read of an event type that is not known here."
 
 log = logging.getLogger("ombud.receiver")
 
@@ -42,7 +44,7 @@ def check_ids_suffice(handlers: Sequence[HandlerFacts]) -> None:
 
 
 class Passer:
-    """Performs arrivals without asking anybody."""
+    """Performs arrivals without asking anybody: those of unknown types, and all where nobody can be asked."""
 
     def __init__(self, changes: Mailbox, handlers: Sequence[HandlerFacts]) -> None:
         self._changes = changes
@@ -50,16 +52,19 @@ class Passer:
 
     async def perform(self, delivery: Delivery, _facts: Mapping[str, Any]) -> Outcome:
         """Pass it on, with the settle."""
-        return Done(reason="Not confirmed: OMBUD_CONFIRM=none.", also=lambda: self._pass_on(delivery))
+        reason = NOT_KNOWN if delivery.type == UNKNOWN else "Not confirmed: OMBUD_CONFIRM=none."
+        return Done(reason=reason, also=lambda: self._pass_on(delivery))
 
     def _pass_on(self, delivery: Delivery) -> Operation[None]:
-        data = {
+        data: dict[str, Any] = {
             # One of its own for each webhook, so that each has its own effect key.
             "epoch": delivery.event_id,
             "arrival": delivery.event_id,
             "received_at": delivery.created_at,
             "source": UNCONFIRMED,
         }
+        if delivery.type == UNKNOWN:
+            data["note"] = delivery.data
         news = News(delivery.shop_id, delivery.type, delivery.subject, delivery.event_id, data)
         rows = yield sql["active_handlers"], {}
         for row in rows:

@@ -14,7 +14,6 @@ from ombud.receiver.reader import Reader
 from ombud.receiver.reconciler import Reconciler
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.sweeps import Sweep
-from ombud.receiver.telling import Teller
 from ombud.receiver.unconfirmed import Passer
 
 if TYPE_CHECKING:
@@ -35,11 +34,10 @@ class Work:
         self._meter = Meter(writer, arrivals.clock)
         self._clients = Clients(settings, receiver.budgets, receiver.patience_seconds, self._meter)
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
-        teller = Teller(changes, {handler.name: handler for handler in handlers})
         self._confirms = settings.confirm == "api"
         self._reconciler = Reconciler(receiver, self._clients, self._baselines, handlers)
         self._reconciles = receiver.reconciles
-        reading = Reader(receiver, teller, self._clients, self._baselines, self._reconciler.ask).perform
+        reading = Reader(receiver, handlers, self._clients, self._baselines, self._reconciler.ask).perform
         perform = reading if self._confirms else Passer(changes, handlers).perform
         caller = Caller(changes, receiver.database, runner, handlers, settings.retry_seconds)
         self._calling = Performer(changes, writer, caller.perform, self._register)
