@@ -22,7 +22,9 @@ class Diary:
 
 
 def read(folder: Path, name: str = "*") -> Iterator[Line]:
-    """Return all lines of all diaries of a campaign, or of one of them."""
+    """Return all lines of all diaries of a campaign, or of one of them, that are written to their end."""
     for path in sorted(folder.glob(f"{name}.diary")):
-        for line in path.read_text().splitlines():
+        # A write over a page's border can be read when half of it is there.
+        *whole, _ = path.read_text().split("\n")
+        for line in whole:
             yield json.loads(line)
