@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from ombud.admin.access import EVERY_SHOP, Scope
+from ombud.admin.access import ALL_SCOPES, EVERY_SHOP, Role, Scope
 from ombud.admin.keys import add_key, new_key
 from ombud.client import OrderStatus
 from ombud.db.database import Database
@@ -32,8 +32,10 @@ from ombud.web.app import SenderApp
 from ombud.web.receiver_app import ReceiverApp
 from tests.admin.post import Post, once
 from tests.support.databases import Home
+from tests.support.people import somebody
 
-ALL = tuple(Scope)
+# What a key of one shop may have.
+ALL = ALL_SCOPES
 _ASLEEP = f"select 1 from delivery d join lane l on l.id = d.lane_id where d.state = 0 and l.wake_at = {NEVER}"
 # Numbers of shops at a sender. A receiver gives its own; there their names are these.
 MINE, THEIRS = 7, 8
@@ -75,6 +77,8 @@ async def lend_sender(home: Home, **settings: Any) -> AsyncIterator[Side]:
     allowed = (ip_network("127.0.0.0/8"),)
     sender = Sender(database, Settings(allow_networks=allowed, retry_seconds=(0.05,), **settings))
     app = SenderApp(sender)
+    somebody(app.people, Role.OWNER)
+    somebody(app.people, Role.READER, THEIRS, word(THEIRS))
     side = Side(app, database, app.api.openapi())
     async with side.client() as operator:
         for shop in (MINE, THEIRS, EVERY_SHOP):
@@ -97,6 +101,8 @@ async def lend_receiver(home: Home) -> AsyncIterator[Side]:
     receiver = inbox.receiver
     migrate(receiver.database, ["ombud.admin"])
     app = ReceiverApp(inbox)
+    somebody(app.people, Role.OWNER)
+    somebody(app.people, Role.READER, THEIRS, "somebody of-theirs")
     side = Side(app, receiver.database, app.api.openapi())
     for name in NAMES.values():
         receiver.database.write(partial(add_shop, receiver.arrivals, name, f"token-of-{name}", None))

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from ombud.admin.access import Scope
 from ombud.admin.keys import add_key, new_key
 from ombud.clock import now_microseconds
 from ombud.db.migrate import migrate
@@ -51,9 +52,9 @@ def sender(database: SqliteDatabase) -> Iterator[Sender]:
 
 @pytest.fixture
 def key(database: SqliteDatabase) -> str:
-    """A key of this installation."""
+    """A key of this installation, for everything."""
     made = new_key()
-    database.write(lambda: add_key("tests", made, now_microseconds()))
+    database.write(lambda: add_key("tests", made, now_microseconds(), tuple(Scope)))
     return made
 
 

@@ -11,11 +11,15 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx2
 import pytest
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Asked
 
-from ombud.admin.keys import add_key, new_key
+from ombud.admin.access import OPERATOR, Scope
+from ombud.admin.keys import add_key, new_key, revoke_key
+from ombud.web.auth import REMEMBER_SECONDS
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.postgres import PostgresServers
 from tests.support.processes import Ombuds
@@ -32,6 +36,9 @@ SETTINGS = {"OMBUD_ALLOW_NETWORKS": "127.0.0.0/8", "OMBUD_PERFORM": "elsewhere"}
 # Each side on each database; a slice has each side and both kinds of database once.
 RUNS = list(product(("sender", "receiver"), KINDS)) if EXAMPLES else [("sender", "sqlite"), ("receiver", KINDS[1])]
 LENDERS: dict[str, Callable[[Home], Any]] = {"sender": lend_sender, "receiver": lend_receiver}
+LISTS = {"sender": "/v1/events", "receiver": "/v1/arrivals"}
+# What the key is called by which it asks.
+KEY = "schemathesis"
 VERBS = {"sender": ["serve"], "receiver": ["receive", "tests.web.conformance.app:inbox", "--no-work"]}
 
 
@@ -40,7 +47,7 @@ async def prepare(side_name: str, home: Home) -> tuple[str, list[str]]:
     key = new_key()
     async with LENDERS[side_name](home) as side:
         assert isinstance(side, Side)
-        side.database.write(lambda: add_key("schemathesis", key, 1))
+        side.database.write(lambda: add_key(KEY, key, 1, tuple(Scope)))
         names = [one["operationId"] for methods in side.document["paths"].values() for one in methods.values()]
     return key, sorted(names)
 
@@ -72,7 +79,24 @@ async def hold_to_its_word(side_name: str, home: Home, ombuds: Ombuds, tmp_path:
         print(f"{side_name}: {verdict.cases} requests to {verdict.operations} operations, seed {SEED}")
         assert (verdict.code, verdict.failures) == (0, {}), verdict.text
         assert verdict.cases > 10
+    await check_revocation(url, key, home, LISTS[side_name])
     assert ombud.stop() == 0
+
+
+async def check_revocation(url: str, key: str, home: Home, path: str) -> None:
+    """Check that the last use of a key is on record, and that one revoked by another process is let in no more."""
+    database = home.open()
+    bearer = {"Authorization": f"Bearer {key}"}
+    async with httpx2.AsyncClient(base_url=url, headers=bearer, trust_env=False) as client:
+        used = (await client.get(f"/v1/keys/{KEY}")).json()["last_used_at"]
+        assert used > "2026"
+        await asyncio.to_thread(database.write, lambda: revoke_key(OPERATOR, KEY, 1))
+        revoked = asked = time.monotonic()
+        while (await client.get(path)).status_code == 200:
+            asked = time.monotonic()
+            await asyncio.sleep(0.01)
+    assert asked - revoked <= REMEMBER_SECONDS <= 1.0
+    database.close()
 
 
 class Liar:
@@ -82,7 +106,7 @@ class Liar:
         self._app = app
         self._key = key
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Asked, receive: Receive, send: Send) -> None:
         """Answer as the API would, or almost."""
         path = scope["path"]
         if path == "/v1/overview":
@@ -132,7 +156,7 @@ CAUGHT = {
 async def test_an_api_that_is_wrong_is_caught(tmp_path: Path) -> None:
     key = new_key()
     async with lend_sender(Home(f"sqlite:///{tmp_path}/ombud.db")) as side:
-        side.database.write(lambda: add_key("schemathesis", key, 1))
+        side.database.write(lambda: add_key(KEY, key, 1))
         paths = ["overview", "replays", "replays/dry-run", "events", "deliveries"]
         options = [word for path in paths for word in ("--include-path", f"/v1/{path}")]
         with served(Liar(side.app, key)) as url:

@@ -5,12 +5,17 @@ from typing import Any
 import httpx2
 from fastapi.routing import APIRoute
 
+from ombud.admin.access import Role
+from ombud.admin.keys import add_key, new_key
+from ombud.mailbox.ids import format_id
 from ombud.receiver.receiver import Receiver
 from ombud.settings import Settings
 from ombud.web.api import create_router
 from ombud.web.intake import EVENTS_PER_REQUEST, EventBody
 from ombud.web.openapi import operations
+from ombud.web.people_api import create_people_router
 from ombud.web.receiver_app import create_api as create_receiver_api
+from tests.support.people import somebody
 
 SERVED = {
     ("GET", "/v1/events"),
@@ -32,6 +37,14 @@ SERVED = {
     ("GET", "/v1/replays/{replay_id}"),
     ("POST", "/v1/replays/{replay_id}/cancel"),
     ("GET", "/v1/overview"),
+    ("GET", "/v1/people"),
+    *((method, "/v1/people/{person_id}") for method in ("GET", "PATCH", "DELETE")),
+    *(("POST", f"/v1/people/{{person_id}}/{verb}") for verb in ("reset", "end-sessions")),
+    ("POST", "/v1/invitations"),
+    ("GET", "/v1/keys"),
+    ("POST", "/v1/keys"),
+    *((method, "/v1/keys/{name}") for method in ("GET", "DELETE")),
+    ("GET", "/v1/audit"),
 }
 
 
@@ -44,7 +57,8 @@ async def test_the_document_lists_exactly_what_is_served(anybody: httpx2.AsyncCl
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     routed = {
         (method, route.path_format)
-        for route in create_router(sender).routes
+        for router in (create_router(sender), create_people_router(sender.writer, sender.writer))
+        for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
@@ -103,7 +117,10 @@ async def test_every_operation_has_a_name_of_its_own(anybody: httpx2.AsyncClient
 
 
 async def test_every_operation_has_an_example_and_says_what_can_go_wrong(anybody: httpx2.AsyncClient, app: Any) -> None:
-    for document in (app.api.openapi(), create_receiver_api(Receiver(app.people.database, Settings())).openapi()):
+    for document in (
+        app.api.openapi(),
+        create_receiver_api(Receiver(app.people.database, Settings()), app.people).openapi(),
+    ):
         found = list(operations(document))
         assert document["security"] == [{"key": []}]
         for method, path, operation in found:
@@ -116,7 +133,7 @@ async def test_every_operation_has_an_example_and_says_what_can_go_wrong(anybody
             assert {"400", "401", "403", "422", "429", "503"} <= operation["responses"].keys()
 
 
-async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient) -> None:
+async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient, app: Any) -> None:
     document = (await client.get("/openapi.json")).json()
     made: dict[str, Any] = {}
     published: dict[str, Any] = {}
@@ -126,6 +143,9 @@ async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient) -> 
         body = content.get("example") or content["examples"]["one"]["value"]
         answer = (await client.post(path, json=body | ({"url": "https://8.8.8.8/"} if "url" in body else {}))).json()
         made, published = (answer, published) if path.endswith("endpoints") else (made, answer)
+    person = somebody(app.people, Role.EDITOR)
+    somebody(app.people, Role.OWNER)
+    app.people.database.write(lambda: add_key("ERP", new_key(), 1))
     [found] = (await client.get("/v1/deliveries")).json()["data"]
     replay = (await client.post("/v1/replays", json={"state": "dead", "status": "5xx"})).json()
     ids = {
@@ -133,6 +153,8 @@ async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient) -> 
         "event_id": published["id"],
         "delivery_id": found["id"],
         "replay_id": replay["id"],
+        "person_id": format_id("prs", person.id),
+        "name": "ERP",
     }
     checked = 0
     for method, path, operation in sorted(operations(document), key=lambda one: one[0] == "DELETE"):
@@ -143,6 +165,8 @@ async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient) -> 
         body = content.get("example") or content.get("examples", {"one": {"value": None}})["one"]["value"]
         if body and "url" in body:
             body |= {"url": "https://8.8.4.4/"}
+        if path == "/v1/keys":
+            body = body and body | {"name": "another"}
         answer = await client.request(method, url, json=body)
         [success] = [one for status, one in operation["responses"].items() if status.startswith("2")]
         assert shape(answer.json(), success["content"]["application/json"]["example"]), (method, path)

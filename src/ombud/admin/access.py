@@ -1,5 +1,6 @@
 """Who asks, and what that one may do and see. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ class Scope(StrEnum):
     EVENTS = "events:write"
     ENDPOINTS = "endpoints:write"
     READ = "read"
+    PEOPLE = "people:write"
 
 
 class Role(StrEnum):
@@ -29,8 +31,17 @@ class Role(StrEnum):
         order = list(Role)
         return order.index(self) >= order.index(other)
 
+    @classmethod
+    def read(cls, text: str) -> "Role":
+        """Return the role of this name; raises InvalidInput."""
+        try:
+            return cls(text)
+        except ValueError:
+            raise InvalidInput("role", f"Choose one of: {', '.join(cls)}.") from None
 
-ALL_SCOPES = tuple(Scope)
+
+# What a key may do unless somebody says otherwise: not who else may.
+ALL_SCOPES = (Scope.EVENTS, Scope.ENDPOINTS, Scope.READ)
 
 
 @dataclass(frozen=True)
@@ -61,9 +72,9 @@ class Caller:
 OPERATOR = Caller("operator", EVERY_SHOP, frozenset(Scope))
 
 
-def read_scopes(text: str) -> tuple[Scope, ...]:
-    """Return the scopes of a list with commas or blanks, each once and in order; raises InvalidInput."""
-    words = text.replace(",", " ").split()
+def read_scopes(text: str | Sequence[str]) -> tuple[Scope, ...]:
+    """Return the scopes of a list, or of a text with commas or blanks, each once and in order; raises InvalidInput."""
+    words = text.replace(",", " ").split() if isinstance(text, str) else text
     if not words or not set(words) <= set(Scope):
         raise InvalidInput("scopes", f"Choose at least one of: {', '.join(Scope)}.")
     return tuple(scope for scope in Scope if scope in words)

@@ -17,6 +17,8 @@ sql = read_queries("ombud.admin", "people.sql")
 # Below the microseconds of a number made here: each process counts on from where chance put it.
 _COUNTER_BITS = 10
 _counter = count(secrets.randbits(_COUNTER_BITS - 1))
+# How ids of entries begin.
+PREFIX = "log"
 # Characters of a detail that are kept: a line, whatever was typed.
 LONGEST_DETAIL = 500
 

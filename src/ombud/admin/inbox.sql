@@ -156,7 +156,8 @@ from inbox_shop where (:shop_id = 0 or id = :shop_id) and name > :after order by
 -- name: shop_shown
 -- One of them.
 select id, name, api_key_file, reader_lane_id, reads_per_second, paused_at, created_at, baseline_at,
-  token_used_at, previous_token_used_at, case when previous_token_hash is null then 0 else 1 end as has_previous
+  token_used_at, previous_token_used_at, case when previous_token_hash is null then 0 else 1 end as has_previous,
+  token_hash, previous_token_hash
 from inbox_shop where id = :id;
 
 -- name: run_lanes_of_shop

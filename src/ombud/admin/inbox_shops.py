@@ -1,11 +1,13 @@
 """The shops of an inbox for a page: tokens, what waits, what was lost on its way, and for what the API was asked."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from ombud.admin.access import EVERY_SHOP, Caller
 from ombud.admin.audit_log import record
 from ombud.admin.deliveries import waiting
+from ombud.admin.edits import check_match
 from ombud.admin.events import Document, rfc3339
 from ombud.admin.inbox_search import sql
 from ombud.admin.shops import source_documents
@@ -41,49 +43,58 @@ def list_inbox_shops(caller: Caller, after: str, rows: int) -> Operation[list[Do
 
 def get_inbox_shop(caller: Caller, number: int, now: int) -> Operation[Document]:
     """Return one shop with all that is counted for it; raises NotFound."""
+    return (yield from get_tagged_shop(caller, number, now))[0]
+
+
+def get_tagged_shop(caller: Caller, number: int, now: int) -> Operation[tuple[Document, str]]:
+    """Return one shop, and its ETag: another after every edit. Raises NotFound."""
     row = yield from _find(caller, number)
     counted = {}
     for name, hours in SPANS.items():
         values = {"shop_id": number, "since": now - now % HOUR - (hours - 1) * HOUR}
         counted[name] = {found["what"]: int(found["amount"]) for found in (yield sql["metered"], values)}
     sweeps = yield sql["sweeps_of_shop"], {"shop_id": number}
-    return (yield from _document(row)) | {
+    document = (yield from _document(row)) | {
         "learned": {name: _of(TOLD, amounts) for name, amounts in counted.items()},
         "asked": {name: _of(ASKED, amounts) for name, amounts in counted.items()},
         "compared": {one["kind"]: _time(one["swept_at"]) for one in sweeps},
         "sources": (yield from source_documents(row["name"])),
     }
+    return document, _etag_of(row)
 
 
 class ShopEdits:
-    """What a person may do with a shop of an inbox; each on record."""
+    """What a person may do with a shop of an inbox; each on record.
+
+    `match` is an If-Match: Outdated is raised when it names another version.
+    """
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def pause(self, caller: Caller, number: int) -> Operation[None]:
+    def pause(self, caller: Caller, number: int, match: str | None = None) -> Operation[None]:
         """Read nothing and call no handler for it. Raises NotFound."""
-        row = yield from _find(caller, number)
+        row = yield from _find_matching(caller, number, match)
         yield from pause_shop(self._receiver.arrivals, self._receiver.changes, row["name"])
         yield from self._note(caller, "shop.pause", row)
 
-    def resume(self, caller: Caller, number: int) -> Operation[None]:
+    def resume(self, caller: Caller, number: int, match: str | None = None) -> Operation[None]:
         """Go on. Raises NotFound."""
-        row = yield from _find(caller, number)
+        row = yield from _find_matching(caller, number, match)
         yield from resume_shop(self._receiver.arrivals, self._receiver.changes, row["name"])
         yield from self._note(caller, "shop.resume", row)
 
-    def rotate(self, caller: Caller, number: int, token: str) -> Operation[None]:
+    def rotate(self, caller: Caller, number: int, token: str, match: str | None = None) -> Operation[None]:
         """Give it a new token, beside which the present one stays good. Raises NotFound, Conflict."""
-        row = yield from _find(caller, number)
+        row = yield from _find_matching(caller, number, match)
         if row["name"] == DEFAULT_NAME and self._receiver.settings.token is not None:
             raise Conflict(_OF_ENVIRONMENT)
         yield from rotate_token(row["name"], token)
         yield from self._note(caller, "shop.token", row)
 
-    def end_previous(self, caller: Caller, number: int) -> Operation[None]:
+    def end_previous(self, caller: Caller, number: int, match: str | None = None) -> Operation[None]:
         """End the token from before the last rotation. Raises NotFound, Conflict when there is none."""
-        row = yield from _find(caller, number)
+        row = yield from _find_matching(caller, number, match)
         yield from end_previous_token(row["name"])
         yield from self._note(caller, "shop.end_token", row)
 
@@ -98,6 +109,19 @@ def _find(caller: Caller, number: int) -> Operation[Row]:
         raise NotFound(f"There is no shop {format_id('shop', number)}.")
     row: Row = rows[0]
     return row
+
+
+def _find_matching(caller: Caller, number: int, match: str | None) -> Operation[Row]:
+    row = yield from _find(caller, number)
+    check_match(match, _etag_of(row), f"The shop {row['name']!r}")
+    return row
+
+
+def _etag_of(row: Row) -> str:
+    """Return the tag of what can be changed of a shop; it tells nothing of the tokens."""
+    chosen = [row["name"], row["api_key_file"], row["reads_per_second"], row["paused_at"]]
+    hashes = [bytes(row[name] or b"").hex() for name in ("token_hash", "previous_token_hash")]
+    return f'"{hashlib.sha256(repr([*chosen, *hashes]).encode()).hexdigest()[:16]}"'
 
 
 def _document(row: Row) -> Operation[Document]:

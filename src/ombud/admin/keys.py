@@ -11,6 +11,7 @@ from ombud.admin.events import Document, rfc3339
 from ombud.admin.people import shop_words
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
+from ombud.db.texts import check_text
 from ombud.errors import Conflict, InvalidInput, NotFound
 
 sql = read_queries("ombud.admin", "people.sql")
@@ -45,6 +46,8 @@ def add_key(
     """
     if not _NAME.fullmatch(name):
         raise InvalidInput("name", "A key's name has 1 to 100 characters, none of them a control character.")
+    if Scope.PEOPLE in scopes and shop_id != EVERY_SHOP:
+        raise InvalidInput("scopes", f"{Scope.PEOPLE} is for keys of every shop: people and keys belong to all.")
     values = {"hash": key_hash(key), "name": name, "now": now, "scopes": " ".join(scopes), "shop_id": shop_id}
     if not (yield sql["insert_key"], values):
         raise Conflict(f"There is a key named {name!r} already. Choose another name.")
@@ -85,8 +88,16 @@ def use_key(name: str, at: int) -> Operation[None]:
 
 def list_keys(rows: int, after: str = "") -> Operation[list[Document]]:
     """Return keys by name, without the keys themselves."""
-    found = yield sql["list_keys"], {"after": after, "rows": rows}
+    found = yield sql["list_keys"], {"after": check_text(after, "cursor"), "rows": rows}
     return [_key(row) for row in found]
+
+
+def get_key(name: str) -> Operation[Document]:
+    """Return one of them; raises NotFound."""
+    rows = yield sql["get_key"], {"name": check_text(name, "name")}
+    if not rows:
+        raise NotFound(f"There is no key named {name!r}.")
+    return _key(rows[0])
 
 
 def _key(row: Row) -> Document:

@@ -122,6 +122,10 @@ select name, scopes, shop_id from api_key where hash = :hash;
 -- Written once a minute at most.
 update api_key set last_used_at = :at where name = :name and (last_used_at is null or last_used_at < :at);
 
+-- name: get_key
+-- One of them, never the key itself.
+select name, scopes, shop_id, created_at, last_used_at from api_key where name = :name;
+
 -- name: list_keys
 -- All of them, by name; never the keys themselves.
 select name, scopes, shop_id, created_at, last_used_at from api_key where name > :after order by name limit :rows;

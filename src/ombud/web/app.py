@@ -1,23 +1,24 @@
 """The sender's web app: its hot path as plain ASGI, everything else by FastAPI."""
 
-from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import Response
-from starlette.routing import Match
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import ombud
 from ombud.receiver.receiver import Receiver
 from ombud.sender.sender import Sender
 from ombud.web.api import create_router
+from ombud.web.api_headers import ApiHeaders
 from ombud.web.auth import BearerKeys, RequireKey
+from ombud.web.gate import Place
 from ombud.web.intake import Intake
 from ombud.web.limits import LimitBody
+from ombud.web.methods import name_methods
 from ombud.web.openapi import INTAKE_PATH, complete
 from ombud.web.panel import Sides, TryIt, create_panel, is_api_path
-from ombud.web.problems import answer_with_problems, problem
+from ombud.web.people_api import create_people_router
+from ombud.web.problems import answer_with_problems
 from ombud.web.rate import LimitRate
 
 PUBLIC_PATHS = frozenset({"/openapi.json"})
@@ -31,8 +32,10 @@ class SenderApp:
         self.people = sender.writer
         keys = BearerKeys(self.people)
         self.api = create_api(sender)
-        self._intake: ASGIApp = RequireKey(Intake(sender), keys)
-        self._rest: ASGIApp = RequireKey(LimitRate(LimitBody(self.api)), keys, PUBLIC_PATHS)
+        place = Place(sender.settings.public_url)
+        rest = RequireKey(LimitRate(LimitBody(self.api)), keys, PUBLIC_PATHS)
+        self._intake: ASGIApp = ApiHeaders(RequireKey(Intake(sender), keys), place)
+        self._rest: ASGIApp = ApiHeaders(rest, place)
         self._panel: ASGIApp = create_panel(Sides(sender, receiver, try_it), self.people, sender.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,19 +64,9 @@ def create_api(sender: Sender) -> FastAPI:
     """Return the app that answers whatever is not hot. It asks nobody for a key: RequireKey stands before it."""
     app = Api(title="Ombud", version=ombud.__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     answer_with_problems(app)
-    router = create_router(sender)
-    app.include_router(router)
-
-    @app.exception_handler(HTTPStatus.METHOD_NOT_ALLOWED)
-    async def _not_allowed(request: Request, _: Exception) -> Response:
-        # Starlette names the methods of the first route of a path alone.
-        allowed = _methods_of(router, request.scope) | ({"POST"} if request.url.path == INTAKE_PATH else set())
-        detail = f"{request.url.path} has no {request.method}."
-        return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": ", ".join(sorted(allowed))})
-
+    people = create_people_router(sender.writer, sender.writer, sender.settings.public_url)
+    routers = [create_router(sender), people]
+    for router in routers:
+        app.include_router(router)
+    name_methods(app, routers, {INTAKE_PATH: "POST"})
     return app
-
-
-def _methods_of(router: APIRouter, scope: Scope) -> set[str]:
-    routes = [route for route in router.routes if route.matches(scope)[0] is not Match.NONE]
-    return {method for route in routes for method in getattr(route, "methods", None) or ()}

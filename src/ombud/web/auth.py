@@ -23,6 +23,7 @@ CALLER = "ombud.caller"
 # Query parameters in which somebody might send a key: it would stand in every log on the way.
 KEY_PARAMETERS = frozenset({"api_key", "apikey", "access_token", "token", "key", "authorization"})
 
+_OF_PEOPLE = ("/v1/people", "/v1/invitations", "/v1/keys", "/v1/audit")
 _OF_EVENTS = ("/v1/events", "/v1/deliveries", "/v1/replays", "/v1/arrivals", "/v1/runs")
 
 _UNAUTHORIZED = "Send a key of this installation: Authorization: Bearer ombud_… (make one with: ombud keys add NAME)."
@@ -38,7 +39,12 @@ def caller_of(request: Request) -> Caller:
 
 
 def scope_for(method: str, path: str) -> access.Scope:
-    """Return what a key needs for a request: nothing but reading is free of effects, and events are one thing."""
+    """Return what a key needs for a request: nothing but reading is free of effects, and events are one thing.
+
+    Who may do what is for keys that manage that, to read as well.
+    """
+    if path.startswith(_OF_PEOPLE):
+        return access.Scope.PEOPLE
     if method in ("GET", "HEAD", "OPTIONS"):
         return access.Scope.READ
     return access.Scope.EVENTS if path.startswith(_OF_EVENTS) else access.Scope.ENDPOINTS

@@ -1,8 +1,8 @@
 """The REST API's routes for endpoints."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from ombud.admin.access import EVERY_SHOP
 from ombud.admin.edits import EndpointEdits, etag_of
@@ -17,15 +17,7 @@ from ombud.signing import new_secret
 from ombud.web.auth import caller_of
 from ombud.web.endpoint_bodies import EndpointChanges, NewEndpoint, NewSecret, TestEvent, choices
 from ombud.web.looking import look
-from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
-
-IfMatch = Annotated[
-    str | None,
-    Header(
-        description="The `ETag` that was read: another version is left alone (412).",
-        examples=["*"],
-    ),
-]
+from ombud.web.pages import PAGE_ROWS, Cursor, Id, IfMatch, Limit, before_cursor, page
 
 
 def add_endpoint_routes(router: APIRouter, sender: Sender) -> None:

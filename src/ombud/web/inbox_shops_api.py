@@ -1,19 +1,22 @@
 """The receiver's REST API for its shops: to look at, pause, resume, and give another token."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
+from ombud.admin.access import Caller
 from ombud.admin.events import Document
-from ombud.admin.inbox_shops import ShopEdits, get_inbox_shop, list_inbox_shops
+from ombud.admin.inbox_shops import ShopEdits, get_tagged_shop, list_inbox_shops
+from ombud.db.operation import Operation
 from ombud.mailbox.ids import parse_id
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.shops import new_token
 from ombud.web.auth import caller_of
 from ombud.web.looking import look
-from ombud.web.pages import PAGE_ROWS, Id, Limit
-from ombud.web.shop_pages import Edit
+from ombud.web.pages import PAGE_ROWS, Id, IfMatch, Limit
 
+MatchingEdit = Callable[[Caller, int, str | None], Operation[None]]
 After = Annotated[str, Query(description="`next_cursor` of the page before: the name of its last shop.")]
 
 
@@ -22,9 +25,11 @@ def add_shop_routes(router: APIRouter, receiver: Receiver) -> None:
     database, edits = receiver.database, ShopEdits(receiver)
     tags: list[Any] = ["shops"]
 
-    async def shown(request: Request, number: int) -> Document:
+    async def shown(request: Request, response: Response, number: int) -> Document:
         caller = caller_of(request)
-        return await look(database, lambda: get_inbox_shop(caller, number, database.clock()))
+        document, tag = await look(database, lambda: get_tagged_shop(caller, number, database.clock()))
+        response.headers["ETag"] = tag
+        return document
 
     @router.get("/shops", summary="Shops of the inbox, by name", tags=tags)
     async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: After = "") -> dict[str, Any]:
@@ -32,23 +37,25 @@ def add_shop_routes(router: APIRouter, receiver: Receiver) -> None:
         data = await look(database, lambda: list_inbox_shops(caller, cursor, limit))
         return {"data": data, "next_cursor": data[-1]["name"] if len(data) == limit else None}
 
-    @router.get("/shops/{shop_id}", summary="One shop: what was lost, and for what its API was asked", tags=tags)
-    async def show(request: Request, shop_id: Id) -> Document:
-        return await shown(request, parse_id("shop", shop_id, "shop_id"))
+    @router.get("/shops/{inbox_shop_id}", summary="One shop: what was lost, and for what its API was asked", tags=tags)
+    async def show(request: Request, response: Response, inbox_shop_id: Id) -> Document:
+        return await shown(request, response, parse_id("shop", inbox_shop_id, "inbox_shop_id"))
 
-    @router.post("/shops/{shop_id}/token", summary="Give it a new token, shown once, beside the present one", tags=tags)
-    async def rotate(request: Request, shop_id: Id) -> Document:
-        number, caller, token = parse_id("shop", shop_id, "shop_id"), caller_of(request), new_token()
-        await receiver.writer.write(lambda: edits.rotate(caller, number, token))
-        return await shown(request, number) | {"token": token}
+    @router.post(
+        "/shops/{inbox_shop_id}/token", summary="Give it a new token, shown once, beside the present one", tags=tags
+    )
+    async def rotate(request: Request, response: Response, inbox_shop_id: Id, if_match: IfMatch = None) -> Document:
+        number, caller, token = parse_id("shop", inbox_shop_id, "inbox_shop_id"), caller_of(request), new_token()
+        await receiver.writer.write(lambda: edits.rotate(caller, number, token, if_match))
+        return await shown(request, response, number) | {"token": token}
 
-    def add(verb: str, edit: Edit, summary: str) -> None:
-        async def do(request: Request, shop_id: Id) -> Document:
-            number, caller = parse_id("shop", shop_id, "shop_id"), caller_of(request)
-            await receiver.writer.write(lambda: edit(caller, number))
-            return await shown(request, number)
+    def add(verb: str, edit: MatchingEdit, summary: str) -> None:
+        async def do(request: Request, response: Response, inbox_shop_id: Id, if_match: IfMatch = None) -> Document:
+            number, caller = parse_id("shop", inbox_shop_id, "inbox_shop_id"), caller_of(request)
+            await receiver.writer.write(lambda: edit(caller, number, if_match))
+            return await shown(request, response, number)
 
-        router.post(f"/shops/{{shop_id}}/{verb}", summary=summary, tags=tags, name=f"{verb}_shop")(do)
+        router.post(f"/shops/{{inbox_shop_id}}/{verb}", summary=summary, tags=tags, name=f"{verb}_shop")(do)
 
     add("pause", edits.pause, "Read nothing and call no handler for it; webhooks are stored")
     add("resume", edits.resume, "Go on with all that has waited")

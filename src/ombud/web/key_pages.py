@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ombud.admin.access import Role, Scope, read_scopes
+from ombud.admin.access import ALL_SCOPES, Role, Scope, read_scopes
 from ombud.admin.keys import add_key, list_keys, new_key, revoke_key
 from ombud.errors import Conflict, InvalidInput
 from ombud.web.forms import read_form
@@ -55,5 +55,6 @@ class KeyPages:
     async def _show(self, request: Request, status: int = 200, **values: Any) -> Response:
         self._house.operator(request)
         keys = await look(self._database, lambda: list_keys(MOST_PAGE_ROWS))
-        shown = {"keys": keys, "scopes": list(Scope), "key": None, "key_name": "", "wrong": None, "name": ""} | values
+        shown: dict[str, Any] = {"keys": keys, "scopes": list(Scope), "usual": ALL_SCOPES}
+        shown |= {"key": None, "key_name": "", "wrong": None, "name": ""} | values
         return self._house.page(request, "keys.html", status, **shown)

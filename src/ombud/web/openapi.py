@@ -1,6 +1,6 @@
 """The OpenAPI documents: what FastAPI says of its routes, with the intake, the key, the problems and examples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,10 +9,13 @@ from pydantic.json_schema import models_json_schema
 
 from ombud.sender.outbox import LARGEST_SHOP_ID
 from ombud.web.intake import EVENTS_PER_REQUEST
-from ombud.web.openapi_bodies import EVENT
-from ombud.web.openapi_examples import ANSWERS, BODIES
+from ombud.web.openapi_bodies import BODIES, EVENT
+from ombud.web.openapi_examples import ANSWERS
 from ombud.web.openapi_inbox_shapes import SHAPES as INBOX_SHAPES
+from ombud.web.openapi_inbox_shapes import OneShop, ShopWithToken
 from ombud.web.openapi_parameters import LINKS, describe_parameter
+from ombud.web.openapi_people_shapes import SHAPES as PEOPLE_SHAPES
+from ombud.web.openapi_people_shapes import Person
 from ombud.web.openapi_shapes import ACCEPTED, SHAPES, TAGGED
 
 INTAKE_PATH = "/v1/events"
@@ -78,7 +81,7 @@ _RATE = {
 # Answers that come before the key is known and counted.
 _UNCOUNTED = frozenset({"400", "401", "403", "503"})
 _TAG = {
-    "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
+    "schema": {"type": "string", "pattern": '^"[0-9a-z-]+"$'},
     "description": "Send it as `If-Match` with a change.",
     "required": True,
 }
@@ -94,11 +97,12 @@ def complete(document: dict[str, Any], *, intake: bool) -> dict[str, Any]:
     document["security"] = [{"key": []}]
     if intake:
         document["paths"].setdefault(INTAKE_PATH, {})["post"] = _intake()
-    shapes = SHAPES if intake else INBOX_SHAPES
-    _add_shapes(document, shapes)
-    if "NewEndpoint" in schemas:
+    shapes = PEOPLE_SHAPES | (SHAPES if intake else INBOX_SHAPES)
+    _add_shapes(document, shapes, ACCEPTED if intake else ())
+    for schema in schemas.values():
         # FastAPI's own model of a document has bounds as floats, and this one is not exact as such.
-        schemas["NewEndpoint"]["properties"]["shop_id"]["maximum"] = LARGEST_SHOP_ID
+        if "maximum" in (shop := schema.get("properties", {}).get("shop_id", {})):
+            shop["maximum"] = LARGEST_SHOP_ID
     for method, path, operation in operations(document):
         _describe(method, path, operation, shapes)
     _add_links(document)
@@ -112,9 +116,11 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
             yield method.upper(), path, operation
 
 
-def _add_shapes(document: dict[str, Any], shapes: Mapping[str, type[BaseModel]]) -> None:
+def _add_shapes(
+    document: dict[str, Any], shapes: Mapping[str, type[BaseModel]], more: Sequence[type[BaseModel]]
+) -> None:
     """Say of each route what it answers when all is well."""
-    models = [*dict.fromkeys(shapes.values()), *(ACCEPTED if shapes is SHAPES else ())]
+    models = [*dict.fromkeys(shapes.values()), *more]
     references, found = models_json_schema(
         [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -157,7 +163,7 @@ def _describe(method: str, path: str, operation: dict[str, Any], shapes: Mapping
     example = ANSWERS.get(f"{method} {path}")
     if example is not None and status != "204":
         success["content"][_JSON]["example"] = example
-        if shapes.get(f"{method} {path}") in TAGGED:
+        if shapes.get(f"{method} {path}") in (*TAGGED, Person, OneShop, ShopWithToken):
             success["headers"]["ETag"] = _TAG
     for status, words in _problems(method, path).items():
         operation["responses"][status] = _problem(status, words, {} if status in _UNCOUNTED else counted)

@@ -1,4 +1,4 @@
-"""What requests may bring, for the OpenAPI document, where that is not a model of FastAPI's."""
+"""What requests bring, for the OpenAPI document: examples, and the schema where there is no model of FastAPI's."""
 
 from typing import Any
 
@@ -43,3 +43,33 @@ def _event(parameter: str) -> dict[str, Any]:
 
 # An event as a publisher writes it (ombud.web.intake.EventBody).
 EVENT: dict[str, Any] = {"oneOf": [_event("order_id"), _event("product_id")]}
+
+# What a route takes.
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/events": {
+        "examples": {
+            "one": {"value": {"event_type": "order.new", "order_id": "90017", "event_key": "order-90017-paid"}},
+            "several": {
+                "value": [
+                    {"event_type": "order.done", "order_id": 90017},
+                    {"event_type": "product.update", "product_id": "7"},
+                ]
+            },
+        }
+    },
+    "POST /v1/endpoints": {
+        "example": {
+            "url": "https://example.com/webhooks",
+            "event_types": ["order.new", "order.cancelled"],
+            "description": "Our warehouse",
+        }
+    },
+    "PATCH /v1/endpoints/{endpoint_id}": {"example": {"description": "Our new warehouse"}},
+    "POST /v1/endpoints/{endpoint_id}/test": {"example": {"event_type": "order.new", "object_id": "90017"}},
+    "POST /v1/replays/dry-run": {"example": {"state": "dead", "since": "2026-11-02T08:00:00Z"}},
+    "POST /v1/replays": {"example": {"state": "dead", "status": "5xx", "per_second": 50}},
+    "POST /v1/invitations": {"example": {"role": "editor"}},
+    "PATCH /v1/people/{person_id}": {"example": {"role": "reader", "shop_id": 7}},
+    "POST /v1/keys": {"example": {"name": "ERP", "scopes": ["events:write", "read"]}},
+    "POST /v1/endpoints/{endpoint_id}/secret": {"example": {"overlap_seconds": 3600}},
+}

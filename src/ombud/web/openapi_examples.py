@@ -1,4 +1,4 @@
-"""An example of each request and answer of the REST APIs, as they really are: a test sends and compares them."""
+"""An example of each answer of the REST APIs, as it really is: a test asks and compares."""
 
 from typing import Any
 
@@ -183,6 +183,32 @@ _FIGURES: dict[str, Any] = {
 }
 
 
+_PERSON: dict[str, Any] = {
+    "id": "prs_1q8z6k0v2m00c",
+    "name": "Anna",
+    "role": "editor",
+    "shop_id": 0,
+    "created_at": _TIME,
+}
+_LINK = {"link": "https://ombud.example.com/set-up/opens-once", "expires_at": _TIME}
+_KEY: dict[str, Any] = {
+    "name": "ERP",
+    "scopes": ["events:write", "read"],
+    "shop_id": 0,
+    "created_at": _TIME,
+    "last_used_at": _TIME,
+}
+_ENTRY: dict[str, Any] = {
+    "id": "log_1q8z6k0v2m00d",
+    "at": _TIME,
+    "actor": "Anna",
+    "action": "endpoint.pause",
+    "target": _ENDPOINT["id"],
+    "shop_id": 1,
+    "detail": "",
+}
+
+
 def _page(row: dict[str, Any]) -> dict[str, Any]:
     return {"data": [row], "next_cursor": None}
 
@@ -221,46 +247,29 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/replays/{replay_id}": _REPLAY,
     "POST /v1/replays/{replay_id}/cancel": _REPLAY | {"state": "cancelled", "ended_at": _TIME},
     "GET /v1/overview": _FIGURES,
+    "GET /v1/people": _page(_PERSON),
+    "GET /v1/people/{person_id}": _PERSON,
+    "PATCH /v1/people/{person_id}": _PERSON,
+    "POST /v1/people/{person_id}/end-sessions": _PERSON,
+    "POST /v1/people/{person_id}/reset": _LINK,
+    "POST /v1/invitations": {"role": "editor", "shop_id": 0} | _LINK,
+    "GET /v1/keys": _page(_KEY),
+    "GET /v1/keys/{name}": _KEY,
+    "POST /v1/keys": _KEY | {"last_used_at": None, "key": "ombud_shown once"},
+    "GET /v1/audit": _page(_ENTRY),
     "GET /v1/arrivals": _page(_ARRIVAL),
     "GET /v1/arrivals/{arrival_id}": _ARRIVAL,
     "POST /v1/arrivals/{arrival_id}/release": _ARRIVAL | _AGAIN,
     "POST /v1/arrivals/{arrival_id}/retry": _ARRIVAL | _AGAIN,
     "POST /v1/arrivals/{arrival_id}/skip": _ARRIVAL | {"state": "skipped", "reason": "skipped by hand"},
     "GET /v1/shops": _page(_SHOP),
-    "GET /v1/shops/{shop_id}": _ONE_SHOP,
-    "POST /v1/shops/{shop_id}/token": _ONE_SHOP | {"tokens": [{"used_at": None}] * 2, "token": "shown once"},
-    "POST /v1/shops/{shop_id}/end-token": _ONE_SHOP,
-    "POST /v1/shops/{shop_id}/pause": _ONE_SHOP | {"paused_at": _TIME},
-    "POST /v1/shops/{shop_id}/resume": _ONE_SHOP,
+    "GET /v1/shops/{inbox_shop_id}": _ONE_SHOP,
+    "POST /v1/shops/{inbox_shop_id}/token": _ONE_SHOP | {"tokens": [{"used_at": None}] * 2, "token": "shown once"},
+    "POST /v1/shops/{inbox_shop_id}/end-token": _ONE_SHOP,
+    "POST /v1/shops/{inbox_shop_id}/pause": _ONE_SHOP | {"paused_at": _TIME},
+    "POST /v1/shops/{inbox_shop_id}/resume": _ONE_SHOP,
     "GET /v1/runs": _page(_CHANGE),
     "GET /v1/runs/{run_id}": _ONE_RUN,
     "POST /v1/runs/{run_id}/retry": _ONE_RUN | _AGAIN | {"replays": 1},
     "POST /v1/runs/{run_id}/skip": _ONE_RUN | {"state": "skipped", "reason": "skipped by hand"},
-}
-
-# What a route takes.
-BODIES: dict[str, dict[str, Any]] = {
-    "POST /v1/events": {
-        "examples": {
-            "one": {"value": {"event_type": "order.new", "order_id": "90017", "event_key": "order-90017-paid"}},
-            "several": {
-                "value": [
-                    {"event_type": "order.done", "order_id": 90017},
-                    {"event_type": "product.update", "product_id": "7"},
-                ]
-            },
-        }
-    },
-    "POST /v1/endpoints": {
-        "example": {
-            "url": "https://example.com/webhooks",
-            "event_types": ["order.new", "order.cancelled"],
-            "description": "Our warehouse",
-        }
-    },
-    "PATCH /v1/endpoints/{endpoint_id}": {"example": {"description": "Our new warehouse"}},
-    "POST /v1/endpoints/{endpoint_id}/test": {"example": {"event_type": "order.new", "object_id": "90017"}},
-    "POST /v1/replays/dry-run": {"example": {"state": "dead", "since": "2026-11-02T08:00:00Z"}},
-    "POST /v1/replays": {"example": {"state": "dead", "status": "5xx", "per_second": 50}},
-    "POST /v1/endpoints/{endpoint_id}/secret": {"example": {"overlap_seconds": 3600}},
 }

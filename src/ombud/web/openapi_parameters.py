@@ -28,7 +28,8 @@ _IDS = {
     "replay_id": ("rpl", 1),
     "arrival_id": ("evt", 1),
     "run_id": ("dlv", 2),
-    "shop_id": ("shop", 1),
+    "inbox_shop_id": ("shop", 1),
+    "person_id": ("prs", 1),
 }
 # What the cursor of a list is, by its path.
 _CURSORS = {
@@ -38,6 +39,7 @@ _CURSORS = {
     "/v1/replays": ("rpl", 1),
     "/v1/arrivals": ("evt", 1),
     "/v1/runs": ("evt", 1),
+    "/v1/audit": ("log", 1),
 }
 # Which parameter the id in an answer is for, and where in the answer it is.
 LINKS = {
@@ -49,7 +51,9 @@ LINKS = {
     "POST /v1/replays": ("replay_id", "$response.body#/id"),
     "GET /v1/arrivals": ("arrival_id", "$response.body#/data/0/id"),
     "GET /v1/runs": ("run_id", "$response.body#/data/0/id"),
-    "GET /v1/shops": ("shop_id", "$response.body#/data/0/id"),
+    "GET /v1/people": ("person_id", "$response.body#/data/0/id"),
+    "POST /v1/keys": ("name", "$response.body#/name"),
+    "GET /v1/shops": ("inbox_shop_id", "$response.body#/data/0/id"),
 }
 
 

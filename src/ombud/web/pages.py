@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Header, Path, Query
 
 from ombud.mailbox.ids import ID_LIMIT, parse_id
 from ombud.web.openapi_parameters import STORABLE, described
@@ -16,6 +16,9 @@ Limit = Annotated[int, Query(ge=1, le=MOST_PAGE_ROWS, description="Rows of a pag
 # A subject to look for; `90017` alone is an order.
 Subject = Annotated[str, described("Only about this: order/90017.", pattern=STORABLE)]
 Id = Annotated[str, Path(description="The id as the API gave it.")]
+IfMatch = Annotated[
+    str | None, Header(description="The `ETag` that was read: another version is left alone (412).", examples=["*"])
+]
 Cursor = Annotated[str, Query(description="`next_cursor` of the page before.")]
 
 

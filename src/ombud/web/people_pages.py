@@ -14,7 +14,6 @@ from ombud.admin.audit_log import list_entries
 from ombud.admin.links import add_link, add_reset, new_token
 from ombud.admin.people import change_role, get_person, list_people, remove_person
 from ombud.db.database import Database
-from ombud.errors import InvalidInput
 from ombud.mailbox.ids import ID_LIMIT
 from ombud.web.forms import Form, number_of, read_form, whole_number
 from ombud.web.house import House, action_route, page_route
@@ -50,7 +49,7 @@ class PeoplePages:
 
     async def invite(self, request: Request) -> Response:
         form, caller, token = await read_form(request), self._house.operator(request), new_token()
-        role, shop_id, now = _role(form), shop_of(form), self._database.clock()
+        role, shop_id, now = Role.read(form.get("role")), shop_of(form), self._database.clock()
         await self._house.people.write(lambda: add_link(caller, token, now, role, shop_id))
         # Shown in the answer to the form and nowhere else: a redirect would write it into histories.
         return await self._show(request, link=self._link(request, token), link_role=role)
@@ -64,7 +63,12 @@ class PeoplePages:
 
     async def role(self, request: Request) -> Response:
         form, caller = await read_form(request), self._house.operator(request)
-        number, role, shop_id, now = whole_number(form, "person"), _role(form), shop_of(form), self._database.clock()
+        number, role, shop_id, now = (
+            whole_number(form, "person"),
+            Role.read(form.get("role")),
+            shop_of(form),
+            self._database.clock(),
+        )
         await self._house.people.write(lambda: change_role(caller, number, role, shop_id, now))
         return RedirectResponse(PATH, 303)
 
@@ -92,13 +96,6 @@ class PeoplePages:
 
     def _link(self, request: Request, token: str) -> str:
         return str(request.base_url).rstrip("/") + links.PATH + token
-
-
-def _role(form: Form) -> Role:
-    try:
-        return Role(form.get("role"))
-    except ValueError:
-        raise InvalidInput("role", f"Choose one of: {', '.join(Role)}.") from None
 
 
 def shop_of(form: Form) -> int:

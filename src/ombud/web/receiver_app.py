@@ -9,11 +9,15 @@ import ombud
 from ombud.db.database import Writer
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.receiver import Receiver
+from ombud.web.api_headers import ApiHeaders
 from ombud.web.auth import BearerKeys, RequireKey
+from ombud.web.gate import Place
 from ombud.web.inbox_api import create_inbox_router
 from ombud.web.limits import LimitBody
+from ombud.web.methods import name_methods
 from ombud.web.openapi import complete
 from ombud.web.panel import Sides, create_panel, is_api_path
+from ombud.web.people_api import create_people_router
 from ombud.web.problems import answer_with_problems
 from ombud.web.rate import LimitRate
 
@@ -29,9 +33,10 @@ class ReceiverApp:
         """`people` writes where those are who may see this panel: the receiver's own database if it is None."""
         writer = inbox.receiver.writer
         self.people = people or writer
-        self.api = create_api(inbox.receiver)
+        self.api = create_api(inbox.receiver, self.people)
         self._hooks: ASGIApp = inbox.asgi
-        self._rest: ASGIApp = RequireKey(LimitRate(LimitBody(self.api)), BearerKeys(writer), PUBLIC)
+        rest = RequireKey(LimitRate(LimitBody(self.api)), BearerKeys(writer), PUBLIC)
+        self._rest: ASGIApp = ApiHeaders(rest, Place(inbox.settings.public_url))
         sides = Sides(receiver=inbox.receiver, confirms=inbox.settings.confirm == "api")
         self._panel: ASGIApp = create_panel(sides, self.people, inbox.settings)
 
@@ -55,9 +60,15 @@ class Api(FastAPI):
         return self.openapi_schema
 
 
-def create_api(receiver: Receiver) -> FastAPI:
-    """Return the app of everything but the hooks."""
+def create_api(receiver: Receiver, people: Writer) -> FastAPI:
+    """Return the app of everything but the hooks. `people` writes where those are who may see the panel."""
     app = Api(title="Ombud receiver", version=ombud.__version__, docs_url=None, redoc_url=None)
     answer_with_problems(app)
-    app.include_router(create_inbox_router(receiver))
+    routers = [
+        create_inbox_router(receiver),
+        create_people_router(people, receiver.writer, receiver.settings.public_url),
+    ]
+    for router in routers:
+        app.include_router(router)
+    name_methods(app, routers, {})
     return app
