@@ -94,6 +94,8 @@ async def test_people_are_shown_changed_and_removed(app: SenderApp, is_problem: 
         assert changed.headers["ETag"] != old["If-Match"]
         for method, body in (("PATCH", ROLES[Role.EDITOR]), ("DELETE", None)):
             is_problem(await client.request(method, path, json=body, headers=old), 412, words="changed meanwhile")
+        assert (await client.patch(path, json={"role": "editor"})).json()["shop_id"] == 7
+        assert (await client.patch(path, json={"shop_id": 8})).json()["role"] == "editor"
         assert cookies
         assert rows("select ended_at from session")[0]["ended_at"] is None
         assert (await client.post(f"{path}/end-sessions")).status_code == 200

@@ -60,18 +60,19 @@ def reset(caller: Caller, token: str, person_id: int, now: int) -> Operation[Non
     yield from add_reset(caller, token, person, now)
 
 
-def give_role(
-    caller: Caller, person_id: int, role: Role, shop_id: int, match: str | None, now: int
+def change_person(
+    caller: Caller, person_id: int, role: Role | None, shop_id: int | None, match: str | None, now: int
 ) -> Operation[Person]:
-    """Give somebody another role. Raises NotFound, Forbidden, Outdated, Conflict for the last owner."""
-    yield from _person(caller, person_id, match)
+    """Give somebody another role or shop; None leaves it. Raises NotFound, Forbidden, Outdated, Conflict."""
+    person = yield from _person(caller, person_id, match)
+    role = role or person.role
     _check(caller, SCOPES_OF[role])
-    yield from change_role(caller, person_id, role, shop_id, now)
+    yield from change_role(caller, person_id, role, person.shop_id if shop_id is None else shop_id, now)
     return (yield from get_person(person_id))
 
 
 def remove(caller: Caller, person_id: int, match: str | None, now: int) -> Operation[None]:
-    """Let somebody in no more. Raises as `give_role` does."""
+    """Let somebody in no more. Raises as `change_person` does."""
     yield from _person(caller, person_id, match)
     yield from remove_person(caller, person_id, now)
 

@@ -19,6 +19,7 @@ from ombud.web.openapi_parameters import (
     URL_FORMAT,
     Whole,
     described,
+    without_defaults,
 )
 from ombud.web.openapi_parts import OBJECT_ID_PATTERN
 from ombud.wire import CHOICES, EVENT_TYPES
@@ -100,16 +101,10 @@ class NewEndpoint(BaseModel):
         return EndpointEdit(**choices(self.model_dump(exclude={"shop_id", "secret", "send_since"})))
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
-    """Have a schema say nothing of defaults, where they stand for what is left out."""
-    for field in schema["properties"].values():
-        field.pop("default", None)
-
-
 class EndpointChanges(BaseModel):
     """What to change of an endpoint; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_without_defaults)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=without_defaults)
 
     url: Url = ""
     event_types: EventTypes = []

@@ -71,6 +71,12 @@ def described(words: str, **schema: Any) -> Any:
     return Field(description=words, json_schema_extra=schema)
 
 
+def without_defaults(schema: dict[str, Any]) -> None:
+    """Have a schema say nothing of defaults, where they stand for what is left out."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 def optional(pattern: str) -> str:
     """Return a pattern that an empty text matches, too."""
     return f"^({pattern[1:-1]})?$"

@@ -15,7 +15,7 @@ from ombud.mailbox.ids import parse_id
 from ombud.web.auth import caller_of
 from ombud.web.keys_api import ShopId, add_audit_route, add_key_routes
 from ombud.web.looking import look
-from ombud.web.openapi_parameters import described
+from ombud.web.openapi_parameters import described, without_defaults
 from ombud.web.pages import Id, IfMatch
 
 RoleName = Annotated[str, described(f"One of: {', '.join(Role)}.", enum=list(Role))]
@@ -28,6 +28,21 @@ class Invitation(BaseModel):
 
     role: RoleName
     shop_id: ShopId = EVERY_SHOP
+
+
+class PersonChanges(BaseModel):
+    """What to change of somebody; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=without_defaults)
+
+    role: RoleName = Role.READER.value
+    shop_id: ShopId = EVERY_SHOP
+
+    @property
+    def named(self) -> tuple[Role | None, int | None]:
+        """The role and the shop that the body names; raises InvalidInput."""
+        role = Role.read(self.role) if "role" in self.model_fields_set else None
+        return role, self.shop_id if "shop_id" in self.model_fields_set else None
 
 
 def create_people_router(people: Writer, keys: Writer, public_url: str = "") -> APIRouter:
@@ -55,12 +70,12 @@ def _add_people(router: APIRouter, people: Writer) -> None:
         number = _number(person_id)
         return _tagged(response, await look(database, lambda: get_person(number)))
 
-    @router.patch("/people/{person_id}", summary="Give somebody another role", tags=[*tags])
+    @router.patch("/people/{person_id}", summary="Give somebody another role or shop", tags=[*tags])
     async def change(
-        request: Request, response: Response, person_id: Id, body: Invitation, if_match: IfMatch = None
+        request: Request, response: Response, person_id: Id, body: PersonChanges, if_match: IfMatch = None
     ) -> Document:
-        number, caller, now, role = _number(person_id), caller_of(request), database.clock(), Role.read(body.role)
-        make = lambda: grants.give_role(caller, number, role, body.shop_id, if_match, now)  # noqa: E731
+        number, caller, now, (role, shop_id) = _number(person_id), caller_of(request), database.clock(), body.named
+        make = lambda: grants.change_person(caller, number, role, shop_id, if_match, now)  # noqa: E731
         return _tagged(response, await people.write(make))
 
     @router.delete("/people/{person_id}", status_code=204, summary="Let somebody in no more", tags=[*tags])
