@@ -177,3 +177,21 @@ def test_the_clock_counts_microseconds_since_1970() -> None:
     assert before <= after
     # From the year 2024 to the year 2200.
     assert 1_704_067_200_000_000 < before < 7_258_118_400_000_000
+
+
+ISSUER = {"OMBUD_OIDC_ISSUER": "https://id.example.com/realms/shop", "OMBUD_OIDC_CLIENT_ID": "ombud"}
+
+
+def test_a_provider_has_an_address_that_is_safe_and_a_name_for_us() -> None:
+    settings = read_settings(ISSUER | {"OMBUD_OIDC_DOMAIN": "Example.com:editor"})
+    assert (settings.oidc_issuer, settings.oidc_domain) == (ISSUER["OMBUD_OIDC_ISSUER"], ("example.com", "editor"))
+    assert read_settings(ISSUER | {"OMBUD_OIDC_ISSUER": "http://127.0.0.1:9000"}).oidc_issuer
+    for name, value in ISSUER.items():
+        with pytest.raises(ConfigurationError, match=f"^{name} says nothing without"):
+            read_settings({name: value})
+    for issuer in ("http://id.example.com", "https://", "https://a@id.example.com", "https://id.example.com?a=b", "x"):
+        with pytest.raises(ConfigurationError, match="OMBUD_OIDC_ISSUER"):
+            read_settings(ISSUER | {"OMBUD_OIDC_ISSUER": issuer})
+    for domain in ("example.com", "example.com:king", ":reader", "a@example.com:reader"):
+        with pytest.raises(ConfigurationError, match="OMBUD_OIDC_DOMAIN"):
+            read_settings(ISSUER | {"OMBUD_OIDC_DOMAIN": domain})

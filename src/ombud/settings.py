@@ -42,6 +42,8 @@ MOST_ALIKE = 100_000_000
 # Every event is written once for each endpoint that wants it; more than this and one shop slows the commits of all.
 ENDPOINTS_PER_SHOP = 20
 MOST_ENDPOINTS_PER_SHOP = 1_000
+# What people may be (ombud.admin.access.Role).
+ROLES = ("reader", "editor", "owner")
 # Past what one machine stores.
 MOST_EVENTS_PER_SECOND = 1_000_000
 
@@ -78,6 +80,10 @@ class Settings:
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
     public_url: str = ""  # where people open the panel, when that is not this machine
+    oidc_issuer: str = ""  # with a client id: people may log in there, beside passwords
+    oidc_client_id: str = ""
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_domain: tuple[str, str] | None = None  # whose addresses need no invitation, and their role
     token: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
 
@@ -102,6 +108,27 @@ def _public_url(value: str) -> str:
     if parts.scheme != "https" or not parts.netloc or "@" in parts.netloc or parts.path.strip("/") or parts.query:
         raise ValueError("it is an address with https:// and no path: https://ombud.example.com")
     return f"https://{parts.netloc.lower()}"
+
+
+def _issuer(value: str) -> str:
+    parts = urlsplit(value)
+    here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if (
+        not (parts.scheme == "https" or here)
+        or not parts.netloc
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError("it is the provider's address with https://, as the provider writes it")
+    return value
+
+
+def _domain(value: str) -> tuple[str, str]:
+    domain, _, role = value.partition(":")
+    if not domain or "@" in domain or role not in ROLES:
+        raise ValueError(f"it is a domain and one of {', '.join(ROLES)}: example.com:reader")
+    return domain.casefold(), role
 
 
 def _positive(value: str) -> float:
@@ -191,12 +218,18 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_RECONCILE_SECONDS": ("reconcile_seconds", _sweeps),
     "OMBUD_API_URL": ("api_url", _text),
     "OMBUD_PUBLIC_URL": ("public_url", _public_url),
+    "OMBUD_OIDC_ISSUER": ("oidc_issuer", _issuer),
+    "OMBUD_OIDC_CLIENT_ID": ("oidc_client_id", _text),
+    "OMBUD_OIDC_CLIENT_SECRET": ("oidc_client_secret", _text),
+    "OMBUD_OIDC_DOMAIN": ("oidc_domain", _domain),
     "OMBUD_TOKEN": ("token", _text),
     "OMBUD_API_KEY": ("api_key", _text),
     "QUICKBUTIK_API_KEY": ("api_key", _text),
 }
 NAMES = frozenset(_PARSERS)
-_SECRETS = frozenset({"OMBUD_DATABASE_URL", "OMBUD_TOKEN", "OMBUD_API_KEY", "QUICKBUTIK_API_KEY"})
+_SECRETS = frozenset(
+    {"OMBUD_DATABASE_URL", "OMBUD_OIDC_CLIENT_SECRET", "OMBUD_TOKEN", "OMBUD_API_KEY", "QUICKBUTIK_API_KEY"}
+)
 
 
 def read_settings(environment: Mapping[str, str], **defaults: Any) -> Settings:
@@ -215,6 +248,10 @@ def read_settings(environment: Mapping[str, str], **defaults: Any) -> Settings:
             raise ConfigurationError(f"{given[field]} and {name} are both set. Keep one of them.")
         given[field] = name
         values[field] = _parse(name, text, parse, secret=plain in _SECRETS)
+    pair = {"oidc_issuer": "OMBUD_OIDC_ISSUER", "oidc_client_id": "OMBUD_OIDC_CLIENT_ID"}
+    if len(alone := [name for field, name in pair.items() if values.get(field)]) == 1:
+        [other] = set(pair.values()) - set(alone)
+        raise ConfigurationError(f"{alone[0]} says nothing without {other}. Set both, or neither.")
     return Settings(**values)
 
 

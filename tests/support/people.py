@@ -29,4 +29,4 @@ def log_in(people: Writer, role: Role = Role.OWNER, shop_id: int = EVERY_SHOP, n
 
 def cookie_name(people: Writer, *, secure: bool = False) -> str:
     """Return what the session's cookie is called."""
-    return Sessions(people)._name(secure=secure)
+    return Sessions(people).name(secure=secure)

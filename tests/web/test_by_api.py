@@ -38,6 +38,7 @@ ROUTES = {
     **{f"/runs/{{run_id}}/{verb}": f"POST {_RUN}/{verb}" for verb in ("retry", "skip")},
     **{f"/shops/{{shop_id}}/{verb}": f"POST {_SHOP}/{verb}" for verb in ("pause", "resume", "end-token", "token")},
     "/people/invite": "POST /v1/invitations",
+    "/people/address": "POST /v1/people",
     "/people/reset": f"POST {_PERSON}/reset",
     "/people/role": f"PATCH {_PERSON}",
     "/people/remove": f"DELETE {_PERSON}",

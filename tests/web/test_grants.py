@@ -70,6 +70,8 @@ async def test_a_key_manages_people_who_may_no_more_than_it_may(
             allowed = highest is not None and highest.includes(role)
             path = path_of(app, role)
             assert (await client.post("/v1/invitations", json=ROLES[role])).status_code == (201 if allowed else 403)
+            added = await client.post("/v1/people", json=ROLES[role] | {"address": f"{role}@example.test"})
+            assert added.status_code == (201 if allowed else 403)
             assert (await client.post(f"{path}/reset")).status_code == (201 if allowed else 403)
             assert (await client.post(f"{path}/end-sessions")).status_code == (200 if allowed else 403)
             raised = await client.patch(path_of(app, Role.READER), json=ROLES[role])

@@ -38,6 +38,7 @@ SERVED = {
     ("POST", "/v1/replays/{replay_id}/cancel"),
     ("GET", "/v1/overview"),
     ("GET", "/v1/people"),
+    ("POST", "/v1/people"),
     *((method, "/v1/people/{person_id}") for method in ("GET", "PATCH", "DELETE")),
     *(("POST", f"/v1/people/{{person_id}}/{verb}") for verb in ("reset", "end-sessions")),
     ("POST", "/v1/invitations"),

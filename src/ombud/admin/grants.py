@@ -11,6 +11,7 @@ from ombud.admin.edits import check_match
 from ombud.admin.events import Document, rfc3339
 from ombud.admin.keys import add_key, get_key, revoke_key
 from ombud.admin.links import add_link, add_reset
+from ombud.admin.oidc_people import add_address
 from ombud.admin.people import Person, change_role, get_person, remove_person, sql
 from ombud.db.operation import Operation
 from ombud.errors import Forbidden
@@ -52,6 +53,12 @@ def invite(caller: Caller, token: str, role: Role, shop_id: int, now: int) -> Op
     """Store a link for somebody new. Raises Forbidden for a role that may more than the caller."""
     _check(caller, SCOPES_OF[role])
     yield from add_link(caller, token, now, role, shop_id)
+
+
+def add_by_address(caller: Caller, address: str, role: Role, shop_id: int, now: int) -> Operation[Person]:
+    """Let somebody in by an OpenID provider. Raises as `invite` does, and InvalidInput, Conflict for the address."""
+    _check(caller, SCOPES_OF[role])
+    return (yield from add_address(caller, address, role, shop_id, now))
 
 
 def reset(caller: Caller, token: str, person_id: int, now: int) -> Operation[None]:

@@ -18,6 +18,14 @@ select id, name, role, shop_id, password, created_at from person where login = :
 -- One of them.
 select id, name, role, shop_id, password, created_at from person where id = :id;
 
+-- name: person_by_subject
+-- Who comes in by an OpenID provider.
+select id from person where subject = :subject;
+
+-- name: bind_subject
+-- The first time; nothing comes back when somebody else came in by it.
+update person set subject = :subject where id = :id and subject is null returning id;
+
 -- name: list_people
 -- All of them: there are few.
 select id, name, role, shop_id, password, created_at from person order by login limit :most;

@@ -63,7 +63,7 @@ class Sessions:
     def give(self, response: Response, token: str, *, secure: bool) -> None:
         """Give a browser its session; with an empty token, take it away."""
         response.set_cookie(
-            self._name(secure=secure),
+            self.name(secure=secure),
             token,
             max_age=COOKIE_SECONDS if token else 0,
             path="/",
@@ -72,12 +72,13 @@ class Sessions:
             samesite="lax",
         )
 
-    def _name(self, *, secure: bool) -> str:
+    def name(self, *, secure: bool) -> str:
+        """Return what the cookie is called; it is not that of another installation on this host."""
         return f"{'__Host-' if secure else ''}ombud-{self._suffix}"
 
     def _token(self, scope: Scope, *, secure: bool) -> str:
         try:
-            morsel = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(self._name(secure=secure))
+            morsel = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(self.name(secure=secure))
         except CookieError:
             return ""
         return morsel.value if morsel is not None else ""
@@ -92,6 +93,10 @@ class Place:
     def is_secure(self, scope: Scope) -> bool:
         """Return whether this request came by the public address, which has TLS."""
         return bool(self._public_host) and Headers(scope=scope).get("host", "").lower() == self._public_host
+
+    def base(self, request: Request) -> str:
+        """Return the address of the panel as this request called it, with TLS where a proxy has taken it off."""
+        return f"https://{self._public_host}" if self.is_secure(request.scope) else str(request.base_url).rstrip("/")
 
 
 class Gate:
@@ -138,7 +143,7 @@ class Gate:
         except StorageUnavailable:
             return PlainTextResponse(f"{StorageUnavailable()}\n", 503, {"Retry-After": "1"})
         scope[SESSION] = session
-        if session is not None or scope["path"] == LOGIN or scope["path"].startswith(SET_UP):
+        if session is not None or scope["path"] == LOGIN or scope["path"].startswith((SET_UP, f"{LOGIN}/")):
             return None
         return _to_login(Request(scope))
 

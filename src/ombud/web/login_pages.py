@@ -1,17 +1,18 @@
 """Getting in and out: log in, the links that open once, log out."""
 
 import math
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ombud.admin import links
-from ombud.admin.links import new_token
-from ombud.admin.people import Person, check_name, find_person
-from ombud.admin.sessions import begin_session, end_session
+from ombud.admin.people import check_name, find_person
+from ombud.admin.sessions import end_session
 from ombud.errors import Conflict, InvalidInput
 from ombud.web.brakes import LoginBrakes
+from ombud.web.entering import let_in
 from ombud.web.forms import read_form
 from ombud.web.gate import LOGIN, SESSION
 from ombud.web.house import House, action_route, own_path, page_route
@@ -25,8 +26,12 @@ _WRONG = mark("This name and this password do not belong together.")
 class LoginPages:
     """The pages that somebody sees who is not in yet."""
 
-    def __init__(self, house: House, passwords: Passwords, brakes: LoginBrakes | None = None) -> None:
+    def __init__(
+        self, house: House, passwords: Passwords, brakes: LoginBrakes | None = None, *, oidc: bool = False
+    ) -> None:
+        """`oidc`: there is another way in."""
         self._house = house
+        self._oidc = oidc
         self._passwords = passwords
         self._brakes = brakes or LoginBrakes()
         self._database = house.people.database
@@ -66,7 +71,7 @@ class LoginPages:
             return self._login(request, 403, next=where, name=name, wrong=words_for(request).say(_WRONG))
         assert person is not None
         self._brakes.succeeded(*tries)
-        return await self._let_in(request, person, where)
+        return await let_in(self._house, request, person, where)
 
     async def leave(self, request: Request) -> Response:
         session, now = request.scope[SESSION], self._database.clock()
@@ -92,19 +97,11 @@ class LoginPages:
         except (InvalidInput, Conflict) as error:
             wrong = words_for(request).say(str(error))
             return self._house.page(request, "set_up.html", 422, link=link, name=name, wrong=wrong)
-        return await self._let_in(request, person, "/")
+        return await let_in(self._house, request, person, "/")
 
     def _login(self, request: Request, status: int = 200, **values: str) -> Response:
-        return self._house.page(request, "login.html", status, **({"name": "", "wrong": None} | values))
-
-    async def _let_in(self, request: Request, person: Person, where: str) -> Response:
-        secure, token, now = self._secure(request), new_token(), self._database.clock()
-        old = self._house.sessions.hash_of(request.scope, secure=secure)
-        browser = (self._house.address(request), request.headers.get("user-agent", ""))
-        await self._house.people.write(lambda: begin_session(person, token, old, browser, now))
-        answer = RedirectResponse(where or "/", 303)
-        self._house.sessions.give(answer, token, secure=secure)
-        return answer
+        shown: dict[str, Any] = {"name": "", "wrong": None, "oidc": self._oidc} | values
+        return self._house.page(request, "login.html", status, **shown)
 
     def _secure(self, request: Request) -> bool:
         return self._house.place.is_secure(request.scope)

@@ -68,6 +68,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/endpoints/{endpoint_id}/test": {"example": {"event_type": "order.new", "object_id": "90017"}},
     "POST /v1/replays/dry-run": {"example": {"state": "dead", "since": "2026-11-02T08:00:00Z"}},
     "POST /v1/replays": {"example": {"state": "dead", "status": "5xx", "per_second": 50}},
+    "POST /v1/people": {"example": {"address": "anna@example.com", "role": "editor"}},
     "POST /v1/invitations": {"example": {"role": "editor"}},
     "PATCH /v1/people/{person_id}": {"example": {"role": "reader", "shop_id": 7}},
     "POST /v1/keys": {"example": {"name": "ERP", "scopes": ["events:write", "read"]}},

@@ -248,6 +248,7 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/replays/{replay_id}/cancel": _REPLAY | {"state": "cancelled", "ended_at": _TIME},
     "GET /v1/overview": _FIGURES,
     "GET /v1/people": _page(_PERSON),
+    "POST /v1/people": _PERSON | {"name": "anna@example.com"},
     "GET /v1/people/{person_id}": _PERSON,
     "PATCH /v1/people/{person_id}": _PERSON,
     "POST /v1/people/{person_id}/end-sessions": _PERSON,

@@ -52,6 +52,7 @@ LINKS = {
     "GET /v1/arrivals": ("arrival_id", "$response.body#/data/0/id"),
     "GET /v1/runs": ("run_id", "$response.body#/data/0/id"),
     "GET /v1/people": ("person_id", "$response.body#/data/0/id"),
+    "POST /v1/people": ("person_id", "$response.body#/id"),
     "POST /v1/keys": ("name", "$response.body#/name"),
     "GET /v1/shops": ("inbox_shop_id", "$response.body#/data/0/id"),
 }

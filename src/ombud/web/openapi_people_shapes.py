@@ -63,6 +63,7 @@ class Entry(Shape):
 # By method and path: what a route answers when all is well.
 SHAPES: dict[str, type[Shape]] = {
     "GET /v1/people": Page[Person],
+    "POST /v1/people": Person,
     "GET /v1/people/{person_id}": Person,
     "PATCH /v1/people/{person_id}": Person,
     "POST /v1/people/{person_id}/end-sessions": Person,

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ombud.admin.access import Role
@@ -19,7 +19,7 @@ from ombud.admin.events import rfc3339
 from ombud.admin.overview import receiver_overview, sender_overview, stories
 from ombud.clock import now_microseconds
 from ombud.db.database import Writer
-from ombud.errors import OmbudError
+from ombud.errors import ConfigurationError, OmbudError
 from ombud.mailbox.model import Box
 from ombud.receiver.receiver import Receiver
 from ombud.sender.sender import Sender
@@ -101,14 +101,16 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
     """Return the panel as an ASGI app. `people` writes where people, sessions and keys are."""
     house = House(people, settings, _menu(sides))
     home = _Home(sides, house)
+    others = [sides.receiver.database] if sides.receiver is not None else []
     routes = [
         page_route(HOME, home.home),
         page_route(f"{BELOW}stream", home.stream),
         Mount(STATIC, StaticFiles(packages=[("ombud.web", "static")])),
         action_route("/language", house.choose_language, None),
-        *LoginPages(house, passwords := Passwords()).routes(),
+        *LoginPages(house, passwords := Passwords(), oidc=bool(settings.oidc_issuer)).routes(),
+        *_oidc_routes(house, settings),
         *AccountPages(house, passwords).routes(),
-        *PeoplePages(house, [sides.receiver.database] if sides.receiver is not None else []).routes(),
+        *PeoplePages(house, others, oidc=bool(settings.oidc_issuer)).routes(),
         *KeyPages(house).routes(),
     ]
     if sides.sender is not None:
@@ -121,6 +123,23 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
         routes.append(action_route(f"{BELOW}order", home.order))
     handlers = dict.fromkeys((OmbudError, HTTPException), house.say)
     return house.behind(Starlette(routes=routes, exception_handlers=handlers))
+
+
+def _oidc_routes(house: House, settings: Settings) -> list[Route]:
+    """Return the way to an OpenID provider and back, if there is one; raises ConfigurationError without its package."""
+    if not settings.oidc_issuer:
+        return []
+    try:
+        # Not among what every server has.
+        from ombud.web.oidc import Client, Provider  # noqa: PLC0415
+        from ombud.web.oidc_pages import OidcPages  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "jwt":
+            raise
+        raise ConfigurationError("OMBUD_OIDC_ISSUER needs one more package: pip install 'ombud[oidc]'") from None
+    client = Client(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+    domain = settings.oidc_domain and (settings.oidc_domain[0], Role(settings.oidc_domain[1]))
+    return OidcPages(house, Provider(client), domain).routes()
 
 
 def _menu(sides: Sides) -> list[Page]:

@@ -9,6 +9,7 @@ from ombud.admin import grants, links
 from ombud.admin.access import EVERY_SHOP, Role
 from ombud.admin.events import Document, rfc3339
 from ombud.admin.grants import PREFIX, check_operator, etag_of_person, person_document
+from ombud.admin.oidc_people import ADDRESS_PATTERN, LONGEST_NAME
 from ombud.admin.people import Person, get_person, list_people
 from ombud.db.database import Writer
 from ombud.mailbox.ids import parse_id
@@ -19,6 +20,16 @@ from ombud.web.openapi_parameters import described, without_defaults
 from ombud.web.pages import Id, IfMatch
 
 RoleName = Annotated[str, described(f"One of: {', '.join(Role)}.", enum=list(Role))]
+
+
+class NewPerson(BaseModel):
+    """Somebody whom an OpenID provider knows by an address."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    address: Annotated[str, described("An e-mail address.", pattern=ADDRESS_PATTERN, maxLength=LONGEST_NAME)]
+    role: RoleName
+    shop_id: ShopId = EVERY_SHOP
 
 
 class Invitation(BaseModel):
@@ -63,6 +74,12 @@ def _add_people(router: APIRouter, people: Writer) -> None:
         check_operator(caller_of(request))
         found = await look(database, list_people)
         return {"data": [person_document(person) for person in found], "next_cursor": None}
+
+    @router.post("/people", status_code=201, summary="Let somebody in by an OpenID provider", tags=[*tags])
+    async def add(request: Request, response: Response, body: NewPerson) -> Document:
+        caller, now, role = caller_of(request), database.clock(), Role.read(body.role)
+        make = lambda: grants.add_by_address(caller, body.address, role, body.shop_id, now)  # noqa: E731
+        return _tagged(response, await people.write(make))
 
     @router.get("/people/{person_id}", summary="One of them", tags=[*tags])
     async def show(request: Request, response: Response, person_id: Id) -> Document:

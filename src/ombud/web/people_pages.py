@@ -12,6 +12,7 @@ from ombud.admin import links
 from ombud.admin.access import EVERY_SHOP, Role
 from ombud.admin.audit_log import list_entries
 from ombud.admin.links import add_link, add_reset, new_token
+from ombud.admin.oidc_people import add_address
 from ombud.admin.people import change_role, get_person, list_people, remove_person
 from ombud.db.database import Database
 from ombud.mailbox.ids import ID_LIMIT
@@ -27,8 +28,12 @@ AUDIT = "/audit"
 class PeoplePages:
     """The pages of people and of the audit log."""
 
-    def __init__(self, house: House, others: Sequence[Database] = ()) -> None:
-        """`others`: databases that are changed from this panel and have an audit log of their own."""
+    def __init__(self, house: House, others: Sequence[Database] = (), *, oidc: bool = False) -> None:
+        """`others`: databases that are changed from this panel and have an audit log of their own.
+
+        `oidc`: people may be invited by their address.
+        """
+        self._oidc = oidc
         self._house = house
         self._database = house.people.database
         self._logs = [self._database, *(one for one in others if one.name != self._database.name)]
@@ -38,6 +43,7 @@ class PeoplePages:
         return [
             page_route(PATH, self.show, Role.OWNER),
             action_route(f"{PATH}/invite", self.invite, Role.OWNER),
+            action_route(f"{PATH}/address", self.address, Role.OWNER),
             action_route(f"{PATH}/reset", self.reset, Role.OWNER),
             action_route(f"{PATH}/role", self.role, Role.OWNER),
             action_route(f"{PATH}/remove", self.remove, Role.OWNER),
@@ -53,6 +59,12 @@ class PeoplePages:
         await self._house.people.write(lambda: add_link(caller, token, now, role, shop_id))
         # Shown in the answer to the form and nowhere else: a redirect would write it into histories.
         return await self._show(request, link=self._link(request, token), link_role=role)
+
+    async def address(self, request: Request) -> Response:
+        form, caller, now = await read_form(request), self._house.operator(request), self._database.clock()
+        role, shop_id, address = Role.read(form.get("role")), shop_of(form), form.get("address").strip()
+        await self._house.people.write(lambda: add_address(caller, address, role, shop_id, now))
+        return RedirectResponse(PATH, 303)
 
     async def reset(self, request: Request) -> Response:
         form, caller, token = await read_form(request), self._house.operator(request), new_token()
@@ -91,11 +103,11 @@ class PeoplePages:
         self._house.operator(request)
         people = await look(self._database, list_people)
         shown: dict[str, Any] = {"people": people, "roles": list(Role), "link": None, "link_role": None}
-        shown |= {"link_for": None} | values
+        shown |= {"link_for": None, "oidc": self._oidc} | values
         return self._house.page(request, "people.html", **shown)
 
     def _link(self, request: Request, token: str) -> str:
-        return str(request.base_url).rstrip("/") + links.PATH + token
+        return self._house.place.base(request) + links.PATH + token
 
 
 def shop_of(form: Form) -> int:
