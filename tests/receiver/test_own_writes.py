@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ombud.client import Order, Product
+from ombud.client import ApiError, Order, Product
 from ombud.client.call import Call
 from ombud.client.writes import create_product, update_order
 from ombud.errors import ConfigurationError
@@ -211,6 +211,40 @@ async def test_a_deletion_of_ours_is_not_told_to_who_did_it(
             await desk.tell("product.delete", product_id)
     assert heard.count(("to_erp", "product.delete")) == 1
     assert heard.count(("mail", "product.delete")) == 2
+
+
+async def test_a_product_that_we_have_created_is_not_told_to_who_did(desk: Desk, store: Store) -> None:
+    told: list[tuple[str, str, str, str]] = []
+
+    def hear(name: str) -> Callable[..., Any]:
+        async def note(product: Product, event: Event, change: Change) -> None:
+            before = change.before.price if isinstance(change.before, Product) else None
+            told.append((name, event.event_type, str(product.price), str(before)))
+
+        return note
+
+    for name in ("to_erp", "mail"):
+        desk.inbox.on("product.add", "product.update", name=name)(hear(name))
+    async with desk.acquainted():
+        desk.clock.ahead_seconds += 60
+        async with desk.inbox.client(silent=["to_erp"]) as client:
+            ours, edited = [await client.create_product(title="Bowl", price=10, stock=3) for _ in range(2)]
+            store.price(edited, "11.00")
+            for product_id in (ours, edited):
+                await desk.tell("product.add", product_id)
+            store.price(ours, "12.00")
+            await desk.tell("product.update", ours)
+    erp = [("product.add", "11.00", "None"), ("product.update", "12.00", "10.00")]
+    mail = [("product.add", "10.00", "None"), *erp]
+    assert sorted(told) == sorted([*[("to_erp", *one) for one in erp], *[("mail", *one) for one in mail]])
+
+
+async def test_a_creation_that_failed_is_expected_by_nobody(desk: Desk) -> None:
+    with desk.inbox.blocking_client() as client:
+        product_id = client.create_product(title="Bowl", price=10)
+        with pytest.raises(ApiError):
+            client.create_product(price=10)
+    assert [row["subject"] for row in desk.rows("select subject from own_write")] == [f"product/{product_id}"]
 
 
 def test_a_handler_or_a_shop_that_is_not_there_is_named(desk: Desk) -> None:

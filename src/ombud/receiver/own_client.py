@@ -1,6 +1,6 @@
 """Clients of a shop's API whose writes are expected by the inbox: one for handlers that await, one for plain ones."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +12,7 @@ from ombud.client.exchange import Wait
 from ombud.db.operation import Make
 from ombud.errors import ConfigurationError
 from ombud.receiver.clients import read_key
-from ombud.receiver.own_writes import expect, own_writes_of
+from ombud.receiver.own_writes import OwnWrite, expect, own_creation_of, own_writes_of
 from ombud.receiver.shops import Shop, list_shops
 
 if TYPE_CHECKING:
@@ -38,7 +38,14 @@ class Own(NamedTuple):
 
     def expecting(self, step: Wait | Call[Any]) -> Make[None] | None:
         """Return what is to be committed before a step is done; None when it writes nothing that is expected."""
-        writes = own_writes_of(step) if isinstance(step, Call) else []
+        return self._expect(own_writes_of(step) if isinstance(step, Call) else [])
+
+    def created(self, step: Wait | Call[Any], answer: Answer | None) -> Make[None] | None:
+        """Return what is to be committed after a step was done; None when it has created nothing that is expected."""
+        made = own_creation_of(step, answer) if isinstance(step, Call) and answer is not None else []
+        return self._expect(made)
+
+    def _expect(self, writes: Sequence[OwnWrite]) -> Make[None] | None:
         return partial(expect, self.receiver.arrivals, self.shop.id, writes, self.silent) if writes else None
 
 
@@ -52,7 +59,10 @@ class OwnClient(AsyncShopClient):
     async def _do(self, step: Wait | Call[Any]) -> Answer | None:
         if (expecting := self._own.expecting(step)) is not None:
             await self._own.receiver.writer.write(expecting)
-        return await super()._do(step)
+        answer = await super()._do(step)
+        if (created := self._own.created(step, answer)) is not None:
+            await self._own.receiver.writer.write(created)
+        return answer
 
 
 class OwnBlockingClient(ShopClient):
@@ -65,7 +75,10 @@ class OwnBlockingClient(ShopClient):
     def _do(self, step: Wait | Call[Any]) -> Answer | None:
         if (expecting := self._own.expecting(step)) is not None:
             self._own.receiver.database.write(expecting)
-        return super()._do(step)
+        answer = super()._do(step)
+        if (created := self._own.created(step, answer)) is not None:
+            self._own.receiver.database.write(created)
+        return answer
 
 
 def own_of(receiver: "Receiver", name: str | None, silent: Collection[str]) -> Own:

@@ -6,14 +6,15 @@ and is told.
 """
 
 import json
-from collections import ChainMap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ombud.client.answer import Answer
 from ombud.client.call import Call
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
+from ombud.errors import OmbudError
 from ombud.mailbox.mailbox import Mailbox
 from ombud.receiver.documents import VOLATILE, unpack, version_of
 from ombud.wire import EVENT_TYPES
@@ -27,6 +28,8 @@ READ_AS: Mapping[str, str] = {"stock": "qty"}
 _VARIANTS = "variants"
 # Under these names stand the state of an order, and that a product was deleted.
 STATUS, GONE = "status", "gone"
+# Under this one, that it was created: its id is known only once it is there.
+MADE = "made"
 # Which event tells of each state of an order.
 SAYS = {"paid": "order.new", "done": "order.done", "cancelled": "order.cancelled"}
 # Handlers with event types of which each need not hear.
@@ -58,6 +61,18 @@ def own_writes_of(call: Call[Any]) -> list[OwnWrite]:
             return []
 
 
+def own_creation_of(call: Call[Any], answer: Answer) -> list[OwnWrite]:
+    """Return the product that a request has created. A new order is unpaid, and no event tells of it."""
+    if (call.method, call.path) != ("POST", "/products"):
+        return []
+    try:
+        product_id = call.parse(answer)
+    except OmbudError:
+        return []
+    [given] = _items(call)
+    return [OwnWrite(f"product/{product_id}", {MADE: True, **{READ_AS.get(name, name): given[name] for name in given}})]
+
+
 def _items(call: Call[Any]) -> list[dict[str, Any]]:
     given = json.loads(call.body or b"[]")
     return given if isinstance(given, list) else [given]
@@ -75,7 +90,7 @@ def _changes_of_products(items: Sequence[Mapping[str, Any]]) -> list[OwnWrite]:
 
 
 def expect(arrivals: Mailbox, shop_id: int, writes: Sequence[OwnWrite], silent: Collection[str]) -> Operation[None]:
-    """Expect these fields; commit it before they are written."""
+    """Expect these fields; commit it before they are written, or as soon as it is known of what."""
     now, names = arrivals.clock(), json.dumps(sorted(silent))
     yield sql["forget_own_writes"], {"shop_id": shop_id, "before": now - round(EXPECTED_SECONDS * 1_000_000)}
     for one in writes:
@@ -116,11 +131,21 @@ def silent_for(changed: Changed) -> Operation[Silent]:
         return _silent_of_order(changed.status, written)
     if changed.after is None:
         return frozenset((name, "product.delete") for name, writes in written.items() if any(map(_deletes, writes)))
-    documents = yield sql["get_document"], {"shop_id": changed.shop_id, "version": changed.before}
-    if not documents:
-        return frozenset()
-    different = differences(unpack(documents[0]["body"]), unpack(changed.after))
-    own = [name for name, writes in written.items() if explains(dict(ChainMap(*reversed(writes))), different)]
+    return (yield from _silent_of_product(changed, unpack(changed.after), written))
+
+
+def _silent_of_product(
+    changed: Changed, after: Mapping[str, Any], written: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Operation[Silent]:
+    if changed.before is None:
+        own = [name for name, writes in written.items() if created(_together(writes), after)]
+    else:
+        documents = yield sql["get_document"], {"shop_id": changed.shop_id, "version": changed.before}
+        if not documents:
+            return frozenset()
+        different = differences(unpack(documents[0]["body"]), after)
+        changes = {name: [one for one in writes if MADE not in one] for name, writes in written.items()}
+        own = [name for name, writes in changes.items() if explains(_together(writes), different)]
     return frozenset((name, event_type) for name in own for event_type in EVENT_TYPES)
 
 
@@ -128,6 +153,11 @@ def _silent_of_order(status: str, written: Mapping[str, Sequence[Mapping[str, An
     """Be silent of each state that was written, when the present one is among them."""
     words = {name: {str(one.get(STATUS)) for one in writes} for name, writes in written.items()}
     return frozenset((name, SAYS[one]) for name, some in words.items() if status in some for one in some if one in SAYS)
+
+
+def _together(writes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what was written last of each field."""
+    return {name: value for fields in writes for name, value in fields.items()}
 
 
 def _deletes(fields: Mapping[str, Any]) -> bool:
@@ -149,6 +179,13 @@ def explains(fields: Mapping[str, Any], different: Mapping[str, Any]) -> bool:
     if rest == {"qty"} and any(name.startswith(f"{_VARIANTS}.") and name.endswith(".qty") for name in own):
         return True
     return bool(different) and not rest
+
+
+def created(fields: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a new product was created by us, and is as it was written; parts are read in another shape."""
+    shown = _flat(after)
+    plain = [name for name, value in fields.items() if name in shown and not isinstance(value, list | Mapping)]
+    return MADE in fields and all(_same(fields[name], shown[name]) for name in plain)
 
 
 def _flat(document: Mapping[str, Any]) -> dict[str, Any]:

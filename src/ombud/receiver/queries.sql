@@ -264,7 +264,8 @@ where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and
 -- name: put_applied_silently
 -- What a handler has finished with, when what it had finished with before was the last that was known.
 update ledger set applied_version = :version
-where shop_id = :shop_id and handler_id = :handler_id and subject = :subject and applied_version = :known;
+where shop_id = :shop_id and handler_id = :handler_id and subject = :subject
+  and applied_version is not distinct from :known;
 
 -- name: insert_own_write
 -- What one of our own programs is about to write.
