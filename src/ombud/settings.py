@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,10 +71,7 @@ class Settings:
     alike_per_minute: int = 600  # ten saves a second of one product are a loop or an attack
     trusted_proxies: tuple[TrustedProxy, ...] = ()
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
-    quiet_seconds: tuple[float, float] = (
-        2.0,
-        10.0,
-    )  # a person saves a product thrice; longer than a few times is no burst
+    quiet_seconds: tuple[float, float] = (2.0, 10.0)  # a person saves a product thrice; longer is no burst
     settle_seconds: tuple[float, ...] = (5.0, 60.0)  # an API's copies lag by a second or so, and seldom by a minute
     reconcile_seconds: tuple[float, ...] = (300.0, 3_600.0)  # an order waits 5 min at worst; a product list costs more
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
@@ -84,6 +81,17 @@ class Settings:
     oidc_client_id: str = ""
     oidc_client_secret: str | None = field(default=None, repr=False)
     oidc_domain: tuple[str, str] | None = None  # whose addresses need no invitation, and their role
+    smtp_host: str = ""
+    smtp_port: int = 0  # 0: the usual one, 587 with STARTTLS and 465 with TLS
+    smtp_security: str = "starttls"  # what mail providers offer (RFC 6409)
+    smtp_user: str = ""
+    smtp_password: str | None = field(default=None, repr=False)
+    mail_from: str = ""
+    alarm_after_seconds: float = 60.0  # what is well again within a minute is no news
+    alarm_due_seconds: float = 300.0  # a performer looks every two seconds; customers notice five minutes
+    alarm_silence_seconds: float = 86_400.0  # a small shop sells something on most days
+    alarm_disk_percent: int = 90  # the last tenth is the time to mend it
+    alarm_gap_seconds: float = 60.0  # nobody reads more than a message a minute: what comes meanwhile is told together
     token: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
 
@@ -222,14 +230,25 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_OIDC_CLIENT_ID": ("oidc_client_id", _text),
     "OMBUD_OIDC_CLIENT_SECRET": ("oidc_client_secret", _text),
     "OMBUD_OIDC_DOMAIN": ("oidc_domain", _domain),
+    "OMBUD_SMTP_HOST": ("smtp_host", _text),
+    "OMBUD_SMTP_PORT": ("smtp_port", _whole(1, 65_535)),
+    "OMBUD_SMTP_SECURITY": ("smtp_security", _one_of("starttls", "tls", "none")),
+    "OMBUD_SMTP_USER": ("smtp_user", _text),
+    "OMBUD_SMTP_PASSWORD": ("smtp_password", _text),
+    "OMBUD_MAIL_FROM": ("mail_from", _text),
+    "OMBUD_ALARM_AFTER_SECONDS": ("alarm_after_seconds", _positive),
+    "OMBUD_ALARM_DUE_SECONDS": ("alarm_due_seconds", _positive),
+    "OMBUD_ALARM_SILENCE_SECONDS": ("alarm_silence_seconds", _positive),
+    "OMBUD_ALARM_DISK_PERCENT": ("alarm_disk_percent", _whole(1, 99)),
+    "OMBUD_ALARM_GAP_SECONDS": ("alarm_gap_seconds", _positive),
     "OMBUD_TOKEN": ("token", _text),
     "OMBUD_API_KEY": ("api_key", _text),
     "QUICKBUTIK_API_KEY": ("api_key", _text),
 }
 NAMES = frozenset(_PARSERS)
-_SECRETS = frozenset(
-    {"OMBUD_DATABASE_URL", "OMBUD_OIDC_CLIENT_SECRET", "OMBUD_TOKEN", "OMBUD_API_KEY", "QUICKBUTIK_API_KEY"}
-)
+# What is not shown may come from a file.
+_HIDDEN = {one.name for one in fields(Settings) if not one.repr}
+_SECRETS = frozenset(name for name, (to, _) in _PARSERS.items() if to in _HIDDEN)
 
 
 def read_settings(environment: Mapping[str, str], **defaults: Any) -> Settings:

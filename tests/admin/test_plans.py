@@ -18,7 +18,7 @@ from tests.support.databases import POSTGRES, lend_home
 from tests.support.postgres import PostgresServers
 
 PARTS = ["ombud.mailbox", "ombud.sender", "ombud.receiver", "ombud.admin", "ombud.shop"]
-FILES = ("queries.sql", "people.sql", "tally.sql", "deliveries.sql", "inbox.sql")
+FILES = ("queries.sql", "people.sql", "tally.sql", "deliveries.sql", "inbox.sql", "alarms.sql")
 STATEMENTS = {statement.name: statement for file in FILES for statement in read_queries("ombud.admin", file)} | {
     statement.name: statement for statement in HOURS.values()
 }
@@ -82,6 +82,22 @@ def test_a_statement_that_reads_all_is_noticed(database: Database, text: str) ->
 def test_a_subject_is_found_in_the_index_of_subjects(database: Database, name: str) -> None:
     """In another one, every arrival of other subjects would be passed."""
     assert any("USING INDEX event_subject" in step for step in plan_of(database, STATEMENTS[name].sql))
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("failing_now", "endpoint_closed"),
+        ("disabled_now", "endpoint_disabled"),
+        ("late_work", "lane_wake"),
+        ("refused_keys", "inbox_shop_refused"),
+        ("found_without_webhook", "meter_found"),
+        ("known_alarms", "alarm_present"),
+    ],
+)
+def test_what_is_wrong_is_found_by_what_is_wrong_alone(database: Database, name: str, index: str) -> None:
+    """These run every ten seconds, in every process."""
+    assert any(f"INDEX {index} " in f"{step} " for step in plan_of(database, STATEMENTS[name].sql))
 
 
 def test_a_single_event_is_looked_for_in_each_day(database: Database) -> None:

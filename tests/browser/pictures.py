@@ -16,6 +16,7 @@ import httpx2
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.conftest import make_account
+from tests.support.endpoint import Endpoint
 from tests.support.processes import Ombud, Ombuds
 
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "img"
@@ -24,6 +25,7 @@ SHOWN = (
     ("live", "/", "light"),
     ("overview", "/overview", "dark"),
     ("webhooks", "/settings/webhooks", "light"),
+    ("alarms", "/settings/alarms", "dark"),
     ("delivery", "/deliveries?state=done >", "dark"),
     ("arrivals", "/arrivals", "light"),
     ("run", "/runs?handler=order.new >", "light"),
@@ -31,7 +33,7 @@ SHOWN = (
 PAGES = (
     *("/", "/overview", "/settings/webhooks", "/settings/webhooks >", "/settings/webhooks/new", "/deliveries"),
     *("/deliveries >", "/arrivals", "/arrivals >", "/arrivals?state=stored", "/runs", "/runs >", "/shops", "/shops >"),
-    *("/people", "/keys", "/audit", "/account"),
+    *("/settings/alarms", "/settings/alarms/new", "/people", "/keys", "/audit", "/account"),
 )
 WIDTHS = (1440, 390)
 # Seconds until what was asked for has happened.
@@ -62,6 +64,17 @@ def fill(demo: Ombud) -> None:
         while api.get(waiting).json()["data"]:
             assert time.monotonic() < deadline, "the demo does not come to rest"
             time.sleep(0.2)
+        chat = Endpoint()
+        for more in (
+            {"target": "http://127.0.0.1:9/hook", "name": "On call"},
+            {"target": chat.url, "name": "Our chat"},
+        ):
+            made = api.post(f"{demo.card['api']}/alarm-channels", json={"kind": "webhook"} | more)
+            assert made.status_code == 201, made.text
+            api.post(f"{demo.card['api']}/alarm-channels/{made.json()['id']}/test")
+        while not api.get(f"{demo.card['api']}/alarms").json()["data"]:
+            assert time.monotonic() < deadline + PATIENCE_SECONDS, "nobody notices the endpoint that fails"
+            time.sleep(0.2)
 
 
 def order(page: Page) -> None:
@@ -85,7 +98,7 @@ def filled_demo() -> Iterator[tuple[Page, Ombud]]:
     ombuds = Ombuds()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         try:
-            demo = ombuds.start("demo", "--port", "0", "--data", f"{folder}/demo")
+            demo = ombuds.start("demo", "--port", "0", "--data", f"{folder}/demo", OMBUD_ALARM_AFTER_SECONDS="1")
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             page = browser.new_context(locale="en-GB", timezone_id="Europe/Stockholm").new_page()
             make_account(page, demo)

@@ -28,7 +28,9 @@ def ones_of(client: TestClient, first: int = 0, amount: int = 1) -> list[str]:
     for path in LISTS:
         links = re.findall(r'class="row[^"]*" href="([^"]+)"', client.get(path).text)
         found += islice(links, first, first + amount)
-    return found + [f"{one}/edit" for one in found if one.startswith("/settings/webhooks/ep_")]
+    found += [f"{one}/edit" for one in found if one.startswith("/settings/webhooks/ep_")]
+    forms = re.findall(r'href="(/settings/alarms/alc_[^"]+/edit)"', client.get("/settings/alarms").text)
+    return found + forms[first : first + amount]
 
 
 def serve(page: Page, client: TestClient, language: str = "en") -> None:

@@ -21,7 +21,7 @@ COLUMNS = 30
 LISTS = (
     *("/", "/overview", "/settings/webhooks", "/deliveries", "/deliveries?state=dead", "/deliveries/resend?state=dead"),
     *("/arrivals", "/arrivals?state=stored", "/arrivals?state=dead", "/runs", "/runs?state=dead", "/shops"),
-    *("/people", "/keys", "/audit", "/account"),
+    *("/settings/alarms", "/people", "/keys", "/audit", "/account"),
 )
 
 

@@ -7,6 +7,10 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from ombud.admin.access import OPERATOR, Role
+from ombud.admin.alarms.book import Look as Watched
+from ombud.admin.alarms.book import note
+from ombud.admin.alarms.book import sql as alarms
+from ombud.admin.alarms.causes import Cause, Finding
 from ombud.admin.audit_log import record
 from ombud.admin.delivery_filter import Asked
 from ombud.admin.keys import add_key, new_key
@@ -39,9 +43,14 @@ NOT_TEXT = frozenset(
         *("person.role", "entry_link.role", "api_key.scopes", "resending.filter", "resending.cursor"),
         *("subscription.event_type", "endpoint.headers", "lane.failed_subjects", "chore.name", "sweep.kind"),
         *("ledger.event_type", "ledger.version", "ledger.applied_version", "document.version", "mirror.version"),
+        *("alarm.cause", "alarm.facts", "alarm_message.phase", "alarm_channel.kind", "alarm_channel.causes"),
+        *("alarm_channel.language", "alarm_channel.zone"),
         *("mirror.listed_version", "reading.version", "meter.what", "event_key.key", "migration.name"),
     }
 )
+
+
+INSERT_CHANNEL = alarms["insert_channel"].sql
 
 
 class FullHouse:
@@ -63,6 +72,7 @@ class FullHouse:
         self._fill_sender(rows)
         self._fill_people(rows)
         self._fill_receiver(rows, names)
+        self._fill_alarms(rows, names)
         # Which payload stands for a subject, by what stands there now.
         self._places: dict[str, dict[str, int]] = {database.name: {} for database in self.databases}
         self.cookies = log_in(self.app.people, name="owner of all")
@@ -116,6 +126,18 @@ class FullHouse:
             somebody(people, Role.READER, name=f"reader {number}")
             people.database.write(partial(add_key, f"key {number}", new_key(), 1))
             people.database.write(partial(record, OPERATOR, "endpoint.add", str(number), number + 1, detail="x"))
+
+    def _fill_alarms(self, rows: int, names: Callable[[int], str]) -> None:
+        database = self.sender.database
+        values = {"kind": "email", "target": "x", "causes": "", "language": "en", "zone": "UTC", "enabled": 1}
+        values |= {"shop_id": 0, "quiet_from": 60, "quiet_until": 120, "now": 1}
+        facts = [{"endpoint_id": str(number), "url": names(number), "reason": "x"} for number in range(rows)]
+        findings = [Finding(Cause.ENDPOINT_DISABLED, str(one["endpoint_id"]), 1, 1, one) for one in facts]
+        for number in range(rows):
+            database.write(partial(once, INSERT_CHANNEL, **values, id=number + 1, name=f"channel {number}"))
+        for now, seen in ((1, findings), (2, findings), (3, findings[1:]), (4, findings[1:])):
+            database.write(partial(note, Watched([Cause.ENDPOINT_DISABLED], seen), now, 0))
+        database.write(partial(once, "update alarm_channel set failed_at = 1, failures = 1, reason = 'It is down.'"))
 
     def _fill_receiver(self, rows: int, names: Callable[[int], str]) -> None:
         receiver = self.inbox.receiver

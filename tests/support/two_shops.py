@@ -12,6 +12,9 @@ from typing import Any
 import httpx2
 
 from ombud.admin.access import ALL_SCOPES, EVERY_SHOP, Role, Scope
+from ombud.admin.alarms.book import Look as Seen
+from ombud.admin.alarms.book import note
+from ombud.admin.alarms.causes import Cause, Finding
 from ombud.admin.keys import add_key, new_key
 from ombud.client import OrderStatus
 from ombud.db.database import Database
@@ -89,6 +92,7 @@ async def lend_sender(home: Home, **settings: Any) -> AsyncIterator[Side]:
             async with side.client(shop) as own:
                 wanted = {"state": "dead", "subject": word(shop)}
                 assert (await own.post("/v1/replays", json=wanted)).status_code == 201
+                await add_alarm(own, database, word(shop), shop)
     await asyncio.to_thread(wait_for_rings, database)
     yield side
     sender.close()
@@ -110,6 +114,9 @@ async def lend_receiver(home: Home) -> AsyncIterator[Side]:
         for name in NAMES.values():
             query = {"event_type": "order.new", "order_id": f"of-{name}"}
             assert (await anybody.get(f"/hooks/token-of-{name}", params=query)).status_code == 200
+    for name, shop in shop_ids(side).items():
+        async with side.client(shop) as own:
+            await add_alarm(own, receiver.database, f"of-{name}", shop)
     handlers = [HandlerFacts(word(EVERY_SHOP), ["order.new"], 1.0)]
     teller = Teller(receiver.changes, {facts.name: facts for facts in handlers})
     receiver.database.write(lambda: register_handlers(receiver.changes, handlers))
@@ -122,6 +129,15 @@ async def lend_receiver(home: Home) -> AsyncIterator[Side]:
     Post(receiver.database, receiver.arrivals).perform(read)
     yield side
     inbox.close()
+
+
+async def add_alarm(own: httpx2.AsyncClient, database: Database, name: str, shop: int) -> None:
+    """Let a shop have a channel and an alarm in which this name is everywhere."""
+    channel = {"kind": "webhook", "target": f"https://8.8.8.8/{name}", "name": name}
+    assert (await own.post("/v1/alarm-channels", json=channel)).status_code == 201
+    finding = Finding(Cause.ENDPOINT_FAILING, name, shop, 1, {"url": name, "endpoint_id": name})
+    for now in (1, 2):
+        await asyncio.to_thread(database.write, partial(note, Seen([finding.cause], [finding], whole=False), now, 0))
 
 
 def shop_ids(side: Side) -> dict[str, int]:

@@ -46,6 +46,11 @@ SERVED = {
     ("POST", "/v1/keys"),
     *((method, "/v1/keys/{name}") for method in ("GET", "DELETE")),
     ("GET", "/v1/audit"),
+    ("GET", "/v1/alarms"),
+    ("GET", "/v1/alarm-channels"),
+    ("POST", "/v1/alarm-channels"),
+    *((method, "/v1/alarm-channels/{channel_id}") for method in ("GET", "PATCH", "DELETE")),
+    ("POST", "/v1/alarm-channels/{channel_id}/test"),
 }
 
 
@@ -149,6 +154,7 @@ async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient, app
     app.people.database.write(lambda: add_key("ERP", new_key(), 1))
     [found] = (await client.get("/v1/deliveries")).json()["data"]
     replay = (await client.post("/v1/replays", json={"state": "dead", "status": "5xx"})).json()
+    alarm_channel = {"kind": "webhook", "target": "https://8.8.8.8/"}
     ids = {
         "endpoint_id": made["id"],
         "event_id": published["id"],
@@ -156,6 +162,7 @@ async def test_the_examples_are_what_is_answered(client: httpx2.AsyncClient, app
         "replay_id": replay["id"],
         "person_id": format_id("prs", person.id),
         "name": "ERP",
+        "channel_id": (await client.post("/v1/alarm-channels", json=alarm_channel)).json()["id"],
     }
     checked = 0
     for method, path, operation in sorted(operations(document), key=lambda one: one[0] == "DELETE"):

@@ -42,7 +42,7 @@ async def ids_of(client: httpx2.AsyncClient, side: Side) -> dict[str, str]:
             rows = (await client.get(path)).json().get("data")
             if path == "/v1/overview":
                 continue  # no list
-            kind = path.rpartition("/")[2].replace("ries", "rys").removesuffix("s") + "_id"
+            kind = path.rpartition("/")[2].rpartition("-")[2].replace("ries", "rys").removesuffix("s") + "_id"
             assert rows, path
             found["inbox_shop_id" if kind == "shop_id" else kind] = rows[0]["id"]
     return found

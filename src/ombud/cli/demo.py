@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from ombud.admin.books import Books
 from ombud.admin.keys import replace_key
 from ombud.admin.resender import add_resender
+from ombud.cli.alarming import alarms_of
 from ombud.cli.credentials import keep_credentials
 from ombud.cli.demo_app import create_demo_inbox
 from ombud.cli.people import first_path, set_up
@@ -90,6 +91,7 @@ class Demo:
         self._books = Books(self.sender)
         self.shop = open_shop(self.sender)
         self.inbox = _open_inbox(data, settings, credentials, card)
+        self._alarms = alarms_of(self.sender.writer, settings, self.sender, self.inbox.receiver)
 
     async def prepare(self) -> None:
         """Give the shop its key and its first goods, and the sender the receiver's address."""
@@ -108,7 +110,11 @@ class Demo:
         inbox = self.inbox
         facts = [handler.facts for handler in inbox.handlers.values()]
         runner = LocalRunner(inbox.handlers, inbox.starts)
-        await asyncio.gather(self._books.run(), inbox.receiver.run(facts, runner, retired=inbox.all_retired))
+
+        async def work() -> None:
+            await asyncio.gather(self._books.run(), inbox.receiver.run(facts, runner, retired=inbox.all_retired))
+
+        await self._alarms.beside(work)
 
     def stop(self) -> None:
         """End `run`."""

@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ombud.admin.access import OPERATOR
 from ombud.admin.edits import EndpointEdits
 from ombud.admin.endpoints import endpoint_documents
 from ombud.admin.events import Document, parse_time
 from ombud.admin.explain import explain_event
+from ombud.cli.fields import body_of
 from ombud.cli.wiring import database_url, open_existing, settings_of_environment
 from ombud.db.migrate import migrate
 from ombud.db.operation import Operation
-from ombud.errors import ConfigurationError, InvalidInput
+from ombud.errors import ConfigurationError
 from ombud.mailbox.ids import ID_LIMIT, format_id, parse_id
 from ombud.sender.endpoint import Endpoint
 from ombud.sender.sender import Sender
@@ -31,9 +32,7 @@ Body = TypeVar("Body", bound=BaseModel)
 # More than anybody looks at in a terminal.
 MOST = 10_000
 # Fields whose value is what stands there; of the others it is JSON.
-_TEXTS = frozenset(
-    ["url", "description", "retry", "authority", "secret", "send_since", "event_type", "object_id", "event_types"]
-)
+_TEXTS = frozenset(["url", "description", "retry", "authority", "secret", "send_since", "event_type", "object_id"])
 
 
 def run_list(database: str, data: Path | None, *, as_json: bool) -> None:
@@ -156,41 +155,7 @@ def _write(sender: Sender, make: Callable[[EndpointEdits], Operation[Endpoint]])
 
 
 def _body(model: type[Body], chosen: Sequence[str], **fields: Any) -> Body:
-    """Return the body that the REST API would have been sent; raises InvalidInput naming the field."""
-    for one in chosen:
-        name, equals, text = one.partition("=")
-        if not equals:
-            raise InvalidInput("--set", f"--set {one}: it is FIELD=VALUE.")
-        fields[name] = _value(name, _read(text))
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise InvalidInput(name, f"{name}: {first['msg']}.") from None
-
-
-def _value(name: str, text: str) -> Any:
-    if name == "event_types":
-        return [part.strip() for part in text.split(",")]
-    if name in _TEXTS:
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise InvalidInput(name, f"{name}: it is true, false, null, a number, or an object in JSON.") from None
-
-
-def _read(text: str) -> str:
-    """Return a value, or with `@` what is in the file of that name: what is secret must not be in a command."""
-    if not text.startswith("@"):
-        return text
-    if text == "@-":
-        return sys.stdin.read().strip()
-    try:
-        return Path(text[1:]).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{text[1:]} cannot be read: {error}.") from None
+    return body_of(model, chosen, _TEXTS, ("event_types",), **fields)
 
 
 def _number(endpoint_id: str) -> int:

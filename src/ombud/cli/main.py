@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import ombud
+from ombud.cli.alarms_verbs import alarms
 from ombud.cli.endpoints_verbs import endpoints
 from ombud.cli.failures import exit_code_of, say_error
 from ombud.cli.options import Data, Database, Host, Json, Port
@@ -30,6 +31,7 @@ app.add_typer(shops, name="shops")
 app.add_typer(endpoints, name="endpoints")
 app.add_typer(replays, name="replays")
 app.add_typer(secrets, name="secrets")
+app.add_typer(alarms, name="alarms")
 
 HOST = "127.0.0.1"
 PORT = 8700

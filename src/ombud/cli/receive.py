@@ -99,6 +99,7 @@ def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool)
 def serve_receiver(receiving: Receiving, host: str, port: int, *, as_json: bool) -> int:
     """Serve an inbox beside its work until a signal; returns the exit code."""
     from ombud.admin.links import new_token
+    from ombud.cli.alarming import alarms_of
     from ombud.cli.people import first_path
     from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
     from ombud.db.migrate import migrate
@@ -117,10 +118,11 @@ def serve_receiver(receiving: Receiving, host: str, port: int, *, as_json: bool)
     async def start() -> Service:
         migrate(inbox.receiver.database, ["ombud.admin"])
         beside = receiving.work()
+        alarms = alarms_of(inbox.receiver.writer, inbox.settings, receiver=inbox.receiver)
         return Service(
             sites=[Site(ReceiverApp(inbox), listening)],
             databases=[inbox.receiver.database],
-            work=beside.run,
+            work=lambda: alarms.beside(beside.run),
             stop_work=beside.stop,
             announce=announce,
             close=inbox.close,

@@ -5,6 +5,7 @@ import json
 from ombud.admin.books import Books
 from ombud.admin.links import new_token
 from ombud.admin.resender import add_resender
+from ombud.cli.alarming import alarms_of
 from ombud.cli.people import first_path, set_up
 from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
 from ombud.cli.wiring import database_url, settings_of_environment
@@ -31,10 +32,12 @@ def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
         add_resender(sender)
         here = settings.perform == "here"
         standby = Standby()
+        work = Books(sender).run if here else standby.run
+        alarms = alarms_of(sender.writer, settings, sender)
         return Service(
             sites=[Site(SenderApp(sender), listening)],
             databases=[opened],
-            work=Books(sender).run if here else standby.run,
+            work=lambda: alarms.beside(work),
             stop_work=sender.stop if here else standby.stop,
             announce=lambda: _announce(url_of(listening), first_path(opened, new_token()), as_json=as_json),
             close=sender.close,

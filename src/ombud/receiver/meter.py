@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from ombud.client.budget import Priority
@@ -58,6 +58,8 @@ class Meter:
         self._writer = writer
         self._clock = clock
         self._counts: Counter[tuple[int, int, str]] = Counter()
+        # Whether an API took the key the last time, by shop, where that is not on record yet.
+        self._keys: dict[int, bool] = {}
 
     def hears(self, shop_id: int) -> Callable[[Priority, int], None]:
         """Return who hears of each request to the API of a shop: its priority, and the status of the answer."""
@@ -66,6 +68,8 @@ class Meter:
             now = self._clock()
             word = LIMITED if status == HTTPStatus.TOO_MANY_REQUESTS else PURPOSES[priority]
             self._counts[shop_id, now - now % HOUR, f"{ASKED} {word}"] += 1
+            if status == HTTPStatus.UNAUTHORIZED or status < HTTPStatus.BAD_REQUEST:
+                self._keys[shop_id] = status != HTTPStatus.UNAUTHORIZED
 
         return hear
 
@@ -82,15 +86,19 @@ class Meter:
         if not self._counts:
             return
         counts, self._counts = self._counts, Counter()
+        keys, self._keys = self._keys, {}
         try:
-            await self._writer.write(lambda: self._store(counts))
+            await self._writer.write(lambda: self._store(counts, keys))
         except OmbudError as error:
             log.warning("counts of requests are not written yet: %s", error)
             self._counts.update(counts)
+            self._keys = keys | self._keys
 
-    def _store(self, counts: Counter[tuple[int, int, str]]) -> Operation[None]:
+    def _store(self, counts: Counter[tuple[int, int, str]], keys: Mapping[int, bool]) -> Operation[None]:
         for (shop_id, since, what), amount in sorted(counts.items()):
             yield from _add(shop_id, since, what, amount)
+        for shop_id, taken in sorted(keys.items()):
+            yield sql["take_key" if taken else "refuse_key"], {"id": shop_id}
         yield sql["forget_meter"], {"before": self._clock() - KEPT, "most": MOST_FORGOTTEN}
 
 

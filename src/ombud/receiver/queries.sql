@@ -446,3 +446,33 @@ on conflict (event_id, lane_id) do update set at = excluded.at, text = excluded.
 -- What no run is kept of any more, a bounded number at a time.
 delete from trace where (event_id, lane_id) in (
   select event_id, lane_id from trace where event_id < :before order by event_id limit :most);
+
+-- name: owners_of_lanes
+-- rows: lane_id bigint
+-- Whose lanes they are.
+select id, shop_id, destination_id from lane where id = :lane_id;
+-- postgres:
+select l.id, l.shop_id, l.destination_id from {rows} r join lane l on l.id = r.lane_id;
+
+-- name: count_dead
+-- rows: shop_id bigint, handler_id bigint, since bigint, amount bigint, first_at bigint
+-- Given up, by the hour.
+insert into inbox_dead(shop_id, handler_id, since, amount, first_at)
+values (:shop_id, :handler_id, :since, :amount, :first_at)
+on conflict (shop_id, handler_id, since) do update set amount = inbox_dead.amount + excluded.amount;
+-- postgres:
+insert into inbox_dead(shop_id, handler_id, since, amount, first_at)
+select r.shop_id, r.handler_id, r.since, r.amount, r.first_at from {rows} r
+on conflict (shop_id, handler_id, since) do update set amount = inbox_dead.amount + excluded.amount;
+
+-- name: forget_dead
+-- What is older than anybody looks at.
+delete from inbox_dead where since < :before;
+
+-- name: refuse_key
+-- The shop's API takes its key no more; the first time counts.
+update inbox_shop set key_refused_at = :now where id = :id and key_refused_at is null;
+
+-- name: take_key
+-- It takes it again.
+update inbox_shop set key_refused_at = null where id = :id and key_refused_at is not null;

@@ -12,6 +12,7 @@ from ombud.mailbox.model import Box
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.receiver.caller import Runner
 from ombud.receiver.clients import rate_of, read_key
+from ombud.receiver.given_up import count_given_up
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.retries import calling_policy
 from ombud.receiver.shops import Shop, keep_default_shop, list_shops, sql
@@ -38,6 +39,8 @@ class Receiver:
         reading, calling = Policy.of(settings, merging=settings.confirm == "api"), calling_policy(settings)
         self.arrivals = wake_others(database, Mailbox(Box.INBOX, sql["reader_facts"], ids, clock, reading))
         self.changes = wake_others(database, Mailbox(Box.CHANGES, sql["handler_facts"], ids, clock, calling))
+        for mailbox in (self.arrivals, self.changes):
+            mailbox.on_dead = count_given_up(mailbox)
         if settings.token is not None:
             token = settings.token
             database.write(lambda: keep_default_shop(self.arrivals, token))

@@ -9,6 +9,8 @@ from ombud.admin.events import Document, get_event, list_events, list_events_of_
 from ombud.admin.explain import explain_event
 from ombud.mailbox.ids import parse_id
 from ombud.sender.sender import Sender
+from ombud.web.alarm_desk import AlarmDesk
+from ombud.web.alarms_api import add_alarm_routes
 from ombud.web.auth import caller_of
 from ombud.web.deliveries_api import add_delivery_routes
 from ombud.web.endpoints_api import add_endpoint_routes
@@ -26,6 +28,7 @@ def create_router(sender: Sender) -> APIRouter:
     add_delivery_routes(router, sender)
     add_replay_routes(router, sender)
     add_overview_route(router, sender)
+    add_alarm_routes(router, AlarmDesk(sender.writer, sender.settings))
     return router
 
 

@@ -3,6 +3,10 @@
 import re
 from functools import cache
 
+from ombud.admin.alarms.channel import NO_ADDRESS
+from ombud.admin.alarms.channels import NO_MAIL, TOO_SOON
+from ombud.admin.alarms.mail import TROUBLES
+from ombud.admin.alarms.quiet import NO_HOURS, NO_ZONE
 from ombud.admin.inbox_actions import SKIPPED
 from ombud.receiver import listed, order_looks
 from ombud.receiver.caller import COVERED, NOT_READ, SUPERSEDED
@@ -10,6 +14,8 @@ from ombud.sender.verdict import TABLE
 from ombud.web.words import Words, mark
 
 _ANSWERED = mark("Answered %(status)s:")
+# What is said of a channel of alarms.
+_OF_ALARMS = (NO_ADDRESS, NO_MAIL, TOO_SOON, NO_HOURS, NO_ZONE)
 # What the receiver says of what it has not read, or not run.
 _OF_INBOX = (SKIPPED, COVERED, NOT_READ, SUPERSEDED, listed.HELD, order_looks.HELD)
 _COVERED = re.compile(r"covered by ((?:evt|rdg)_[0-9a-z]{13})(, .*)?")
@@ -39,7 +45,7 @@ def say_reason(reason: str, words: Words) -> str:
 
 @cache
 def _rows() -> list[tuple[re.Pattern[str], str, str]]:
-    return [(_pattern(f"{row.words} {row.fix}"), row.words, row.fix) for row in TABLE.values()]
+    return [(_pattern(f"{words} {fix}"), words, fix) for words, fix in _pairs()]
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -57,4 +63,9 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def texts() -> list[str]:
     """Return every text that is not in a template, for the catalogues."""
-    return sorted({text for row in TABLE.values() for text in (row.words, row.fix)} | set(_OF_INBOX))
+    return sorted({text for pair in _pairs() for text in pair} | set(_OF_INBOX) | set(_OF_ALARMS))
+
+
+def _pairs() -> list[tuple[str, str]]:
+    """Return what may happen to a delivery or an e-mail, each with what mends it."""
+    return [(row.words, row.fix) for row in TABLE.values()] + list(TROUBLES.values())

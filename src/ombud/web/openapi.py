@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ombud.sender.outbox import LARGEST_SHOP_ID
+from ombud.web import alarm_examples, openapi_alarm_shapes
 from ombud.web.intake import EVENTS_PER_REQUEST
 from ombud.web.openapi_bodies import BODIES, EVENT
 from ombud.web.openapi_examples import ANSWERS
@@ -19,6 +21,10 @@ from ombud.web.openapi_people_shapes import Person
 from ombud.web.openapi_shapes import ACCEPTED, SHAPES, TAGGED
 
 INTAKE_PATH = "/v1/events"
+
+_ANSWERS = ANSWERS | alarm_examples.ANSWERS
+_BODIES = BODIES | alarm_examples.BODIES
+_TAGGED = TAGGED + openapi_alarm_shapes.TAGGED
 
 _PROBLEM = {
     "type": "object",
@@ -97,9 +103,9 @@ def complete(document: dict[str, Any], *, intake: bool) -> dict[str, Any]:
     document["security"] = [{"key": []}]
     if intake:
         document["paths"].setdefault(INTAKE_PATH, {})["post"] = _intake()
-    shapes = PEOPLE_SHAPES | (SHAPES if intake else INBOX_SHAPES)
+    shapes = openapi_alarm_shapes.SHAPES | PEOPLE_SHAPES | (SHAPES if intake else INBOX_SHAPES)
     _add_shapes(document, shapes, ACCEPTED if intake else ())
-    for schema in schemas.values():
+    for schema in chain(*([one, *one.get("oneOf", ())] for one in schemas.values())):
         # FastAPI's own model of a document has bounds as floats, and this one is not exact as such.
         if "maximum" in (shop := schema.get("properties", {}).get("shop_id", {})):
             shop["maximum"] = LARGEST_SHOP_ID
@@ -160,15 +166,15 @@ def _describe(method: str, path: str, operation: dict[str, Any], shapes: Mapping
     counted = dict(_RATE) if (method, path) != ("POST", INTAKE_PATH) else {}
     status, success = _success(operation)
     success["headers"] = dict(counted)
-    example = ANSWERS.get(f"{method} {path}")
+    example = _ANSWERS.get(f"{method} {path}")
     if example is not None and status != "204":
         success["content"][_JSON]["example"] = example
-        if shapes.get(f"{method} {path}") in (*TAGGED, Person, OneShop, ShopWithToken):
+        if shapes.get(f"{method} {path}") in (*_TAGGED, Person, OneShop, ShopWithToken):
             success["headers"]["ETag"] = _TAG
     for status, words in _problems(method, path).items():
         operation["responses"][status] = _problem(status, words, {} if status in _UNCOUNTED else counted)
     if body := operation.get("requestBody"):
-        body["content"][_JSON] |= BODIES.get(f"{method} {path}", {})
+        body["content"][_JSON] |= _BODIES.get(f"{method} {path}", {})
 
 
 def _add_links(document: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ from ombud.web.openapi_parts import id_pattern
 
 # What grammars of our own are called, where a pattern would not do: ombud.sender.url, and certificates in PEM.
 URL_FORMAT, PEM_FORMAT = "webhook-url", "pem"
+# An e-mail address of ombud.admin.alarms.channel, and a name of the time zone database.
+ADDRESS_FORMAT, ZONE_FORMAT = "e-mail-address", "time-zone"
 # A `date-time` that has passed, since 1970.
 PAST_FORMAT = "past-date-time"
 # 24 to 64 bytes in base 64.
@@ -30,6 +32,7 @@ _IDS = {
     "run_id": ("dlv", 2),
     "inbox_shop_id": ("shop", 1),
     "person_id": ("prs", 1),
+    "channel_id": ("alc", 1),
 }
 # What the cursor of a list is, by its path.
 _CURSORS = {
@@ -40,6 +43,8 @@ _CURSORS = {
     "/v1/arrivals": ("evt", 1),
     "/v1/runs": ("evt", 1),
     "/v1/audit": ("log", 1),
+    "/v1/alarms": ("alm", 1),
+    "/v1/alarm-channels": ("alc", 1),
 }
 # Which parameter the id in an answer is for, and where in the answer it is.
 LINKS = {
@@ -55,6 +60,8 @@ LINKS = {
     "POST /v1/people": ("person_id", "$response.body#/id"),
     "POST /v1/keys": ("name", "$response.body#/name"),
     "GET /v1/shops": ("inbox_shop_id", "$response.body#/data/0/id"),
+    "POST /v1/alarm-channels": ("channel_id", "$response.body#/id"),
+    "GET /v1/alarm-channels": ("channel_id", "$response.body#/data/0/id"),
 }
 
 

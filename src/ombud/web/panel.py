@@ -25,6 +25,7 @@ from ombud.receiver.receiver import Receiver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.web import (
+    alarm_pages,
     arrival_pages,
     delivery_pages,
     key_pages,
@@ -35,6 +36,8 @@ from ombud.web import (
     webhook_pages,
 )
 from ombud.web.account_pages import AccountPages
+from ombud.web.alarm_desk import AlarmDesk
+from ombud.web.alarm_pages import AlarmPages
 from ombud.web.arrival_pages import ArrivalPages
 from ombud.web.delivery_pages import DeliveryPages
 from ombud.web.gate import STATIC, Gate
@@ -64,6 +67,7 @@ MENU = (
     Page(arrival_pages.PATH, mark("Arrivals"), receiver=True),
     Page(run_pages.PATH, mark("Handler runs"), receiver=True),
     Page(shop_pages.PATH, mark("Shops"), receiver=True),
+    Page(alarm_pages.PATH, mark("Alarms")),
     Page(key_pages.PATH, mark("API keys"), Role.OWNER, everywhere=True),
     Page(people_pages.PATH, mark("People"), Role.OWNER, everywhere=True),
     Page(people_pages.AUDIT, mark("Audit log"), Role.OWNER, everywhere=True),
@@ -112,6 +116,7 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
         *AccountPages(house, passwords).routes(),
         *PeoplePages(house, others, oidc=bool(settings.oidc_issuer)).routes(),
         *KeyPages(house).routes(),
+        *AlarmPages(house, AlarmDesk(people, settings)).routes(),
     ]
     if sides.sender is not None:
         for pages in (OverviewPages, WebhookForm, WebhookPages, ResendPages, DeliveryPages):

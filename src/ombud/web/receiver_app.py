@@ -9,6 +9,8 @@ import ombud
 from ombud.db.database import Writer
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.receiver import Receiver
+from ombud.web.alarm_desk import AlarmDesk
+from ombud.web.alarms_api import add_alarm_routes
 from ombud.web.api_headers import ApiHeaders
 from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.gate import Place
@@ -64,8 +66,10 @@ def create_api(receiver: Receiver, people: Writer) -> FastAPI:
     """Return the app of everything but the hooks. `people` writes where those are who may see the panel."""
     app = Api(title="Ombud receiver", version=ombud.__version__, docs_url=None, redoc_url=None)
     answer_with_problems(app)
+    inbox = create_inbox_router(receiver)
+    add_alarm_routes(inbox, AlarmDesk(people, receiver.settings))
     routers = [
-        create_inbox_router(receiver),
+        inbox,
         create_people_router(people, receiver.writer, receiver.settings.public_url),
     ]
     for router in routers:

@@ -1,0 +1,19 @@
+"""Reading many rows for a caller on an event loop, which goes on meanwhile."""
+
+import asyncio
+from typing import TypeVar
+
+from ombud.db.database import Database
+from ombud.db.operation import Make
+
+T = TypeVar("T")
+
+# Rows of one kind that a look reads: some ten milliseconds. Past it nothing is over for not being seen.
+MOST_SEEN = 10_000
+
+
+async def read(database: Database, make: Make[T]) -> T:
+    """Read in a thread where a read blocks, else with the loop's own connections."""
+    if database.exclusive:
+        return await asyncio.to_thread(database.read, make)
+    return await database.fetch(make)

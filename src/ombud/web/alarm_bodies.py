@@ -1,0 +1,123 @@
+"""What a client sends about channels of alarms, as it comes. What can be accepted is for ChannelEdit to say."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ombud.admin.access import EVERY_SHOP
+from ombud.admin.alarms.causes import ALL_CAUSES
+from ombud.admin.alarms.channel import (
+    ADDRESS_PATTERN,
+    LANGUAGES,
+    LONGEST_ADDRESS,
+    LONGEST_NAME,
+    NAME_PATTERN,
+    ChannelEdit,
+    Kind,
+)
+from ombud.admin.alarms.quiet import HOURS_PATTERN, ZONE
+from ombud.sender.outbox import LARGEST_SHOP_ID
+from ombud.sender.url import LONGEST_URL
+from ombud.web.openapi_parameters import (
+    ADDRESS_FORMAT,
+    AS_WHOLE,
+    URL_FORMAT,
+    ZONE_FORMAT,
+    described,
+    optional,
+    without_defaults,
+)
+
+# What a target is, by the kind of its channel.
+TARGETS = {
+    Kind.EMAIL: {
+        "description": "An e-mail address.",
+        "type": "string",
+        "format": ADDRESS_FORMAT,
+        "pattern": ADDRESS_PATTERN,
+        "maxLength": LONGEST_ADDRESS,
+    },
+    Kind.WEBHOOK: {
+        "description": "A URL that takes a POST of JSON with a `text`; only its host is shown.",
+        "type": "string",
+        "format": URL_FORMAT,
+        "maxLength": LONGEST_URL,
+    },
+}
+Name = Annotated[str, described("What people call it.", maxLength=LONGEST_NAME, pattern=NAME_PATTERN)]
+Causes = Annotated[
+    list[str],
+    described("Of what it hears; of everything without any.", items={"type": "string", "enum": list(ALL_CAUSES)}),
+]
+Language = Annotated[str, described("Of its messages.", enum=list(LANGUAGES))]
+Zone = Annotated[str, described("Of its quiet hours, and of times in messages.", format=ZONE_FORMAT)]
+QuietHours = Annotated[
+    str | None, described("When nothing is sent: `22:00-07:00`. One summary follows.", pattern=optional(HOURS_PATTERN))
+]
+ShopId = Annotated[
+    int,
+    Field(ge=0, le=LARGEST_SHOP_ID, description="0: it hears of every shop. Default: the key's shop."),
+    AS_WHOLE,
+]
+
+
+def _by_kind(schema: dict[str, Any]) -> None:
+    """Say for each kind of channel what its target is."""
+    fields, required = schema.pop("properties"), schema.pop("required")
+    schema["oneOf"] = [
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": required,
+            "properties": fields | {"kind": {"const": kind.value}, "target": target},
+        }
+        for kind, target in TARGETS.items()
+    ]
+    del schema["type"], schema["additionalProperties"]
+
+
+class NewChannel(BaseModel):
+    """A channel to be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_by_kind)
+
+    kind: str
+    target: str
+    name: Name = ""
+    causes: Causes = []
+    language: Language = LANGUAGES[0]
+    zone: Zone = ZONE
+    quiet_hours: QuietHours = None
+    enabled: bool = True
+    shop_id: ShopId = EVERY_SHOP
+
+    @property
+    def named_shop(self) -> int | None:
+        """The shop that the body names, if it does."""
+        return self.shop_id if "shop_id" in self.model_fields_set else None
+
+    def edit(self) -> ChannelEdit:
+        """Return what is asked for."""
+        return ChannelEdit(**choices(self.model_dump(exclude={"shop_id"})))
+
+
+class ChannelChanges(BaseModel):
+    """What to change of a channel; what is left out stays. Where it leads stays for ever."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=without_defaults)
+
+    name: Name = ""
+    causes: Causes = []
+    language: Language = LANGUAGES[0]
+    zone: Zone = ZONE
+    quiet_hours: QuietHours = None
+    enabled: bool = True
+
+
+def choices(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of a body as ChannelEdit has them."""
+    if "quiet_hours" in fields:
+        fields["quiet_hours"] = fields["quiet_hours"] or ""
+    if "causes" in fields:
+        fields["causes"] = tuple(fields["causes"])
+    return fields
