@@ -280,4 +280,5 @@ def test_one_key_has_one_budget() -> None:
 
 
 def test_a_budget_says_how_it_is(clock: Clock) -> None:
-    assert repr(Budget(2.0, clock=clock)) == "<Budget BudgetState(per_second=2.0, waiting=0, paused_seconds=0.0)>"
+    state = "per_second=2.0, waiting=0, paused_seconds=0.0, turns=0"
+    assert repr(Budget(2.0, clock=clock)) == f"<Budget BudgetState({state})>"

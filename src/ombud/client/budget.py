@@ -15,7 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from ombud.client.secret import Secret
-from ombud.client.sharing import SharedState, State, budget_file
+from ombud.client.sharing import SharedState, State, budget_file, budget_name
 
 START_PER_SECOND = 2.0  # requests; other people's clients stay at this
 MOST_PER_SECOND = 10.0  # requests; more than a shop's panel and its apps need, however patient the API is
@@ -52,11 +52,12 @@ class Ticket:
 
 @dataclass(frozen=True)
 class BudgetState:
-    """A budget as a person may look at it."""
+    """A budget as a person may look at it; `turns`: requests so far."""
 
     per_second: float
     waiting: int
     paused_seconds: float
+    turns: int = 0
 
 
 @dataclass
@@ -103,6 +104,7 @@ class Budget:
         self._per_second, self._least, self._most = _bounds(per_second, most_per_second)
         self._bucket = _Bucket(burst, burst, clock())
         self._trouble = _Trouble()
+        self._share = 1.0
         self._waiting: list[Ticket] = []
         self._arrivals = self._turns = 0
         self._lock: AbstractContextManager[object] = threading.Lock()
@@ -116,14 +118,24 @@ class Budget:
         """The rate now, how many wait, and for how long the API asked to be left alone."""
         with self._lock:
             paused = max(0.0, self._trouble.until - self._clock())
-            return BudgetState(self._per_second, len(self._waiting), paused)
+            return BudgetState(self._per_second, len(self._waiting), paused, self._turns)
 
     def start_at(self, per_second: float) -> None:
         """Go on from another rate, as a person has decided; what was learned of the API's limit is forgotten."""
         with self._lock:
-            self._bucket.refill(self._clock(), self._per_second)
+            self._bucket.refill(self._clock(), self._rate)
             self._per_second, self._least, self._most = _bounds(per_second)
             self._start = per_second
+
+    def take_share(self, part: float, paused_seconds: float = 0.0) -> None:
+        """Use this part of the rate (above 0, up to 1), as other machines use the key, and keep still for so long."""
+        with self._lock:
+            now = self._clock()
+            self._bucket.refill(now, self._rate)
+            self._share = part
+            if now + paused_seconds > max(now, self._trouble.until):
+                self._trouble.until = now + paused_seconds
+                self._bucket.tokens, self._bucket.at = min(1.0, self._bucket.tokens), self._trouble.until
 
     def share(self, path: Path) -> None:
         """Have one state with every process that shares this file; raises OSError. The clock is the monotonic one."""
@@ -151,7 +163,7 @@ class Budget:
         with self._lock:
             now = self._clock()
             ahead = self._in_order().index(ticket) + self._waits_elsewhere(ticket)
-            self._bucket.refill(now, self._per_second)
+            self._bucket.refill(now, self._rate)
             missing = ahead + 1 - self._bucket.tokens
             if now >= self._trouble.until and missing <= ROUNDING:
                 self._remove(ticket)
@@ -159,7 +171,7 @@ class Budget:
                 self._turns += 1
                 ticket.number = self._turns
                 return 0.0
-            return max(0.0, self._trouble.until - now) + max(0.0, missing) / self._per_second
+            return max(0.0, self._trouble.until - now) + max(0.0, missing) / self._rate
 
     def succeeded(self, ticket: Ticket) -> None:
         """The API served the request of this ticket. Only a budget that is used in full grows: else it learns nothing.
@@ -170,7 +182,7 @@ class Budget:
             if not self._tells(ticket):
                 return
             self._trouble.in_a_row = 0
-            self._bucket.refill(self._clock(), self._per_second)
+            self._bucket.refill(self._clock(), self._rate)
             if self._waiting or self._bucket.tokens < 1:
                 self._per_second = min(self._most, self._per_second + GROWTH)
 
@@ -201,12 +213,16 @@ class Budget:
     def _dump(self) -> State:
         trouble, bucket = self._trouble, self._bucket
         told = (float(trouble.cut_at), float(trouble.in_a_row), trouble.until, float(self._turns))
-        return (self._start, self._per_second, bucket.tokens, bucket.at, *told)
+        return (self._start, self._per_second, bucket.tokens, bucket.at, *told, self._share)
 
     def _load(self, state: State) -> None:
-        _, self._per_second, self._bucket.tokens, self._bucket.at, cut_at, in_a_row, until, turns = state
+        _, self._per_second, self._bucket.tokens, self._bucket.at, cut_at, in_a_row, until, turns, self._share = state
         self._trouble = _Trouble(int(cut_at), int(in_a_row), until)
         self._turns = int(turns)
+
+    @property
+    def _rate(self) -> float:
+        return self._per_second * self._share
 
     def _tells(self, ticket: Ticket) -> bool:
         return (ticket.number or 0) > self._trouble.cut_at
@@ -244,10 +260,16 @@ class Budgets:
     def __init__(self, *, shared: bool = False) -> None:
         self._shared = shared
         self._known: dict[str, Budget] = {}
+        self._names: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Budgets of {len(self._known)} keys>"
+
+    def known(self) -> dict[str, Budget]:
+        """Return the budgets in use by their names, which tell nothing of the keys."""
+        with self._lock:
+            return {self._names[fingerprint]: budget for fingerprint, budget in self._known.items()}
 
     def of(self, api_key: str, make: Callable[[], Budget] = Budget, api_url: str = "") -> Budget:
         """Return the budget of a key, made at its first use. Raises `ConfigurationError` for an impossible key."""
@@ -255,6 +277,7 @@ class Budgets:
         with self._lock:
             if fingerprint not in self._known:
                 made = self._known[fingerprint] = make()
+                self._names[fingerprint] = budget_name(fingerprint, api_url)
                 path = budget_file(fingerprint, api_url) if self._shared else None
                 if path is not None:
                     # Without a file it is this process's own.

@@ -4,9 +4,11 @@ Its state is in a small file that is read and written under a lock, a few micros
 its name is a hash. Nobody waits for a process that stands still with the lock: then this one goes on by what it knows.
 """
 
+import contextlib
 import hashlib
 import math
 import os
+import secrets
 import stat
 import struct
 import sys
@@ -20,9 +22,9 @@ if sys.platform != "win32":
     import fcntl
 
 # Fields of the file: a mark, when it was written, and the state of a budget; then when each priority last waited.
-_STATE = struct.Struct("<8s9d")
+_STATE = struct.Struct("<8s10d")
 _WANTED = struct.Struct("<6d")
-_MARK = b"ombud-1\n"
+_MARK = b"ombud-2\n"
 # Seconds after which a state says nothing any more: nobody has asked since.
 STALE_SECONDS = 60.0
 # Seconds for which a process that waits with a higher priority is believed to wait still: it asks again sooner.
@@ -35,6 +37,33 @@ State = tuple[float, ...]
 
 def budget_file(fingerprint: str, api_url: str) -> Path | None:
     """Return the file of a key's budget at an API, in a folder that nobody else can write; None where there is none."""
+    folder = _folder()
+    return None if folder is None else folder / budget_name(fingerprint, api_url)
+
+
+def budget_name(fingerprint: str, api_url: str) -> str:
+    """Return the name of a key's budget at an API: it tells neither."""
+    return hashlib.sha256(f"{fingerprint} {api_url}".encode()).hexdigest()[:32]
+
+
+def node_name() -> str:
+    """Return the name of this machine, or of this user of it: one for all processes that share budgets."""
+    folder, name = _folder(), secrets.token_hex(8)
+    if folder is not None:
+        made = folder / f"node.{name}"
+        with contextlib.suppress(OSError):
+            made.write_text(name)
+            try:
+                # At once as a whole, and only by the first.
+                os.link(made, folder / "node")
+            except FileExistsError:
+                name = (folder / "node").read_text()
+            finally:
+                made.unlink()
+    return name
+
+
+def _folder() -> Path | None:
     if sys.platform == "win32":
         return None
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
@@ -46,14 +75,13 @@ def budget_file(fingerprint: str, api_url: str) -> Path | None:
         return None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         return None
-    name = hashlib.sha256(f"{fingerprint} {api_url}".encode()).hexdigest()[:32]
-    return folder / name
+    return folder
 
 
 class SharedState:
     """A lock around a budget's state, which is that of the file inside it.
 
-    `load` takes the numbers of another process over, `dump` gives ours: eight of them, the first one the rate to start
+    `load` takes the numbers of another process over, `dump` gives ours: nine of them, the first one the rate to start
     at. What was stored for another one is not taken over.
     """
 

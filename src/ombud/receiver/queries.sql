@@ -476,3 +476,20 @@ update inbox_shop set key_refused_at = :now where id = :id and key_refused_at is
 -- name: take_key
 -- It takes it again.
 update inbox_shop set key_refused_at = null where id = :id and key_refused_at is not null;
+
+-- Budgets of several machines ------------------------------------------------------------------------------------------
+
+-- name: put_budget_share
+-- What this machine has asked for lately, and until when the API wants to be left alone.
+insert into budget_share(name, node, demand, paused_until, seen_at)
+values (:name, :node, :demand, :paused_until, :now)
+on conflict (name, node) do update set demand = excluded.demand, paused_until = excluded.paused_until,
+  seen_at = excluded.seen_at;
+
+-- name: budget_shares
+-- What the others have asked for.
+select demand, paused_until from budget_share where name = :name and node <> :node and seen_at > :since;
+
+-- name: forget_budget_shares
+-- Machines that have asked for nothing for long.
+delete from budget_share where seen_at < :before;

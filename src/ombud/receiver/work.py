@@ -13,6 +13,7 @@ from ombud.receiver.options import HandlerFacts
 from ombud.receiver.reader import Reader
 from ombud.receiver.reconciler import Reconciler
 from ombud.receiver.registry import register_handlers
+from ombud.receiver.shares import Shares
 from ombud.receiver.sweeps import Sweep
 from ombud.receiver.unconfirmed import Passer
 
@@ -32,6 +33,8 @@ class Work:
         self._handlers = handlers
         self._retired = retired
         self._meter = Meter(writer, arrivals.clock)
+        # Where one process performs, all that ask are on its machine.
+        self._shares = None if writer.database.exclusive else Shares(writer, receiver.budgets)
         self._clients = Clients(settings, receiver.budgets, receiver.patience_seconds, self._meter)
         self._baselines = Baselines(writer, self._clients, arrivals.clock)
         self._confirms = settings.confirm == "api"
@@ -50,6 +53,7 @@ class Work:
         """Read and call as soon as this process is elected; return after `stop`."""
         tasks = [asyncio.create_task(self._calling.run()), asyncio.create_task(self._read())]
         metering = asyncio.create_task(self._meter.run())
+        sharing = None if self._shares is None else asyncio.create_task(self._shares.run())
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -59,6 +63,8 @@ class Work:
                 self._first_looks.cancel()
                 tasks.append(self._first_looks)
             await asyncio.gather(*tasks, return_exceptions=True)
+            if sharing is not None:
+                sharing.cancel()
             metering.cancel()
             try:
                 await metering
