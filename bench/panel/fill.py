@@ -13,6 +13,9 @@ from ombud.mailbox.ids import COUNTER_BITS, first_id_of
 from ombud.mailbox.mailbox import DAY_MICROSECONDS
 from ombud.mailbox.mailbox import sql as mailbox_sql
 from ombud.mailbox.model import Box
+from ombud.receiver.documents import pack
+from ombud.receiver.meter import ASKED, KEPT, LIMITED, PURPOSES, TOLD
+from ombud.receiver.meter import HOUR as METER_HOUR
 
 sql = read_queries("bench.panel", "fill.sql")
 
@@ -23,6 +26,13 @@ STEP_ROWS = 100_000
 # The number in an id of who stored it; the three boxes have one each.
 NODES = {Box.OUTBOX: 1, Box.INBOX: 2, Box.CHANGES: 3}
 HANDLER_LANE = 77
+# Versions of objects of the shop's API, which take turns.
+VERSIONS = 900
+# What is counted by the hour of a shop.
+COUNTED = [
+    f"{TOLD} {kind} {source}" for kind in ("order", "product") for source in ("webhook", "inferred", "reconcile")
+]
+COUNTED += [f"{ASKED} {purpose}" for purpose in (*PURPOSES.values(), LIMITED)]
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ def fill(database: Database, size: Size, shop: InboxShop, now: int) -> Iterator[
     database.write(lambda: _open(start, now))
     both = {"first": 0, "last": size.endpoints - 1, "shops": size.shops, "start": start}
     database.write(lambda: _endpoints(both))
+    database.write(lambda: _inbox(shop, start))
     shared = {"shops": size.shops, "lanes": size.endpoints, "subjects": size.subjects, "start": start}
     for box, amount in ((Box.OUTBOX, size.deliveries), (Box.INBOX, size.arrivals), (Box.CHANGES, size.arrivals)):
         values = shared | {"box": int(box), "node": NODES[box], "step": DAYS * DAY_MICROSECONDS // amount}
@@ -59,6 +70,9 @@ def fill(database: Database, size: Size, shop: InboxShop, now: int) -> Iterator[
             yield f"{box.name.lower()}: {first:,} of {amount:,}"
             part = values | {"first": first, "last": min(amount, first + STEP_ROWS) - 1}
             database.write(partial(_rows, box, part))
+    yield "changes"
+    for day in range(start // DAY_MICROSECONDS, now // DAY_MICROSECONDS + 1):
+        database.write(partial(_changes, day))
     yield "counts"
     for since in range(now - now % SPAN - COUNTED_DAYS * DAY_MICROSECONDS, now, SPAN):
         database.write(partial(_counts, size, since, now))
@@ -92,7 +106,27 @@ def _endpoints(values: dict[str, int]) -> Operation[None]:
     yield sql["fill_endpoints"], values
     yield sql["fill_subscriptions"], numbers
     yield sql["fill_handler"], {"start": values["start"]}
-    yield sql["fill_handler_lane"], {}
+
+
+def _inbox(shop: InboxShop, start: int) -> Operation[None]:
+    yield sql["fill_handler_lane"], {"shop_id": shop.id}
+    body = pack({"id": 1, "status": "paid", "products": [{"sku": f"MUG-{number}"} for number in range(20)]})
+    for number in range(VERSIONS):
+        values = {"shop_id": shop.id, "version": f"v{number}", "body": body, "start": start}
+        yield sql["fill_document"], values
+    hours = {
+        "shop_id": shop.id,
+        "first": 0,
+        "last": KEPT // METER_HOUR - 1,
+        "start": start + DAYS * DAY_MICROSECONDS - KEPT,
+    }
+    for what in COUNTED:
+        yield sql["fill_meter"], hours | {"what": what}
+
+
+def _changes(day: int) -> Operation[None]:
+    yield sql["fill_changes"], {"day": day}
+    yield sql["fill_traces"], {"day": day}
 
 
 def _rows(box: Box, values: dict[str, Any]) -> Operation[None]:

@@ -28,6 +28,27 @@ select at / 86400000000, case when cast(:shop_id as bigint) = 0 then 1 + (i % :l
   (at / 1000 - 1767225600000) * 4194304 + :node * 4096 + i % 4096, :box, case when i % 5 = 0 then 'order.done' else 'order.new' end,
   'order/' || (i % :subjects), null, at, 1 from t;
 
+-- name: fill_changes
+-- What each change says of itself: the read that proves it, which began after its arrival, and the object before and after.
+update event set data = '{"source": "webhook", "reading": ' || (id - 4096 + 4194304) || ', "arrival": ' || (id - 4096)
+  || ', "after": ' || (id - 4096 - 1) || ', "version": "v' || (id % 900) || '", "known": "v' || ((id + 1) % 900) || '"}'
+where day = :day and box = 3;
+
+-- name: fill_document
+-- An object as the shop's API gave it.
+insert into document(shop_id, version, body, created_at) values (:shop_id, :version, :body, :start);
+
+-- name: fill_traces
+-- Where those runs failed that were given up.
+insert into trace(event_id, lane_id, at, text)
+select event_id, lane_id, due_at, 'Traceback (most recent call last):' from delivery where day = :day and lane_id = 77 and state = 2;
+
+-- name: fill_meter
+-- How changes were learned and for what the API was asked, an hour each.
+insert into meter(shop_id, since, what, amount)
+with recursive n(i) as (select cast(:first as bigint) union all select i + 1 from n where i < :last)
+select :shop_id, cast(:start as bigint) + i * 3600000000, :what, 10 + i % 50 from n;
+
 -- name: fill_deliveries
 -- One of each: most are done, one in 200 is dead, one in 500 waits.
 insert into delivery(day, shop_id, event_id, lane_id, subject, state, due_at, attempts, open_since, reason)
@@ -65,7 +86,7 @@ insert into handler(id, name, active, created_at) values (77, 'ship', 1, :start)
 
 -- name: fill_handler_lane
 -- Its lane.
-insert into lane(id, box, shop_id, destination_id) values (77, 3, 0, 77);
+insert into lane(id, box, shop_id, destination_id) values (77, 3, :shop_id, 77);
 
 -- name: fill_tally
 -- Ten minutes of every lane.

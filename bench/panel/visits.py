@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import httpx2
 
-from bench.panel.fill import InboxShop, Size, fill, id_of
+from bench.panel.fill import HANDLER_LANE, InboxShop, Size, fill, id_of
 from ombud.admin.access import EVERY_SHOP, Role, Scope
 from ombud.admin.figures import PERIODS
 from ombud.admin.keys import add_key, new_key
@@ -52,6 +53,8 @@ class House:
         arrivals = self.inbox.receiver.arrivals
         shop = database.write(lambda: add_shop(arrivals, "bench", new_key(), None))
         self.shop = InboxShop(shop.id, shop.reader_lane_id)
+        for number in range(size.shops):
+            database.write(partial(add_shop, arrivals, f"shop-{number:03}", new_key(), None))
 
     def fill(self) -> "list[str]":
         """Store everything; returns what was stored."""
@@ -74,7 +77,6 @@ class House:
         size, now = self._size, self.now
         event_id, endpoint = id_of(size, size.deliveries // 2, now), format_id("ep", 1_000_000 + size.endpoints - 1)
         delivery = format_delivery_id(event_id, 1_000 + size.deliveries // 2 % size.endpoints)
-        arrival = format_id("evt", id_of(size, size.arrivals // 2, now, Box.INBOX))
         mine = format_id("ep", 1_000_000 + SHOP - 1)
         one, event = f"/deliveries/{delivery}", f"/v1/events/{format_id('evt', event_id)}"
         filters = ["", "?state=dead", "?state=pending", "?status=5xx", "?status=418", "?type=order.done"]
@@ -95,10 +97,34 @@ class House:
         lists += ["/v1/replays", *(f"/v1{path}" for path in overviews)]
         found = [f"/v1/deliveries{query}" for query in filters]
         own = ["/v1/events", "/v1/endpoints", "/v1/deliveries", "/v1/deliveries?state=dead", "/v1/overview"]
-        arrivals = ["/v1/arrivals", "/v1/arrivals?subject=order/4711", f"/v1/arrivals/{arrival}"]
         asked = {"operator": pages, "shop": theirs, "key": lists + found, "shop's key": own}
-        asked |= {"receiver": arrivals, "receiver's panel": ["/"]}
+        lists, pages = self._inbox_visits()
+        asked |= {"receiver": lists, "receiver's panel": pages}
         return [Visit(client, path) for client, paths in asked.items() for path in paths]
+
+    def _inbox_visits(self) -> tuple[list[str], list[str]]:
+        """Return the lists and the pages of the receiver."""
+        size, now = self._size, self.now
+        arrival = f"/arrivals/{format_id('evt', id_of(size, size.arrivals // 2, now, Box.INBOX))}"
+        # One that is done, and one that was given up: each 200th.
+        middle = size.arrivals // 400 * 200
+        runs = [
+            f"/runs/{format_delivery_id(id_of(size, place, now, Box.CHANGES), HANDLER_LANE)}"
+            for place in (middle, middle + 3)
+        ]
+        filters = [
+            "",
+            "?state=dead",
+            "?state=pending",
+            "?type=order.done",
+            "?subject=order/4711",
+            "?subject=order/none",
+        ]
+        found = [f"/arrivals{query}" for query in (*filters, "?state=held", "?state=stored")]
+        found += [f"/runs{query}" for query in (*filters, "?handler=ship", "?handler=ship&type=product.add")]
+        found += [arrival, *runs, "/shops", f"/shops/{format_id('shop', self.shop.id)}"]
+        pages = ["/", *found, "/arrivals?time=1h", "/runs?time=1h", "/shops?after=shop-100"]
+        return [f"/v1{path}" for path in found], pages
 
     def close(self) -> None:
         """Close everything but the database."""
