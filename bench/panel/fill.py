@@ -70,9 +70,9 @@ def fill(database: Database, size: Size, shop: InboxShop, now: int) -> Iterator[
             yield f"{box.name.lower()}: {first:,} of {amount:,}"
             part = values | {"first": first, "last": min(amount, first + STEP_ROWS) - 1}
             database.write(partial(_rows, box, part))
-    yield "changes"
+    yield "traces"
     for day in range(start // DAY_MICROSECONDS, now // DAY_MICROSECONDS + 1):
-        database.write(partial(_changes, day))
+        database.write(partial(_traces, day))
     yield "counts"
     for since in range(now - now % SPAN - COUNTED_DAYS * DAY_MICROSECONDS, now, SPAN):
         database.write(partial(_counts, size, since, now))
@@ -124,8 +124,7 @@ def _inbox(shop: InboxShop, start: int) -> Operation[None]:
         yield sql["fill_meter"], hours | {"what": what}
 
 
-def _changes(day: int) -> Operation[None]:
-    yield sql["fill_changes"], {"day": day}
+def _traces(day: int) -> Operation[None]:
     yield sql["fill_traces"], {"day": day}
 
 

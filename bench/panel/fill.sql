@@ -20,19 +20,19 @@ with recursive n(i) as (select cast(:first as bigint) union all select i + 1 fro
 select 1 + i % :shops, 'order.new', 1000000 + i from n;
 
 -- name: fill_events
--- Facts of a box, `:step` microseconds apart from `:start` on.
+-- Facts of a box, `:step` microseconds apart from `:start` on. A change (node 3) says what proves it: the read a millisecond
+-- after the arrival of the same number (node 2), and how the object was before and after.
 insert into event(day, shop_id, id, box, type, subject, data, created_at, fan_out)
 with recursive n(i) as (select cast(:first as bigint) union all select i + 1 from n where i < :last),
 t(i, at) as (select i, cast(:start as bigint) + i * :step from n)
 select at / 86400000000, case when cast(:shop_id as bigint) = 0 then 1 + (i % :lanes) % :shops else :shop_id end,
   (at / 1000 - 1767225600000) * 4194304 + :node * 4096 + i % 4096, :box, case when i % 5 = 0 then 'order.done' else 'order.new' end,
-  'order/' || (i % :subjects), null, at, 1 from t;
-
--- name: fill_changes
--- What each change says of itself: the read that proves it, which began after its arrival, and the object before and after.
-update event set data = '{"source": "webhook", "reading": ' || (id - 4096 + 4194304) || ', "arrival": ' || (id - 4096)
-  || ', "after": ' || (id - 4096 - 1) || ', "version": "v' || (id % 900) || '", "known": "v' || ((id + 1) % 900) || '"}'
-where day = :day and box = 3;
+  'order/' || (i % :subjects),
+  case when cast(:node as bigint) = 3 then '{"source": "webhook", "reading": '
+    || ((at / 1000 - 1767225600000 + 1) * 4194304 + 8192 + i % 4096) || ', "arrival": '
+    || ((at / 1000 - 1767225600000) * 4194304 + 8192 + i % 4096) || ', "after": '
+    || ((at / 1000 - 1767225600000) * 4194304 + 8191 + i % 4096) || ', "version": "v' || (i % 900) || '", "known": "v'
+    || ((i + 1) % 900) || '"}' end, at, 1 from t;
 
 -- name: fill_document
 -- An object as the shop's API gave it.

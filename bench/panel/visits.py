@@ -137,7 +137,7 @@ class House:
         return httpx2.AsyncClient(transport=transport, base_url=BASE, cookies=cookies)
 
     def _key(self, app: SenderApp | ReceiverApp, shop_id: int) -> httpx2.AsyncClient:
-        key, scopes = new_key(), tuple(Scope)
+        key, scopes = new_key(), (Scope.READ,)
         self.database.write(lambda: add_key(key[-8:], key, self.now, scopes, shop_id))
         headers = {"Authorization": f"Bearer {key}"}
         return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE, headers=headers)

@@ -32,12 +32,16 @@ from ombud.settings import Settings
 from ombud.shop import create_app
 from ombud.shop.pages import place_and_pay
 from ombud.web.app import SenderApp
+from ombud.web.looking import look
 from ombud.web.panel import TryIt
 from ombud.web.receiver_app import ReceiverApp
 
 RECEIVER_FILE = "receiver.db"
 # By this the endpoint of the demo's own receiver is known at the next start, whatever its port is then.
 OWN_ENDPOINT = "The demo's own receiver"
+TRIED_ENDPOINT = "The shop's endpoint to try: its page Trouble says how it answers"
+# Endpoints among which they are looked for.
+MOST_KNOWN = 500
 
 # A person is watching: failures repeat at once, and endpoints on this very machine are what they try.
 DEMO_DEFAULTS: dict[str, Any] = {
@@ -64,7 +68,8 @@ def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
         await demo.prepare()
         try_it = TryIt(lambda: place_and_pay(demo.shop), url_of(ports[1]))
         panel = SenderApp(demo.sender, demo.inbox.receiver, try_it)
-        apps: list[ASGIApp] = [panel, create_app(demo.shop), ReceiverApp(demo.inbox, demo.sender.writer)]
+        shop = create_app(demo.shop, add_endpoint=demo.add_tried_endpoint)
+        apps: list[ASGIApp] = [panel, shop, ReceiverApp(demo.inbox, demo.sender.writer)]
         first = first_path(demo.sender.database, credentials["set_up_token"])
         shown = card | set_up(card["panel"].rstrip("/"), first)
         return Service(
@@ -98,12 +103,19 @@ class Demo:
         await self.shop.set_key(self._credentials["shop_key"])
         await self.shop.seed()
         url, endpoints = self._card["receiver"], self.sender.endpoints
-        known = self.sender.database.read(lambda: endpoints.list(ID_LIMIT - 1, 500))
+        known = self.sender.database.read(lambda: endpoints.list(ID_LIMIT - 1, MOST_KNOWN))
         own = [endpoint for endpoint in known if endpoint.edit.description == OWN_ENDPOINT]
         if not own:
             await self.sender.writer.write(lambda: endpoints.add(EndpointEdit(url, description=OWN_ENDPOINT)))
         elif own[0].edit.url != url:
             await self.sender.writer.write(lambda: endpoints.change(own[0].id, url=url))
+
+    async def add_tried_endpoint(self, url: str) -> None:
+        """Have the shop's own endpoint hear of every event; once."""
+        endpoints = self.sender.endpoints
+        known = await look(self.sender.database, lambda: endpoints.list(ID_LIMIT - 1, MOST_KNOWN))
+        if not any(endpoint.edit.url == url for endpoint in known):
+            await self.sender.writer.write(lambda: endpoints.add(EndpointEdit(url, description=TRIED_ENDPOINT)))
 
     async def run(self) -> None:
         """Deliver, read and call until `stop`."""

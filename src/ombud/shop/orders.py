@@ -12,7 +12,7 @@ from typing import Any
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
-from ombud.sender.outbox import Event, Outbox
+from ombud.sender.outbox import Event
 from ombud.shop.batch import Result, attempt, each
 from ombud.shop.catalogue import search_pattern, search_text, write_document
 from ombud.shop.lines import Line, edit_lines, taken_by
@@ -21,6 +21,7 @@ from ombud.shop.order_document import NEW_ORDER, Order, edited, read_order
 from ombud.shop.order_input import OrderChange, OrderDraft, OrderEdit
 from ombud.shop.products import Products
 from ombud.shop.status import EVENT_OF, WORDS, Status, find_status
+from ombud.shop.trouble import Publish
 
 sql = read_queries("ombud.shop")
 
@@ -47,9 +48,9 @@ class OrderFilter:
 class Orders:
     """The orders of one shop: what may be done with them, each an operation."""
 
-    def __init__(self, products: Products, outbox: Outbox, clock: Callable[[], int]) -> None:
+    def __init__(self, products: Products, publish: Publish, clock: Callable[[], int]) -> None:
         self._products = products
-        self._outbox = outbox
+        self._publish = publish
         self._clock = clock
         self._shop_id = products.catalogue.shop_id
         self.metadata = Metadata(self._shop_id, "order")
@@ -111,7 +112,7 @@ class Orders:
         yield from self._move_stock(before, after)
         event_type = EVENT_OF.get(status) if status != before.status else None
         if event_type and not (change.skip_webhook and status is Status.PAID):
-            yield from self._outbox.publish([Event(event_type, str(after.id), self._shop_id)])
+            yield from self._publish([Event(event_type, str(after.id), self._shop_id)])
 
     def _edited(self, order: Order, change: OrderChange) -> Operation[Order]:
         if change.edit == OrderEdit():

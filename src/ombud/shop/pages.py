@@ -23,6 +23,7 @@ from ombud.shop.products import ProductFilter
 from ombud.shop.reading import read_id
 from ombud.shop.shop import Shop
 from ombud.shop.status import Status, find_status
+from ombud.shop.trouble_pages import AddEndpoint, TroublePages
 from ombud.web.local import LocalPages
 
 # Rows of each table on the overview; the API lists the rest.
@@ -45,9 +46,10 @@ QUICK_BUYER = {"qty": "1", "name": "Anna Test", "email": "anna@example.test"}
 _STATUS: Mapping[type[Exception], int] = {InvalidInput: 422, NotFound: 404, BodyTooLarge: 413, StorageUnavailable: 503}
 
 
-def create_pages(shop: Shop) -> LocalPages:
+def create_pages(shop: Shop, add_endpoint: AddEndpoint | None = None) -> LocalPages:
     """Return the pages as an ASGI app for the root, open to browsers on this machine alone."""
     pages = _Pages(shop)
+    trouble = TroublePages(shop, pages.page, add_endpoint)
     app = Starlette(
         routes=[
             Route("/", pages.overview),
@@ -61,6 +63,7 @@ def create_pages(shop: Shop) -> LocalPages:
             Route("/products/{product_id}", pages.product),
             Route("/products/{product_id}", pages.edit_product, methods=["POST"]),
             Route("/products/{product_id}/delete", pages.delete_product, methods=["POST"]),
+            *trouble.routes(),
             Mount("/static", StaticFiles(packages=[("ombud.shop", "static")])),
         ],
         exception_handlers=dict.fromkeys((OmbudError, HTTPException, ClientDisconnect), pages.say),
@@ -92,7 +95,7 @@ class _Pages:
             lstrip_blocks=True,
         )
         environment.filters |= {"date": date_text, "variant_words": variant_words}
-        environment.globals |= {"ACTIONS": ACTIONS, "LABELS": LABELS}
+        environment.globals |= {"ACTIONS": ACTIONS, "LABELS": LABELS, "trouble": shop.trouble}
         self._environment = environment
 
     async def overview(self, request: Request) -> Response:
@@ -100,7 +103,7 @@ class _Pages:
         products = await self._shop.list_products(ProductFilter(limit=ROWS))
         placed = read_id(request.query_params.get("placed", ""))
         base = str(request.base_url).rstrip("/")
-        return self._page("overview.html", orders=orders, products=products, placed=placed, base=base)
+        return self.page("overview.html", orders=orders, products=products, placed=placed, base=base)
 
     async def place_and_pay(self, request: Request) -> Response:
         form = await _form(request)
@@ -122,7 +125,7 @@ class _Pages:
         return _to(f"/orders/{result.value}")
 
     async def order(self, request: Request) -> Response:
-        return self._page("order.html", order=await self._shop.get_order(_id(request, "order_id")))
+        return self.page("order.html", order=await self._shop.get_order(_id(request, "order_id")))
 
     async def change_status(self, request: Request) -> Response:
         form = await _form(request)
@@ -136,14 +139,14 @@ class _Pages:
 
     async def product_form(self, _: Request) -> Response:
         form = {"title": "", "sku": "", "price": "", "stock": "", "description": "", "visible": "1"}
-        return self._page("product_new.html", form=form, errors={})
+        return self.page("product_new.html", form=form, errors={})
 
     async def add_product(self, request: Request) -> Response:
         form = await _form(request)
         try:
             product_id = (await self._shop.add_products([new_product(form)]))[0]
         except InvalidInput as error:
-            return self._page("product_new.html", 422, form=form, errors={form_field(error): str(error)})
+            return self.page("product_new.html", 422, form=form, errors={form_field(error): str(error)})
         return _to(f"/products/{product_id}")
 
     async def product(self, request: Request) -> Response:
@@ -151,7 +154,7 @@ class _Pages:
         document = product.document
         form = {key: document[key] for key in ("title", "sku", "price", "description")}
         form |= {"stock": document["qty"] or "", **({"visible": "1"} if document["visible"] == "1" else {})}
-        return self._page("product.html", product=product, form=form, errors={})
+        return self.page("product.html", product=product, form=form, errors={})
 
     async def edit_product(self, request: Request) -> Response:
         form = await _form(request)
@@ -160,7 +163,7 @@ class _Pages:
             result = (await self._shop.change_products([product_edit(form, product.id)]))[0]
         except InvalidInput as error:
             errors = {form_field(error): str(error)}
-            return self._page("product.html", 422, product=product, form=form, errors=errors)
+            return self.page("product.html", 422, product=product, form=form, errors=errors)
         if result.error is not None:
             raise result.error
         return _to(f"/products/{product.id}")
@@ -173,16 +176,17 @@ class _Pages:
         """Answer an error with a page that says it in a sentence."""
         if isinstance(error, HTTPException):
             sentence = {404: "There is no such page.", 405: "This page is not used that way."}.get(error.status_code)
-            return self._page("message.html", error.status_code, sentence=sentence or "This cannot be done.")
+            return self.page("message.html", error.status_code, sentence=sentence or "This cannot be done.")
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
-        return self._page("message.html", status, sentence=str(error))
+        return self.page("message.html", status, sentence=str(error))
 
     async def _order_form(self, form: Form, error: InvalidInput | None = None) -> Response:
         products = await self._shop.list_products(ProductFilter(limit=CHOICES))
         errors = {} if error is None else {form_field(error): str(error)}
-        return self._page("order_new.html", 422 if errors else 200, products=products, form=form, errors=errors)
+        return self.page("order_new.html", 422 if errors else 200, products=products, form=form, errors=errors)
 
-    def _page(self, template: str, status: int = 200, **values: Any) -> Response:
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """Return a template as a page."""
         return HTMLResponse(self._environment.get_template(template).render(values), status)
 
 

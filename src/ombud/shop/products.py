@@ -10,13 +10,14 @@ from typing import Any
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
-from ombud.sender.outbox import Event, Outbox
+from ombud.sender.outbox import Event
 from ombud.shop.batch import Result, attempt, each
 from ombud.shop.catalogue import Catalogue, Found, Product, Target, read_product, search_pattern, total_stock
 from ombud.shop.categories import Categories
 from ombud.shop.metadata import Metadata
 from ombud.shop.product_input import NEW_PRODUCT, NEW_VARIANT, ProductEdit, VariantEdit
 from ombud.shop.reading import LONGEST_LIST
+from ombud.shop.trouble import Publish
 
 sql = read_queries("ombud.shop")
 
@@ -37,12 +38,12 @@ class Products:
     """The products of one shop: what may be done with them, each an operation."""
 
     def __init__(
-        self, catalogue: Catalogue, outbox: Outbox, clock: Callable[[], int], *, stock_changes_emit_update: bool
+        self, catalogue: Catalogue, publish: Publish, clock: Callable[[], int], *, stock_changes_emit_update: bool
     ) -> None:
         self.catalogue = catalogue
         self.categories = Categories(catalogue)
         self.metadata = Metadata(catalogue.shop_id, "product")
-        self._outbox = outbox
+        self._publish_events = publish
         self._clock = clock
         self._stock_changes_emit_update = stock_changes_emit_update
 
@@ -157,7 +158,7 @@ class Products:
         return self.categories.place(edit.category_id, edit.changes.get("headcategory_name"))
 
     def _publish(self, event_type: str, product_id: int) -> Operation[None]:
-        yield from self._outbox.publish([Event(event_type, str(product_id), self.catalogue.shop_id)])
+        yield from self._publish_events([Event(event_type, str(product_id), self.catalogue.shop_id)])
 
 
 def _known_variant(product: Product, edit: VariantEdit) -> str | None:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from ombud.db.database import Writer
 from ombud.db.operation import Make, Operation
 from ombud.errors import NotFound
-from ombud.sender.outbox import DEFAULT_SHOP_ID, Outbox
+from ombud.sender.outbox import DEFAULT_SHOP_ID, Event, Outbox
 from ombud.shop import keys, seed
 from ombud.shop.batch import Result, each
 from ombud.shop.catalogue import Catalogue, Product, Target
@@ -18,6 +19,7 @@ from ombud.shop.order_input import OrderChange, OrderDraft
 from ombud.shop.orders import OrderFilter, Orders
 from ombud.shop.product_input import ProductEdit
 from ombud.shop.products import ProductFilter, Products
+from ombud.shop.trouble import Trouble
 
 T = TypeVar("T")
 
@@ -42,8 +44,11 @@ class Shop:
         """`stock_changes_emit_update`: a sale or a return also publishes product.update."""
         self.shop_id = shop_id
         catalogue = Catalogue(shop_id)
-        self.products = Products(catalogue, outbox, clock, stock_changes_emit_update=stock_changes_emit_update)
-        self.orders = Orders(self.products, outbox, clock)
+        self.trouble = Trouble()
+        publish = partial(self.trouble.publish, outbox)
+        self.products = Products(catalogue, publish, clock, stock_changes_emit_update=stock_changes_emit_update)
+        self.orders = Orders(self.products, publish, clock)
+        self._outbox = outbox
         self._writer = writer
 
     async def set_key(self, key: str) -> None:
@@ -77,6 +82,10 @@ class Shop:
     async def get_order(self, order_id: int) -> Order:
         """Return an order; raises NotFound."""
         return await self._read(lambda: self.orders.get(order_id))
+
+    async def forge(self, order_id: int) -> None:
+        """Publish that an order is new and paid, whether it is or not, and wherever the dials stand."""
+        await self._writer.write(lambda: self._outbox.publish([Event("order.new", str(order_id), self.shop_id)]))
 
     async def add_products(self, edits: Sequence[ProductEdit]) -> list[int]:
         """Store new products, all or nothing; returns their ids. Raises InvalidInput."""
