@@ -12,7 +12,7 @@ from ombud.web.panel import Sides, TryIt, create_panel
 from ombud.web.receiver_app import create_api as create_receiver_api
 from tests.support.full_house import FullHouse
 
-_ENDPOINT, _ARRIVAL, _RUN, _SHOP, _PERSON = (
+_ENDPOINT, _ARRIVAL, _RUN, _SHOP, _PERSON, _CHANNEL = (
     f"/v1/{name}"
     for name in (
         "endpoints/{endpoint_id}",
@@ -20,6 +20,7 @@ _ENDPOINT, _ARRIVAL, _RUN, _SHOP, _PERSON = (
         "runs/{run_id}",
         "shops/{inbox_shop_id}",
         "people/{person_id}",
+        "alarm-channels/{channel_id}",
     )
 )
 # By the path of a form: the route that does the same.
@@ -37,6 +38,10 @@ ROUTES = {
     **{f"/arrivals/{{arrival_id}}/{verb}": f"POST {_ARRIVAL}/{verb}" for verb in ("release", "retry", "skip")},
     **{f"/runs/{{run_id}}/{verb}": f"POST {_RUN}/{verb}" for verb in ("retry", "skip")},
     **{f"/shops/{{shop_id}}/{verb}": f"POST {_SHOP}/{verb}" for verb in ("pause", "resume", "end-token", "token")},
+    "/settings/alarms/new": "POST /v1/alarm-channels",
+    "/settings/alarms/{channel_id}/edit": f"PATCH {_CHANNEL}",
+    "/settings/alarms/{channel_id}/delete": f"DELETE {_CHANNEL}",
+    "/settings/alarms/{channel_id}/test": f"POST {_CHANNEL}/test",
     "/people/invite": "POST /v1/invitations",
     "/people/address": "POST /v1/people",
     "/people/reset": f"POST {_PERSON}/reset",

@@ -58,6 +58,7 @@ IDS = {
     "endpoint_id": "ep_0000000000000",
     "event_id": "evt_0000000000000",
     "delivery_id": "dlv_" + "0" * 26,
+    "channel_id": "alc_0000000000000",
     "number": "1",
     "token": "x",
 }
