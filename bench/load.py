@@ -1,5 +1,6 @@
 """Rounds: one server under load for some seconds, and afterwards a look at whether it did what it answered."""
 
+import asyncio
 import http.client
 import json
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import asyncpg
 
 from bench.machine import program
 from bench.servers import HOST, Server, on_core
@@ -81,7 +83,8 @@ def acknowledge(
 class Publisher:
     """Publishes to a sender in arrays and sees that everything is delivered, once, and recorded."""
 
-    def __init__(self, server: Server, key: str, database: Path, target: Server) -> None:
+    def __init__(self, server: Server, key: str, database: Path | str, target: Server) -> None:
+        """`database`: the sender's file, or the URL of its database on PostgreSQL."""
         self._server = server
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._connection = http.client.HTTPConnection(HOST, server.port, timeout=SETTLE_SECONDS)
@@ -93,7 +96,12 @@ class Publisher:
     def add_endpoints(self, shop_ids: Sequence[int]) -> None:
         """Have each of these shops deliver to the target."""
         for shop_id in shop_ids:
-            self._post("/v1/endpoints", {"url": f"{self._target.base}/{shop_id}", "shop_id": shop_id})
+            endpoint = {
+                "url": f"{self._target.base}/{shop_id}",
+                "shop_id": shop_id,
+                "authority": self._target.authority,
+            }
+            self._post("/v1/endpoints", endpoint)
 
     def run(self, seconds: int, shop_ids: Sequence[int], fan_out: int = 1) -> Round:
         """Publish for so long, always ahead of the deliveries, and measure until the last one is recorded.
@@ -163,8 +171,14 @@ def _settled(database: Path) -> int:
 
 
 @contextmanager
-def reading(database: Path) -> Iterator[Callable[[str], int]]:
-    """Ask for numbers of a database, beside its owner."""
+def reading(database: Path | str) -> Iterator[Callable[[str], int]]:
+    """Ask for numbers of a database (a file, or a URL of PostgreSQL), beside its owner."""
+    if isinstance(database, str):
+        with asyncio.Runner() as runner:
+            session = runner.run(asyncpg.connect(database, server_settings={"search_path": "ombud"}))
+            yield lambda question: int(runner.run(session.fetchval(question)))
+            runner.run(session.close())
+        return
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         yield lambda question: int(str(connection.execute(question).fetchall()[0][0]))

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import trustme
+
 from bench.machine import Cores, program
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +42,7 @@ http {{
   scgi_temp_path scgi;
   server {{
     listen {host}:{port} backlog=4096;
+    {more}
     location = /status {{ stub_status; }}
     location / {{ return 200 "OK"; }}
   }}
@@ -56,11 +59,14 @@ class Server:
     path: str = f"/hooks/{TOKEN}"
     # Where it stores what it is sent.
     database: Path | None = None
+    # Where it answers with TLS as well, and the authority (PEM) that says who it is.
+    secure_port: int | None = None
+    authority: str | None = None
 
     @property
     def base(self) -> str:
         """The URL before the path."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{HOST}:{self.port}" if self.secure_port is None else f"https://{HOST}:{self.secure_port}"
 
     def processor_seconds(self) -> float:
         """Return the processor time that it and its children have used."""
@@ -84,15 +90,25 @@ class Servers:
         """Stop whatever was started."""
         self._ends.close()
 
-    def nginx(self, name: str, *, target: bool = False) -> Server:
+    def nginx(self, name: str, *, target: bool = False, more: str = "") -> Server:
         """Start an nginx that answers 200: as the yardstick, or as the target of deliveries, beside the generator."""
         prefix = self.folder / name
-        prefix.mkdir()
+        prefix.mkdir(exist_ok=True)
         port = free_port()
-        (prefix / "nginx.conf").write_text(NGINX.format(host=HOST, port=port))
+        (prefix / "nginx.conf").write_text(NGINX.format(host=HOST, port=port, more=more))
         command = [program("nginx"), "-p", f"{prefix}/", "-c", "nginx.conf", "-e", "error.log"]
         process = self._start(name, command, core=self._cores.generator if target else self._cores.server)
         return self._answering(process, port)
+
+    def secure_nginx(self, name: str) -> Server:
+        """Start one as the target of deliveries with TLS."""
+        prefix, port, authority = self.folder / name, free_port(), trustme.CA()
+        prefix.mkdir()
+        certificate = authority.issue_cert(HOST)
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(prefix / "nginx.pem"))
+        more = f"listen {HOST}:{port} ssl backlog=4096; ssl_certificate nginx.pem; ssl_certificate_key nginx.pem;"
+        started = self.nginx(name, target=True, more=more)
+        return replace(started, secure_port=port, authority=authority.cert_pem.bytes().decode())
 
     def flask(self) -> Server:
         """Start the Flask view under gunicorn: one worker, eight threads."""
@@ -129,26 +145,20 @@ class Servers:
     def sender(self, more: Mapping[str, str] | None = None) -> Server:
         """Start `ombud serve`: API and delivery, allowed to deliver to this machine; `more`: of its environment."""
         environment = {
-            "OMBUD_DATABASE_URL": f"sqlite:///{self.folder}/sender.db",
+            "OMBUD_DATABASE_URL": self._sender_url(),
             "OMBUD_ALLOW_NETWORKS": "127.0.0.0/8",
             **(more or {}),
         }
         return self._ombud("sender", ["serve", "--port", "0", "--json"], environment)
 
-    def new_key(self) -> str:
-        """Make a key of the sender's API."""
-        command = [
-            sys.executable,
-            "-m",
-            "ombud",
-            "keys",
-            "add",
-            "bench",
-            "--database",
-            f"sqlite:///{self.folder}/sender.db",
-        ]
+    def new_key(self, database: str = "") -> str:
+        """Make a key of the sender's API; `database`: the URL of another than its file."""
+        command = [sys.executable, "-m", "ombud", "keys", "add", "bench", "--database", database or self._sender_url()]
         done = subprocess.run(command, env=_environment({}), capture_output=True, text=True, check=True)  # noqa: S603 - ours
         return done.stdout.strip()
+
+    def _sender_url(self) -> str:
+        return f"sqlite:///{self.folder}/sender.db"
 
     def _ombud(self, name: str, options: Sequence[str], environment: Mapping[str, str]) -> Server:
         command = [sys.executable, "-m", "ombud", *options]
