@@ -9,12 +9,14 @@ import httpx2
 import pytest
 
 import ombud.web
+from ombud.admin.redacted import shown_note
+from ombud.receiver.arrival import read_query
 from ombud.sender.answer import Answer
 from ombud.sender.outcome import outcome_of
 from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.web.app import SenderApp
-from ombud.web.failure_words import say_reason
-from ombud.web.words import COOKIE, ENGLISH, LANGUAGES, SWEDISH, words_in
+from ombud.web.failure_words import say_note, say_reason
+from ombud.web.words import COOKIE, ENGLISH, LANGUAGES, SWEDISH, exact, words_in
 from tests.support.catalogues import compiled, extracted, missing, path_of, read
 from tests.support.people import log_in
 
@@ -104,6 +106,22 @@ def test_reasons_are_said_in_the_readers_language() -> None:
         if failure is not Failure.URL_UNUSABLE:
             assert say_reason(text, swedish) != text, text
     assert say_reason("endpoint deleted", swedish) == "endpoint deleted"
+
+
+def test_what_is_wrong_with_a_webhook_is_said_in_the_readers_language() -> None:
+    swedish = words_in("sv")
+    for query in (b"%ff", b"event_type=a&event_type=b", b"x=1", b"event_type=order.refunded", b"event_type=order.new"):
+        note = shown_note(read_query(query).note)
+        assert note is not None
+        assert say_note(note, words_in("en")) == note
+        assert say_note(note, swedish) != note
+    assert say_note("an event type that is not known here (order.refunded)", swedish).endswith(" (order.refunded)")
+    assert say_note("something else", swedish) == "something else"
+
+
+def test_an_exact_time_is_utc() -> None:
+    for text in ("2026-11-02T09:14:05.123+01:00", "2026-11-02T08:14:05.123Z"):
+        assert exact(text) == "2026-11-02 08:14:05.123 UTC"
 
 
 async def test_a_reader_gets_their_language(app: SenderApp) -> None:

@@ -13,6 +13,12 @@ MALFORMED = "malformed"
 LONGEST_QUERY = 8_192
 # Parameters that are looked at.
 MOST_PARAMETERS = 100
+# What keeps a webhook from being understood, in its note.
+NOT_DECODABLE = "not decodable"
+TWICE = "a parameter stands there twice"
+NO_TYPE = "no event_type"
+NOT_KNOWN = "an event type that is not known here"
+NO_ID = {name: f"no usable {name}" for name in sorted(set(PARAMETER_OF.values()))}
 # A query exactly as the vendor sends it, which is nearly every one: nothing in it needs decoding. What is written
 # otherwise is read in full; both ways mean the same (tests/receiver/test_query.py).
 _AS_SENT = re.compile(rb"event_type=([a-z.]{1,40})&(order_id|product_id)=([0-9A-Za-z_.:-]{1,64})")
@@ -48,19 +54,19 @@ def read_in_full(query: bytes) -> Arrival:
         text = query.decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
     except (UnicodeDecodeError, ValueError):
-        return Arrival(MALFORMED, note=_shown(query, "not decodable"))
+        return Arrival(MALFORMED, note=_shown(query, NOT_DECODABLE))
     ours = [(name, value) for name, value in pairs if name in {"event_type", "order_id", "product_id"}]
     values = dict(ours)
     event_type = values.get("event_type", "")
     if len(values) != len(ours):
-        return Arrival(MALFORMED, note=_shown(query, "a parameter stands there twice"))
+        return Arrival(MALFORMED, note=_shown(query, TWICE))
     if not event_type:
-        return Arrival(MALFORMED, note=_shown(query, "no event_type"))
+        return Arrival(MALFORMED, note=_shown(query, NO_TYPE))
     if event_type not in EVENT_TYPES:
-        return Arrival(UNKNOWN, note=_shown(query, "an event type that is not known here"))
+        return Arrival(UNKNOWN, note=_shown(query, NOT_KNOWN))
     object_id = values.get(PARAMETER_OF[event_type], "")
     if not OBJECT_ID.fullmatch(object_id):
-        return Arrival(MALFORMED, note=_shown(query, f"no usable {PARAMETER_OF[event_type]}"))
+        return Arrival(MALFORMED, note=_shown(query, NO_ID[PARAMETER_OF[event_type]]))
     return Arrival(event_type, subject_of(event_type, object_id))
 
 

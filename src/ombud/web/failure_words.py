@@ -9,6 +9,7 @@ from ombud.admin.alarms.mail import TROUBLES
 from ombud.admin.alarms.quiet import NO_HOURS, NO_ZONE
 from ombud.admin.inbox_actions import SKIPPED
 from ombud.receiver import listed, order_looks
+from ombud.receiver.arrival import NO_ID, NO_TYPE, NOT_DECODABLE, NOT_KNOWN, TWICE
 from ombud.receiver.caller import COVERED, NOT_READ, SUPERSEDED
 from ombud.sender.verdict import TABLE
 from ombud.web.words import Words, mark
@@ -18,6 +19,8 @@ _ANSWERED = mark("Answered %(status)s:")
 _OF_ALARMS = (NO_ADDRESS, NO_MAIL, TOO_SOON, NO_HOURS, NO_ZONE)
 # What the receiver says of what it has not read, or not run.
 _OF_INBOX = (SKIPPED, COVERED, NOT_READ, SUPERSEDED, listed.HELD, order_looks.HELD)
+# What is said of a webhook that cannot be read.
+_NOTES = (NOT_DECODABLE, TWICE, NO_TYPE, NOT_KNOWN, *NO_ID.values())
 _COVERED = re.compile(r"covered by ((?:evt|rdg)_[0-9a-z]{13})(, .*)?")
 _BY = {
     None: mark("covered by %(id)s"),
@@ -43,6 +46,12 @@ def say_reason(reason: str, words: Words) -> str:
     return reason if not status else words.say(reason)
 
 
+def say_note(note: str, words: Words) -> str:
+    """Return what is wrong with a webhook in the reader's language; its event type stays as it is."""
+    problem, opens, event_type = note.partition(" (")
+    return (words.say(problem) if problem in _NOTES else problem) + opens + event_type
+
+
 @cache
 def _rows() -> list[tuple[re.Pattern[str], str, str]]:
     return [(_pattern(f"{words} {fix}"), words, fix) for words, fix in _pairs()]
@@ -63,7 +72,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def texts() -> list[str]:
     """Return every text that is not in a template, for the catalogues."""
-    return sorted({text for pair in _pairs() for text in pair} | set(_OF_INBOX) | set(_OF_ALARMS))
+    return sorted({text for pair in _pairs() for text in pair} | set(_OF_INBOX) | set(_NOTES) | set(_OF_ALARMS))
 
 
 def _pairs() -> list[tuple[str, str]]:

@@ -91,7 +91,10 @@ class Words:
 
 def exact(text: str) -> str:
     """Return an RFC 3339 time in UTC, with milliseconds: `2026-11-02 08:14:05.123 UTC`."""
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
 def milliseconds_between(earlier: str, later: str) -> int:
