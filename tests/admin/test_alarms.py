@@ -27,6 +27,7 @@ class Trouble:
     def __init__(self) -> None:
         self.findings: list[Finding] = []
         self.whole = True
+        self.abouts: list[str] | None = None
 
     def set(self, *abouts: str, cause: Cause = FAILING, shop_id: int = 1) -> None:
         self.findings = [
@@ -35,7 +36,7 @@ class Trouble:
         ]
 
     async def watch(self, _: int) -> Look:
-        return Look((FAILING, DISABLED), self.findings, self.whole)
+        return Look((FAILING, DISABLED), self.findings, self.whole, self.abouts)
 
 
 @pytest.fixture
@@ -228,6 +229,20 @@ async def test_a_look_that_fails_ends_nothing(told: Told, trouble: Trouble) -> N
     told.alarms = told.node([blind])
     told.alarms.courier = courier
     assert await told.passing(600) == []
+
+
+async def test_each_process_judges_what_it_looks_at(told: Told, trouble: Trouble) -> None:
+    """A sender and a receiver on one database are looked at by a process each."""
+    told.add()
+    trouble.set("outbox")
+    trouble.abouts = ["outbox"]
+    other = Trouble()
+    other.abouts = ["inbox"]
+    receiver = told.node([other.watch])
+    for _ in range(30):
+        assert len(await told.after(10)) <= 1
+        await receiver.look()
+    assert [one["ended_at"] for one in told.database.read(partial(present_alarms, Caller("owner"), 10))] == [None]
 
 
 async def test_a_look_at_a_part_says_nothing_of_the_rest(told: Told, trouble: Trouble) -> None:

@@ -11,11 +11,12 @@ import httpx2
 import pytest
 
 from ombud.admin.access import Role
-from ombud.admin.alarms.book import Look, note
+from ombud.admin.alarms.book import Look, note, sql
 from ombud.admin.alarms.causes import ALL_CAUSES, Cause, Finding
 from ombud.sender.sender import Sender
 from ombud.web.app import SenderApp
 from ombud.web.words import COOKIE
+from tests.admin.post import once
 from tests.support.endpoint import Endpoint
 from tests.support.mail_server import MailServer
 from tests.support.people import log_in
@@ -148,6 +149,20 @@ async def test_who_may_do_what(app: SenderApp, endpoint: Endpoint) -> None:
         *_, theirs = set(re.findall(r"alc_\w+", (await owner.get(PATH)).text)) - {one.rpartition("/")[2]}
         assert (await merchant.post(f"{PATH}/{theirs}/delete")).status_code == 404
     assert endpoint.requests == []
+
+
+async def test_many_channels_have_pages(app: SenderApp, rows: Callable[..., list[Any]]) -> None:
+    values = {"kind": "email", "target": "x", "causes": "", "language": "en", "zone": "UTC", "enabled": 1}
+    values |= {"shop_id": 7, "quiet_from": None, "quiet_until": None, "now": 1}
+    for number in range(60):
+        insert = partial(once, sql["insert_channel"].sql, **values, id=number + 1, name=f"channel {number}")
+        app.people.database.write(insert)
+    async with person(app) as owner:
+        first = (await owner.get(PATH)).text
+        [older] = re.findall(r'rel="next" href="([^"]+)"', first)
+        second = (await owner.get(older)).text
+    assert [page.count(">Test</button>") for page in (first, second)] == [50, 10]
+    assert len(rows("select 1 from alarm_channel")) == 60
 
 
 async def test_the_api(client: httpx2.AsyncClient, is_problem: Callable[..., None], endpoint: Endpoint) -> None:

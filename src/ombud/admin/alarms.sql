@@ -1,5 +1,11 @@
 -- Alarms: what is wrong, who is told, and what is still to be told.
 
+-- name: lock_alarms
+-- Two that look at the same moment write one after the other, and no two wait for each other.
+select 1 as one;
+-- postgres:
+select pg_advisory_xact_lock(hashtextextended('alarms', 0));
+
 -- name: known_alarms
 -- All that are not over: what was told must be known to be told once.
 select id, cause, about, facts as text, seen_at, began_at, missed_at from alarm where ended_at is null order by id;

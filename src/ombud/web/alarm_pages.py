@@ -21,6 +21,7 @@ from ombud.admin.alarms.channel import (
     with_ascii_domain,
 )
 from ombud.admin.events import Document
+from ombud.admin.overview import ROWS
 from ombud.db.operation import Operation
 from ombud.errors import Conflict, InvalidInput, Outdated, Refused
 from ombud.mailbox.ids import ID_LIMIT, parse_id
@@ -29,12 +30,12 @@ from ombud.web.alarm_words import NAMES, headline
 from ombud.web.forms import Form, number_of, read_form
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
-from ombud.web.pages import MOST_PAGE_ROWS
+from ombud.web.pages import PAGE_ROWS, before_cursor
 from ombud.web.words import Words, words_for
 
 PATH = "/settings/alarms"
 # Alarms that are shown: those that last, and those that are over.
-PRESENT, OVER = 50, 20
+PRESENT, OVER = ROWS, 20
 
 
 class AlarmPages:
@@ -107,21 +108,23 @@ class AlarmPages:
 
     async def _index(self, request: Request, status: int = 200, **values: Any) -> Response:
         caller, words = self._house.caller(request), words_for(request)
-        found = await look(self._desk.database, lambda: self._read(caller))
+        before = before_cursor("alc", request.query_params.get("cursor", ""))
+        found = await look(self._desk.database, lambda: self._read(caller, before))
         present, over, channels = found
         documents = [_document(one) for one in channels]
         tested = [one for one in documents if one["id"] == request.query_params.get("tested")]
         # What answers to a form is no page that could be opened again.
         shown: dict[str, Any] = {"tested": tested[0] if tested else None, "wrong": None, "path": PATH} | values
         shown |= {"present": [_said(one, words) for one in present], "over": [_said(one, words) for one in over]}
+        shown["more"] = documents[-1]["id"] if len(documents) == PAGE_ROWS else None
         shown |= {"channels": documents, "names": NAMES, "mails": self._desk.courier.mails}
         return self._house.page(request, "alarms.html", status, **shown)
 
-    def _read(self, caller: Caller) -> Operation[tuple[list[Document], list[Document], list[Channel]]]:
+    def _read(self, caller: Caller, before: int) -> Operation[tuple[list[Document], list[Document], list[Channel]]]:
         present = yield from present_alarms(caller, PRESENT)
         latest = yield from list_alarms(caller, ID_LIMIT - 1, PRESENT + OVER)
         over = [one for one in latest if one["ended_at"] is not None][:OVER]
-        channels = yield from self._desk.edits.list(caller, ID_LIMIT - 1, MOST_PAGE_ROWS)
+        channels = yield from self._desk.edits.list(caller, before, PAGE_ROWS)
         return present, over, channels
 
     async def _channel(self, request: Request) -> Channel:

@@ -24,11 +24,19 @@ MOST_FORGOTTEN = 1_000
 
 @dataclass(frozen=True)
 class Look:
-    """What somebody has looked at and found. `whole`: all of it; else nothing is over for not being there."""
+    """What somebody has looked at and found. `whole`: all of it; else nothing is over for not being there.
+
+    `abouts`: of these causes only what concerns these; another process may look at the rest.
+    """
 
     causes: Collection[Cause]
     findings: Sequence[Finding]
     whole: bool = True
+    abouts: Collection[str] | None = None
+
+    def covers(self, cause: str, about: str) -> bool:
+        """Return whether it would have seen this."""
+        return cause in self.causes and (self.abouts is None or about in self.abouts)
 
 
 def note(look: Look, now: int, hold: int) -> Operation[bool]:
@@ -36,9 +44,10 @@ def note(look: Look, now: int, hold: int) -> Operation[bool]:
 
     `hold`: microseconds that a trouble lasts before it is an alarm, and is away before it is over.
     """
+    yield sql["lock_alarms"], {}
     rows = yield sql["known_alarms"], {}
     found = {(one.cause, one.about) for one in look.findings}
-    known = [_known(row) for row in rows if row["cause"] in look.causes]
+    known = [_known(row) for row in rows if look.covers(row["cause"], row["about"])]
     known = [one for one in known if look.whole or (one.cause, one.about) in found]
     changes = judge(known, look.findings, now, hold)
     if changes.facts:

@@ -28,7 +28,7 @@ def watch_work(boxes: Sequence[tuple[Database, Box]], settings: Settings) -> Wat
             if due_at is not None and now - due_at > most:
                 facts: dict[str, str | int] = {"box": box.name.lower(), "seconds": int(settings.alarm_due_seconds)}
                 findings.append(Finding(Cause.WORK_LATE, box.name.lower(), 0, due_at, facts))
-        return Look([Cause.WORK_LATE], findings)
+        return Look([Cause.WORK_LATE], findings, abouts=[box.name.lower() for _, box in boxes])
 
     return watch
 
@@ -43,7 +43,7 @@ def watch_disks(files: Sequence[Path], settings: Settings) -> Watch:
             if percent >= settings.alarm_disk_percent:
                 facts: dict[str, str | int] = {"folder": str(folder), "percent": percent}
                 findings.append(Finding(Cause.DISK_FULL, str(folder), 0, now, facts))
-        return Look([Cause.DISK_FULL], findings)
+        return Look([Cause.DISK_FULL], findings, abouts=[str(folder) for folder in shares])
 
     return watch
 
