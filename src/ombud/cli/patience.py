@@ -3,12 +3,13 @@
 import asyncio
 import resource
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Seconds from the first byte of a request, or from the connection, until its headers must be complete: two packets in a
-# row may get lost. Between requests uvicorn closes an idle connection after 5.
+# Seconds from the connection, or from the first byte of a later request, until its headers must be complete: two
+# packets in a row may get lost. Between requests uvicorn closes an idle connection after 5.
 HEAD_SECONDS = 5.0
 # Requests that may be without a complete head at once, from everywhere together: ten times what a burst of webhooks has
 # on its way. One more, and the slowest one of the address with most of them is closed: honest heads come within
@@ -19,70 +20,94 @@ MOST_HEADS = 1_024
 class PatientProtocol(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, with a limit of time and of numbers for requests whose head is on its way."""
 
-    head_timer: asyncio.TimerHandle | None = None
+    waits_for_head = False
+    address = ""
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
         self._wait_for_head()
 
     def on_message_begin(self) -> None:
-        """Begin to wait for this request's headers."""
+        """Begin to wait for this request's headers, unless this is the connection's first."""
         super().on_message_begin()
         self._wait_for_head()
 
     def on_headers_complete(self) -> None:
         """Wait no longer."""
-        self._end_wait()
+        self.end_wait()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._end_wait()
+        self.end_wait()
         super().connection_lost(exc)
 
+    def end_wait(self) -> None:
+        """Wait no longer for a head."""
+        if self.waits_for_head:
+            self.waits_for_head = False
+            _heads.remove(self)
+
     def _wait_for_head(self) -> None:
-        self._end_wait()
-        self.head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-        _heads.add(self, self._address)
+        if self.waits_for_head:
+            return
+        self.waits_for_head = True
+        _heads.add(self)
         if _heads.count > most_heads():
-            slowest = _heads.slowest()
-            slowest._end_wait()  # noqa: SLF001 - one of its own kind
-            slowest.transport.abort()
+            _heads.slowest().cut()
 
-    def _end_wait(self) -> None:
-        if self.head_timer is not None:
-            self.head_timer.cancel()
-            self.head_timer = None
-            _heads.remove(self, self._address)
-
-    @property
-    def _address(self) -> str:
-        return self.client[0] if self.client else ""
+    def cut(self) -> None:
+        """Close the connection at once."""
+        self.end_wait()
+        self.transport.abort()
 
 
 class _Heads:
-    """The connections whose head is on its way, by the address they come from; of each address the slowest first."""
+    """The connections whose head is on its way, by the address they come from; of each address the slowest first.
+
+    One timer is for all of them: one for each would be a good part of what a connection costs.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
+        # Since when, on the loop's clock, the slowest first.
+        self._since: dict[PatientProtocol, float] = {}
         self._of: dict[str, dict[PatientProtocol, None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def add(self, one: PatientProtocol, address: str) -> None:
-        self._of.setdefault(address, {})[one] = None
-        self.count += 1
+    @property
+    def count(self) -> int:
+        return len(self._since)
 
-    def remove(self, one: PatientProtocol, address: str) -> None:
-        mine = self._of[address]
+    def add(self, one: PatientProtocol) -> None:
+        self._since[one] = one.loop.time()
+        self._of.setdefault(one.address, {})[one] = None
+        if self._timer is None or self._loop is not one.loop:
+            self._loop = one.loop
+            self._timer = one.loop.call_later(HEAD_SECONDS, self._cut_late_ones, one.loop)
+
+    def remove(self, one: PatientProtocol) -> None:
+        del self._since[one]
+        mine = self._of[one.address]
         del mine[one]
         if not mine:
-            del self._of[address]
-        self.count -= 1
+            del self._of[one.address]
 
     def slowest(self) -> PatientProtocol:
         """Return the one to close."""
         most = max(self._of.values(), key=len)
         return next(iter(most))
+
+    def _cut_late_ones(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, now = None, loop.time()
+        late = [one for one, since in takewhile(lambda item: item[1] + HEAD_SECONDS <= now, self._since.items())]
+        for one in late:
+            one.cut()
+        for since in self._since.values():
+            self._timer = loop.call_later(since + HEAD_SECONDS - now, self._cut_late_ones, loop)
+            break
 
 
 # Of all servers of this process.
