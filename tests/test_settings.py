@@ -46,6 +46,8 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("OMBUD_ALIKE_PER_MINUTE", "5", "alike_per_minute", 5),
         ("OMBUD_EVENTS_PER_SECOND", "100", "events_per_second", 100),
         ("OMBUD_ENCRYPTION_KEY_FILE", "/etc/ombud.key", "encryption_key_file", "/etc/ombud.key"),
+        ("OMBUD_TARGET_CONNECTIONS", "4", "target_connections", 4),
+        ("OMBUD_TARGET_PER_SECOND", "50", "target_per_second", 50),
         ("OMBUD_SOURCES", "enforce", "sources", "enforce"),
         ("OMBUD_SOURCE_LEARN_DAYS", "0", "source_learn_days", 0),
         ("OMBUD_TRUSTED_PROXIES", "10.0.0.0/8, unix", "trusted_proxies", (ip_network("10.0.0.0/8"), "unix")),

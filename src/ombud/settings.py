@@ -64,6 +64,8 @@ class Settings:
     keep_done_days: int = 3  # at 10,000 events/s a day of them is half a terabyte
     keep_failed_days: int = 30  # a merchant comes back from holidays
     timeout_seconds: float = 10.0  # the vendor's page: acknowledge within 10 seconds
+    target_connections: int = 64  # to one host at once, whoever's endpoints: what one endpoint may have
+    target_per_second: int = 200  # to one host, whoever's endpoints: what a small web server bears
     perform: str = "here"
     confirm: str = "api"
     sources: str = "learn"  # a wrong list would lose every webhook, and the vendor publishes none
@@ -214,6 +216,8 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_KEEP_DONE_DAYS": ("keep_done_days", _whole(1, MOST_DAYS)),
     "OMBUD_KEEP_FAILED_DAYS": ("keep_failed_days", _whole(1, MOST_DAYS)),
     "OMBUD_TIMEOUT_SECONDS": ("timeout_seconds", _positive),
+    "OMBUD_TARGET_CONNECTIONS": ("target_connections", _whole(1, MOST_IN_FLIGHT)),
+    "OMBUD_TARGET_PER_SECOND": ("target_per_second", _whole(1, MOST_EVENTS_PER_SECOND)),
     "OMBUD_PERFORM": ("perform", _one_of("here", "elsewhere")),
     "OMBUD_CONFIRM": ("confirm", _one_of("api", "none")),
     "OMBUD_SOURCES": ("sources", _one_of("learn", "warn", "enforce")),

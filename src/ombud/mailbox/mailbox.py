@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from ombud.db.operation import Afterwards, Operation, Row, Statement
 from ombud.db.queries import read_queries
 from ombud.errors import StorageUnavailable
+from ombud.mailbox.gate import Gate
 from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
 from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank, Result
@@ -155,6 +156,8 @@ class Mailbox:
         self.clock = clock
         self.policy = policy
         self.bell: Bell = WakeBell(lambda: None)
+        # Limits what lanes start together, beside their windows and slots.
+        self.gate: Gate | None = None
         # Hears, in the settle's transaction, how a lane was and how it is now.
         self.on_health: Callable[[Lane, Health, Health], Operation[None]] | None = None
         # Hears there which deliveries are dead, and why.

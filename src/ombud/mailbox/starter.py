@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, get_args
 
 from ombud.mailbox.held import HeldLane
@@ -35,6 +36,9 @@ class Starter:
         self._care = mailbox.policy.care
         self._clock, self._clock_at = mailbox.clock(), time.monotonic()
         self._stopping = False
+        # What the gate is to be told when it ends, by lane and event; and whether it has just refused.
+        self._entered: dict[tuple[int, int], object] = {}
+        self._refused = False
 
     @property
     def has_room(self) -> bool:
@@ -49,6 +53,8 @@ class Starter:
         """Take a lane that is not ours any more out of the line, where it may stand as it was leased since."""
         if self._able.get(held.lane.id) is held:
             del self._able[held.lane.id]
+        if self._mailbox.gate is not None:
+            self._mailbox.gate.forget(held.lane.id)
 
     def start(self) -> None:
         """Start a delivery of each lane in turn, so that no lane takes every slot."""
@@ -74,17 +80,45 @@ class Starter:
         self._slots.cancel()
 
     def _start_one(self, held: HeldLane, clock: int) -> bool:
-        delivery = held.take(clock, self._slots.admits)
+        self._refused = False
+        delivery = held.take(clock, self._admits)
         if delivery is not None:
+            self._enter_gate(held, delivery)
             self._slots.start(held, delivery)
             if held.stock.ready:
                 return True
         # A lane that only finds no slot stays in line.
         if not held.stock.ready or len(held.in_flight) >= held.window(clock):
             del self._able[held.lane.id]
+        elif self._refused and delivery is None:
+            self._wait_at_gate(held)
         if held.hungry(clock):
             self._attend(held)
         return False
+
+    def _admits(self, held: HeldLane, delivery: Delivery) -> bool:
+        if not self._slots.admits(held, delivery):
+            return False
+        gate = self._mailbox.gate
+        self._refused = gate is not None and held.facts is not None and not gate.admits(held.facts)
+        return not self._refused
+
+    def _enter_gate(self, held: HeldLane, delivery: Delivery) -> None:
+        gate = self._mailbox.gate
+        if gate is not None and held.facts is not None and (entered := gate.enter(held.facts)) is not None:
+            self._entered[held.lane.id, delivery.event_id] = entered
+
+    def _wait_at_gate(self, held: HeldLane) -> None:
+        """Take a lane out of the line until there is room: to ask for hundreds of them at every start costs more."""
+        del self._able[held.lane.id]
+        assert self._mailbox.gate is not None
+        assert held.facts is not None
+        self._mailbox.gate.wait(held.lane.id, held.facts, partial(self._start_again, held))
+
+    def _start_again(self, held: HeldLane) -> None:
+        if held.stock.ready:
+            self.enter(held)
+            self.start()
 
     async def _try(self, held: HeldLane, delivery: Delivery) -> None:
         started, token = time.monotonic(), held.lane.token
@@ -105,6 +139,10 @@ class Starter:
         probe = health.closed_at is not None and at >= health.closed_at
         schedule = schedule_of(held.facts)
         result = Result(delivery, at, milliseconds, outcome, health.open_time(at), token, schedule, probe)
+        if self._entered:
+            entered = self._entered.pop((held.lane.id, delivery.event_id), None)
+            if entered is not None and self._mailbox.gate is not None:
+                self._mailbox.gate.leave(entered)
         held.finish(result, at + int(seconds * 1e6), self._care)
         if held.stock.ready:
             self.enter(held)

@@ -17,6 +17,7 @@ from ombud.sender.answer import Answer
 from ombud.sender.guard import Guard, Vetted
 from ombud.sender.outcome import outcome_of, outcome_of_failure
 from ombud.sender.request import prepare, request_bytes, signature_lines
+from ombud.sender.targets import Crowded, Targets, later
 from ombud.sender.transport import Transport
 from ombud.sender.transport_tls import check_authority
 from ombud.sender.url import EndpointUrl, parse_url
@@ -63,6 +64,8 @@ class Deliverer:
         self._timeout_seconds = timeout_seconds
         self._retry_seconds = retry_seconds
         self._transport = Transport()
+        # Counts requests whose name leads elsewhere than when they started.
+        self.targets: Targets | None = None
 
     async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
         """Make one attempt and return what came of it; never raises for what an endpoint does."""
@@ -81,6 +84,8 @@ class Deliverer:
         """Send a request after vetting where it leads, and return what came of it; `attempts` were made before."""
         try:
             answer = await self._ask(wanted.url, wanted.request, wanted.authority)
+        except Crowded as error:
+            return Interrupted(str(error), after=later())
         except (DeliveryFailed, DestinationRefused) as error:
             outcome = outcome_of_failure(error, error.failure)
             if isinstance(outcome, Interrupted):
@@ -105,8 +110,15 @@ class Deliverer:
     async def _ask(self, url: EndpointUrl, request: bytes, authority: str | None = None) -> Answer:
         now = asyncio.get_running_loop().time()
         deadline = now + self._timeout_seconds
-        vetted = self.guard.known(url, now) or await self._vet(url, deadline)
-        return await self._transport.get(url, vetted.addresses, request, deadline, authority)
+        vetted = self.guard.known(url, now)
+        if vetted is not None:
+            return await self._transport.get(url, vetted.addresses, request, deadline, authority)
+        before = self.guard.last_known(url)
+        vetted = await self._vet(url, deadline)
+        if self.targets is None or vetted.addresses == before:
+            return await self._transport.get(url, vetted.addresses, request, deadline, authority)
+        with self.targets.at(before, vetted.addresses):
+            return await self._transport.get(url, vetted.addresses, request, deadline, authority)
 
     async def _vet(self, url: EndpointUrl, deadline: float) -> Vetted:
         try:

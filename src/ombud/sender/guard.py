@@ -70,6 +70,17 @@ class Guard:
             pass
         return url
 
+    def last_vetted(self, key: tuple[str, int]) -> Vetted | None:
+        """Return what was found of a host and port last, also when it is to be looked up anew."""
+        return self._vetted.get(key)
+
+    def last_known(self, url: EndpointUrl) -> tuple[str, ...]:
+        """Return the addresses that this URL led to last; none when nobody has asked."""
+        vetted = self._vetted.get((url.host, url.port))
+        if vetted is not None:
+            return vetted.addresses
+        return (url.host,) if _literal(url.host) is not None else ()
+
     def known(self, url: EndpointUrl, now: float) -> Vetted | None:
         """Return where this URL may be sent to as far as it is known at this time of the loop's clock."""
         vetted = self._vetted.get((url.host, url.port))

@@ -22,6 +22,7 @@ from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Publish
 from ombud.sender.outcome import Gone, never_again, outcome_of_failure
 from ombud.sender.rotation import Rotation
 from ombud.sender.rounds import Round, Rounds
+from ombud.sender.targets import Targets
 from ombud.sender.vault import Vault
 from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import Settings
@@ -53,6 +54,10 @@ class Sender:
         wake_others(database, self.outbox.mailbox)
         self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
         self.vault = Vault.of(database, settings)
+        self.targets = Targets(
+            self.deliverer.guard, settings.target_connections, settings.target_per_second, settings.allow_networks
+        )
+        self.deliverer.targets = self.outbox.mailbox.gate = self.targets
         self.notices = Notices(self.outbox)
         self._backfill = Backfill(self.outbox.mailbox, 0.0 if database.exclusive else LAG_SECONDS)
         self.endpoints = Endpoints(
@@ -115,6 +120,8 @@ class Sender:
         except KeyMissing:
             return _failed(Failure.KEY_MISSING)
         outcome = await self.deliverer.perform(delivery, destination)
+        if isinstance(outcome, Done):
+            self.targets.acknowledged(facts["endpoint_id"])
         if facts["gone_at"] is not None or isinstance(outcome, Gone):
             await self._hear_of_gone(facts, outcome)
         return never_again(outcome) if delivery.data == TEST_DATA else outcome

@@ -1,0 +1,229 @@
+"""Where many requests lead to one place, they are few at once and evenly spread: nobody is flooded from here.
+
+A place is a host, and each of its addresses (of IPv6, the network of 64 bits), whatever endpoints and shops lead there.
+What the operator allows by OMBUD_ALLOW_NETWORKS is not counted. The limits are of one process.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from ombud.errors import InvalidInput, OmbudError
+from ombud.sender.address import Network, is_allowed
+from ombud.sender.guard import Guard, Vetted
+from ombud.sender.request import prepare
+
+# Seconds between two requests to an endpoint that has not acknowledged one yet, as far as this process knows: whoever
+# enters somebody else's address is heard there once a second.
+NEW_ENDPOINT_SECONDS = 1.0
+# Of the starts of a second, how many may be at once, and how many follow in that second: what is left is for those that
+# the network holds up and lets go together.
+BURST_SHARE, REST_SHARE = 0.10, 0.85
+# Seconds until a request is tried again whose name leads to an address that has its fill; up to as much again.
+LATER_SECONDS = 1.0
+# Places remembered, and endpoints that have acknowledged; past it the ones that are at rest are forgotten.
+PLACES = 20_000
+ACKNOWLEDGED = 100_000
+# Bits of an address of IPv6 that one customer of a network has to themselves.
+IPV6_BITS = 64
+
+
+class Crowded(OmbudError):
+    """As many requests as one place is sent are under way there already."""
+
+
+def later() -> float:
+    """Return the seconds after which a request that was Crowded is tried again."""
+    return LATER_SECONDS * (1 + random.random())  # noqa: S311 - it spreads, it guards nothing
+
+
+class _Place:
+    """What is under way to one place, and who waits. Times are of the loop's clock."""
+
+    __slots__ = ("burst", "connections", "free_at", "in_flight", "pause", "timer", "waiting")
+
+    def __init__(self, connections: int, burst: float, pause: float) -> None:
+        self.connections, self.burst, self.pause = connections, burst, pause
+        self.in_flight = 0
+        self.free_at = 0.0  # when all that has started would have, evenly spread
+        self.waiting: dict[int, Callable[[], None]] = {}
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        return not self.in_flight and not self.waiting
+
+    def wait_at(self, now: float) -> float:
+        """Return when the next may start, as far as time is what it waits for."""
+        return max(now, self.free_at - self.burst)
+
+    def admits(self, now: float) -> bool:
+        return self.in_flight < self.connections and self.free_at - self.burst <= now
+
+    def enter(self, now: float) -> None:
+        self.in_flight += 1
+        self.free_at = max(self.free_at, now) + self.pause
+
+
+class _Route:
+    """Where a URL leads, as long as its name leads where it did."""
+
+    __slots__ = ("key", "places", "vetted")
+
+    def __init__(self, key: tuple[str, int], vetted: Vetted | None, places: list[_Place]) -> None:
+        self.key, self.vetted, self.places = key, vetted, places
+
+
+class Targets:
+    """The gate of a sender. For one event loop."""
+
+    def __init__(self, guard: Guard, connections: int, per_second: float, free: Sequence[Network] = ()) -> None:
+        """`connections` at once and starts `per_second`, of one place; what is in the ranges `free` is not counted."""
+        self._guard = guard
+        self._connections = connections
+        self._pause = 1 / (per_second * REST_SHARE)
+        self._burst = max(0.0, per_second * BURST_SHARE - 1) * self._pause
+        self._free = tuple(free)
+        self._places: dict[str, _Place] = {}
+        self._routes: dict[str, _Route] = {}
+        self._acknowledged: dict[int, None] = {}
+        self._waits_at: dict[int, _Place] = {}
+
+    def admits(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether every place on the way has room."""
+        places = self._of(facts)
+        return not places or self._full(places) is None
+
+    def enter(self, facts: Mapping[str, Any]) -> object | None:
+        """Count a request at every place that it leads to; None where nothing is counted."""
+        places = self._of(facts)
+        if not places:
+            return None
+        now = asyncio.get_running_loop().time()
+        for place in places:
+            place.enter(now)
+        return places
+
+    def leave(self, entered: object) -> None:
+        """Have the next one go."""
+        assert isinstance(entered, list)
+        for place in entered:
+            place.in_flight -= 1
+            self._let_in(place)
+
+    def wait(self, lane_id: int, facts: Mapping[str, Any], then: Callable[[], None]) -> None:
+        """Let a lane stand in the line of the place that has no room."""
+        self.forget(lane_id)
+        full = self._full(self._of(facts))
+        loop = asyncio.get_running_loop()
+        if full is None:
+            loop.call_soon(then)
+            return
+        full.waiting[lane_id] = then
+        self._waits_at[lane_id] = full
+        if full.timer is None:
+            full.timer = loop.call_at(full.wait_at(loop.time()), self._tick, full)
+
+    def forget(self, lane_id: int) -> None:
+        """Take a lane out of its line."""
+        place = self._waits_at.pop(lane_id, None)
+        if place is not None:
+            place.waiting.pop(lane_id, None)
+
+    def acknowledged(self, endpoint_id: int) -> None:
+        """An endpoint has answered as one does: from now on it is as any other."""
+        if endpoint_id in self._acknowledged:
+            return
+        if len(self._acknowledged) >= ACKNOWLEDGED:
+            self._acknowledged.clear()
+        self._acknowledged[endpoint_id] = None
+        place = self._places.pop(f"endpoint {endpoint_id}", None)
+        if place is not None:
+            place.connections, place.free_at = self._connections, 0.0
+            self._let_in(place)
+
+    @contextmanager
+    def at(self, before: Sequence[str], addresses: Sequence[str]) -> Iterator[None]:
+        """Count a request at addresses that were not known when it started; raises Crowded.
+
+        `before`: those that were.
+        """
+        counted = {_name(address) for address in before}
+        names = [] if self._is_free(addresses) else dict.fromkeys(map(_name, addresses))
+        places = [self._place(name) for name in names if name not in counted]
+        now = asyncio.get_running_loop().time()
+        if not all(place.admits(now) for place in places):
+            raise Crowded
+        for place in places:
+            place.enter(now)
+        try:
+            yield
+        finally:
+            self.leave(places)
+
+    def _full(self, places: Sequence[_Place]) -> _Place | None:
+        now = asyncio.get_running_loop().time()
+        return next((place for place in places if not place.admits(now)), None)
+
+    def _of(self, facts: Mapping[str, Any]) -> list[_Place]:
+        text, endpoint_id = facts["url"], facts["endpoint_id"]
+        route = self._routes.get(text)
+        if route is None or route.vetted is not self._guard.last_vetted(route.key):
+            route = self._route(text)
+        if not route.places or endpoint_id in self._acknowledged:
+            return route.places
+        return [*route.places, self._place(f"endpoint {endpoint_id}", 1, NEW_ENDPOINT_SECONDS)]
+
+    def _route(self, text: str) -> _Route:
+        try:
+            url = prepare(text).url
+        except InvalidInput:
+            # Its try says so, and goes nowhere.
+            return _Route(("", 0), None, [])
+        key, addresses = (url.host, url.port), self._guard.last_known(url)
+        names = [] if addresses and self._is_free(addresses) else [f"host {url.host}", *map(_name, addresses)]
+        route = _Route(key, self._guard.last_vetted(key), [self._place(name) for name in dict.fromkeys(names)])
+        if len(self._routes) >= PLACES:
+            self._routes.clear()
+        self._routes[text] = route
+        return route
+
+    def _is_free(self, addresses: Sequence[str]) -> bool:
+        return all(is_allowed(ip_address(address), self._free) for address in addresses)
+
+    def _place(self, name: str, connections: int = 0, pause: float = 0.0) -> _Place:
+        place = self._places.get(name)
+        if place is None:
+            if len(self._places) >= PLACES:
+                self._places = {name: place for name, place in self._places.items() if not place.at_rest}
+                self._routes.clear()
+            alone = _Place(connections, 0.0, pause)
+            place = self._places[name] = alone if connections else _Place(self._connections, self._burst, self._pause)
+        return place
+
+    def _let_in(self, place: _Place) -> None:
+        """Have lanes go that wait, as many as there is room for; and have the next looked at when it is time."""
+        loop = asyncio.get_running_loop()
+        room = place.connections - place.in_flight
+        while place.waiting and room > 0 and place.admits(loop.time()):
+            room -= 1
+            lane_id = next(iter(place.waiting))
+            then = place.waiting.pop(lane_id)
+            self._waits_at.pop(lane_id, None)
+            then()
+        if place.waiting and place.timer is None and place.in_flight < place.connections:
+            place.timer = loop.call_at(place.wait_at(loop.time()), self._tick, place)
+
+    def _tick(self, place: _Place) -> None:
+        place.timer = None
+        self._let_in(place)
+
+
+def _name(address: str) -> str:
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv6Address):
+        return f"address {ip_network((parsed, IPV6_BITS), strict=False)}"
+    return f"address {parsed}"

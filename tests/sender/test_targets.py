@@ -1,0 +1,183 @@
+"""Third parties are not flooded: whatever endpoints and shops lead to one place, it is sent few requests at once."""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ombud.db.operation import Operation
+from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.guard import Guard
+from ombud.sender.outbox import Event
+from ombud.sender.sender import Sender
+from ombud.sender.targets import NEW_ENDPOINT_SECONDS, Targets
+from ombud.settings import Settings
+from tests.sender.conftest import LOOPBACK, PATIENCE_SECONDS, Running
+from tests.support.databases import Home
+from tests.support.name_server import NameServer
+
+SHOPS, ENDPOINTS, EVENTS = 50, 10, 1
+CONNECTIONS, PER_SECOND = 8, 250
+
+
+class Sink(asyncio.Protocol):
+    """A third party: notes when requests come, and how many are open at once."""
+
+    times: list[float]
+    open = most = 0
+    changed: asyncio.Event
+
+    def __init__(self, status: int = 200) -> None:
+        self._answer = f"HTTP/1.1 {status} Told\r\nContent-Length: 0\r\n\r\n".encode()
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        loop, kind = asyncio.get_running_loop(), type(self)
+        assert data.endswith(b"\r\n\r\n")
+        kind.times.append(loop.time())
+        kind.open += 1
+        kind.most = max(kind.most, kind.open)
+        loop.call_later(0.005, self._respond)
+
+    def _respond(self) -> None:
+        kind = type(self)
+        kind.open -= 1
+        self._transport.write(self._answer)
+        kind.changed.set()
+
+
+@pytest.fixture
+async def new_sink() -> AsyncIterator[Callable[..., Any]]:
+    """Start third parties: returns the class that counts, and its port."""
+    servers = []
+
+    async def make(host: str = "127.0.0.1", status: int = 200) -> tuple[type[Sink], int]:
+        kind = type("OneSink", (Sink,), {"times": [], "changed": asyncio.Event()})
+        servers.append(await asyncio.get_running_loop().create_server(lambda: kind(status), host, 0))
+        return kind, servers[-1].sockets[0].getsockname()[1]
+
+    yield make
+    for server in servers:
+        server.close()
+    await asyncio.sleep(0)
+
+
+async def wait_for(sink: type[Sink], requests: int) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(sink.times) < requests or sink.open:
+            sink.changed.clear()
+            await sink.changed.wait()
+
+
+def most_in_a_second(times: list[float]) -> int:
+    """Return how many came in the fullest second, wherever it begins."""
+    return max(bisect_left(times, time + 1.0) - place for place, time in enumerate(times))
+
+
+@pytest.fixture
+def limited(home: Home, names: NameServer) -> Iterator[Callable[..., Running]]:
+    """A sender whose limits hold on loopback too, on each database."""
+    made: list[Running] = []
+
+    def make(*, gate: bool = True) -> Running:
+        settings = Settings(allow_networks=LOOPBACK, retry_seconds=(0.05,) * 3, endpoints_per_shop=ENDPOINTS)
+        sender = Sender(home.open(), settings)
+        sender.targets = Targets(sender.deliverer.guard, CONNECTIONS, PER_SECOND)
+        sender.outbox.mailbox.gate = sender.deliverer.targets = sender.targets if gate else None
+        made.append(Running(sender))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.sender.close()
+
+
+def flood(running: Running, names: NameServer, port: int, neighbour: int) -> None:
+    """Give each shop endpoints that lead to one address, half of them by names of their own; and a neighbour one."""
+    endpoints = running.sender.endpoints
+
+    def add_all() -> Operation[None]:
+        for shop_id in range(1, SHOPS + 1):
+            for number in range(ENDPOINTS):
+                host = f"s{shop_id}-{number}.example" if number % 2 else "127.0.0.1"
+                names.are(host, ["127.0.0.1"])
+                yield from endpoints.add(EndpointEdit(f"http://{host}:{port}/{shop_id}/{number}"), shop_id)
+        yield from endpoints.add(EndpointEdit(f"http://127.0.0.2:{neighbour}/"), SHOPS + 1)
+
+    running.sender.database.write(add_all)
+
+
+async def run_flood(running: Running, names: NameServer, new_sink: Any) -> tuple[type[Sink], type[Sink]]:
+    (sink, port), (beside, neighbour) = await new_sink(), await new_sink("127.0.0.2")
+    await asyncio.to_thread(flood, running, names, port, neighbour)
+    for number in range(EVENTS):
+        await running.sender.publish([Event("order.new", str(number), shop_id) for shop_id in range(1, SHOPS + 1)])
+    running.start()
+    await wait_for(sink, 20)
+    await running.sender.publish([Event("order.new", str(number), SHOPS + 1) for number in range(5)])
+    await wait_for(sink, SHOPS * ENDPOINTS * EVENTS)
+    await wait_for(beside, 5)
+    await running.stop()
+    return sink, beside
+
+
+async def test_one_address_is_sent_no_more_than_its_limit(
+    limited: Callable[..., Running], names: NameServer, new_sink: Any
+) -> None:
+    running = limited()
+    sink, beside = await run_flood(running, names, new_sink)
+
+    assert len(sink.times) == SHOPS * ENDPOINTS * EVENTS
+    assert most_in_a_second(sink.times) <= PER_SECOND
+    assert sink.most <= CONNECTIONS
+    assert beside.times[-1] < sink.times[-1], "nobody else waits in that line"
+    states = running.rows("select state, attempts, count(*) as number from delivery group by state, attempts")
+    assert states == [{"state": 1, "attempts": 1, "number": SHOPS * ENDPOINTS * EVENTS + 5}]
+
+
+@pytest.mark.parametrize("home", ["sqlite"], indirect=True)
+async def test_a_build_without_limits_is_caught(
+    limited: Callable[..., Running], names: NameServer, new_sink: Any
+) -> None:
+    sink, _ = await run_flood(limited(gate=False), names, new_sink)
+
+    assert sink.most > CONNECTIONS or most_in_a_second(sink.times) > PER_SECOND
+
+
+@pytest.mark.parametrize("home", ["sqlite"], indirect=True)
+async def test_what_never_acknowledges_hears_one_request_a_second(
+    limited: Callable[..., Running], names: NameServer, new_sink: Any
+) -> None:
+    running, (victim, port) = limited(), await new_sink(status=404)
+    await running.add(f"http://127.0.0.1:{port}/")
+    await running.sender.publish([Event("order.new", str(number)) for number in range(30)])
+    running.start()
+    await wait_for(victim, 3)
+    await running.stop()
+
+    assert victim.most == 1
+    apart = [later - time for time, later in zip(victim.times, victim.times[1:], strict=False)]
+    assert all(pause > NEW_ENDPOINT_SECONDS * 0.95 for pause in apart), apart
+
+
+async def test_what_the_operator_allows_is_not_counted() -> None:
+    guard = Guard(LOOPBACK)
+    targets = Targets(guard, 1, 1.0, LOOPBACK)
+    for url in ("http://127.0.0.1/", "http://[::1]:9/x"):
+        facts = {"url": url, "endpoint_id": 1}
+        assert all(targets.admits(facts) and targets.enter(facts) is None for _ in range(5))
+    counted = {"url": "http://8.8.8.8/", "endpoint_id": 1}
+    assert targets.admits(counted)
+    entered = targets.enter(counted)
+    assert not targets.admits(counted)
+    assert not targets.admits({"url": "http://8.8.8.8:8080/other", "endpoint_id": 2}), "another port of the same host"
+    assert targets.admits({"url": "http://8.8.4.4/", "endpoint_id": 2})
+    assert targets.admits({"url": "no url", "endpoint_id": 3})
+    targets.leave(entered)
+    guard.close()
