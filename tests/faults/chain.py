@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from ombud.client import ShopClient
 from ombud.db.connect import open_database
+from ombud.db.database import Database
+from ombud.db.operation import Operation, Statement
 from tests.faults.history import Findings, check, read
 from tests.faults.mailbox.post import pending
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Commands, Ombud, Ombuds
@@ -52,6 +55,16 @@ def helper(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             pipe.close()
+
+
+# Seconds from now.
+_WAITING = Statement(
+    "lanes_that_wait",
+    "select l.id, l.crashes, l.window_size, l.probes, l.closed_at, l.lease_token is not null as leased,"
+    " (l.wake_at - :now) / 1000000 as wakes_in, (l.hold_until - :now) / 1000000 as held_for, count(*) as pending,"
+    " min(d.due_at - :now) / 1000000 as due_in, max(d.attempts) as attempts"
+    " from lane l join delivery d on d.lane_id = l.id where d.state = 0 group by l.id order by l.id limit 30",
+)
 
 
 @dataclass
@@ -223,13 +236,22 @@ def drain(chain: Chain) -> None:
     drain_databases(list(chain.databases.values()), lambda: pause(chain.running["serve"], 0.1))
 
 
+def lanes_that_wait(database: Database) -> list[Any]:
+    """Return the lanes of which something is pending: whether each is slow or stuck is seen by its times."""
+
+    def read_them() -> Operation[list[Any]]:
+        return (yield _WAITING, {})
+
+    return database.read(read_them)
+
+
 def drain_databases(urls: Sequence[str], rest: Callable[[], None], seconds: float = DRAIN_SECONDS) -> None:
     """Wait until nothing is pending any more in these databases; `rest` between two looks."""
     opened = [open_database(url) for url in urls]
     deadline = time.monotonic() + seconds
     try:
         while waiting := sum(map(pending, opened)):
-            assert time.monotonic() < deadline, f"{waiting} deliveries are not done"
+            assert time.monotonic() < deadline, f"{waiting} deliveries are not done: {[*map(lanes_that_wait, opened)]}"
             rest()
     finally:
         for database in opened:

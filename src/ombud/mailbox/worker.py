@@ -226,8 +226,24 @@ class Worker:
             await self._writer.write(_nothing)
         bell.deliver()
         bell.tell(self._return)
-        # Lane by lane, in one commit all the same: what cannot be written of one must not keep the others.
-        touches = holder.last_touches()
+        await self._give_back(holder.last_touches())
+
+    async def _give_back(self, touches: Sequence[Touch]) -> None:
+        """Write what is left of all lanes at once; else lane by lane: what cannot be written of one keeps no other.
+
+        On PostgreSQL the statements of 500 lanes, one after the other, take a second and more.
+        """
+        try:
+            await self._writer.write(partial(give_back, self._mailbox, touches))
+        except StorageUnavailable as error:
+            log.warning("what was in flight is not on record and will be repeated: %s", error)
+        except Exception:
+            log.exception("the lanes are given back one by one")
+            await self._give_back_singly(touches)
+        else:
+            _call_then(result for touch in touches for result in touch.results)
+
+    async def _give_back_singly(self, touches: Sequence[Touch]) -> None:
         given = [self._writer.write(partial(give_back, self._mailbox, [touch])) for touch in touches]
         for touch, error in zip(touches, await asyncio.gather(*given, return_exceptions=True), strict=True):
             if error is None:
