@@ -91,7 +91,7 @@ def _report(kept: Sequence[Any]) -> str:
         )
         ratios = [pair["with"]["p99"] / pair["without"]["p99"] for pair in pairs]
         last = pairs[-1]["with"]
-        more = ", ".join(f"{key} {last[key]:,}" for key in ("delivered", "most at once") if key in last)
+        more = ", ".join(f"{key} {last[key]:,}" for key in ("delivered", "most at once", "sent again") if key in last)
         spread = f"{statistics.median(ratios):.2f} | {min(ratios):.2f}-{max(ratios):.2f}"
         lines.append(f"| {name} | {len(pairs)} | {halves} | {ends} | {spread} | {more} |")
     return "\n".join([*lines, ""])

@@ -1,6 +1,8 @@
 """One run: a database with endpoints in it, a sender on a core of its own, endpoints and publisher on the other."""
 
 import asyncio
+import http.client
+import json
 import random
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -76,6 +78,17 @@ class Field:
 
         await self.pace(event).run(WARM_SECONDS + seconds, per_second, 0)
         await self.waits.until(len(self.waits.due) * self.each, PATIENCE_SECONDS)
+
+    def start_replay(self, per_second: int) -> None:
+        """Have all that is done sent again, by a job of that rate. Blocks."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port)
+        head = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        try:
+            connection.request("POST", "/v1/replays", json.dumps({"state": "done", "per_second": per_second}), head)
+            answer = connection.getresponse()
+            assert answer.status == http.client.CREATED, answer.read()
+        finally:
+            connection.close()
 
     def pace(self, event: Callable[[int, float], dict[str, Any]]) -> Pace:
         """Return what publishes events at a rate."""

@@ -5,7 +5,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from bench.sender.endpoints import OK, REFUSED, Sink, Waits
-from bench.sender.field import SHOPS, UNCOUNTED, Field, Place, end_all, field, healthy, order, publish_waiting
+from bench.sender.field import HEALTHY, SHOPS, UNCOUNTED, Field, Place, end_all, field, healthy, order, publish_waiting
+from ombud.admin.resending import HIGHEST_PER_SECOND, PER_SECOND
 from ombud.sender.sender import Sender
 
 # Orders a second of all shops together, each for two endpoints; and events a second that go to those that hang.
@@ -17,6 +18,7 @@ HANGING = 18
 FLOOD = 100
 DUE = 1_000_000
 WAITING = 100_000
+REPLAYED = 100_000
 # The shop whose endpoint is in trouble.
 SICK_SHOP = SHOPS + 1
 STEADY_SHOPS = 1_000
@@ -134,8 +136,40 @@ async def recovery(seconds: float, trouble: bool) -> Shown:
     return {**shown(waits), "delivered": len(heard), "most at once": sink.most["/sick"]}
 
 
+async def replay(seconds: float, trouble: bool) -> Shown:
+    """100,000 deliveries to the same endpoints are sent again, at the usual rate of a job; without it they rest."""
+    return await _with_replay(seconds, trouble=trouble, per_second=PER_SECOND)
+
+
+async def replay_fast(seconds: float, trouble: bool) -> Shown:
+    """The same, at the highest rate that a job may have."""
+    return await _with_replay(seconds, trouble=trouble, per_second=HIGHEST_PER_SECOND)
+
+
+async def _with_replay(seconds: float, *, trouble: bool, per_second: int) -> Shown:
+    waits, again = Waits(), set[tuple[str, int]]()
+
+    def hears(path: str, number: int) -> bytes:
+        if number >= UNCOUNTED:
+            again.add((path, number))
+        return waits.hears(path, number)
+
+    sink = await Sink(hears).start()
+
+    def fill(sender: Sender) -> None:
+        for shop_id in range(1, SHOPS + 1):
+            publish_waiting(sender, REPLAYED // SHOPS // HEALTHY, shop_id)
+        end_all(sender)
+
+    async with field(sink, waits, healthy(sink), fill) as there:
+        if trouble:
+            await asyncio.to_thread(there.start_replay, per_second)
+        await there.publish_orders(seconds, ORDERS_PER_SECOND)
+    return {**shown(waits), "sent again": len(again)}
+
+
 SCENARIOS: dict[str, Scenario] = {
-    one.__name__: one for one in (hanging, hanging_or_answering, flood, backlog, recovery)
+    one.__name__: one for one in (hanging, hanging_or_answering, flood, backlog, recovery, replay, replay_fast)
 }
 
 
