@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ombud.db.operation import Operation
+from ombud.errors import Conflict
 from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.endpoints import TESTS_PER_MINUTE
 from ombud.sender.guard import Guard
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
@@ -181,3 +183,21 @@ async def test_what_the_operator_allows_is_not_counted() -> None:
     assert targets.admits({"url": "no url", "endpoint_id": 3})
     targets.leave(entered)
     guard.close()
+
+
+def test_no_endpoint_is_sent_more_than_five_tests_a_minute(limited: Callable[..., Running]) -> None:
+    sender = limited().sender
+
+    def test(endpoint_id: int) -> int:
+        return sender.database.write(lambda: sender.endpoints.test(endpoint_id))
+
+    def add() -> int:
+        edit = EndpointEdit("https://hooks.example/", ["order.new"])
+        return sender.database.write(lambda: sender.endpoints.add(edit)).id
+
+    one, other = add(), add()
+    for _ in range(TESTS_PER_MINUTE):
+        test(one)
+    with pytest.raises(Conflict, match="5 tests within a minute"):
+        test(one)
+    test(other)

@@ -92,19 +92,26 @@ def _of_delivery(endpoint: Row, delivery: Row, now: int) -> Why:
 
 def _skipped(endpoint: Row, reason: str) -> Why:
     if reason == "endpoint disabled" and endpoint["disabled_at"] is not None:
-        by = f" {endpoint['disabled_reason']}" if endpoint["disabled_reason"] else ""
-        words = f"The endpoint has been disabled since {rfc3339(endpoint['disabled_at'])}.{by}"
-        return Why("disabled", f"{words} Enable it and replay the delivery.")
+        return Why("disabled", f"{_disabled(endpoint)} Enable it and replay the delivery.")
     if reason.startswith("covered by "):
         return Why("covered", f"A newer event of the same type about the same product stands for it: {reason[11:]}.")
     return Why("skipped", f"Skipped: {reason}. It can be replayed.")
 
 
+def _disabled(endpoint: Row) -> str:
+    since = f" since {rfc3339(endpoint['disabled_at'])}" if endpoint["disabled_at"] is not None else ""
+    by = f" {endpoint['disabled_reason']}" if endpoint["disabled_reason"] else ""
+    return f"The endpoint has been disabled{since}.{by}"
+
+
 def _pending(endpoint: Row, delivery: Row, now: int) -> Why:
     due_at, hold_until = delivery["due_at"], delivery["hold_until"]
     tried = f"Try {delivery['tries']} failed: {delivery['reason']} " if delivery["tries"] else ""
-    if not endpoint["enabled"] or endpoint["deleted_at"] is not None:
-        return Why("disabled", "The endpoint is disabled or deleted: the delivery is about to end as skipped.")
+    if endpoint["deleted_at"] is not None:
+        words = f"The endpoint was deleted at {rfc3339(endpoint['deleted_at'])}"
+        return Why("deleted", f"{words}: the delivery is about to end as skipped.")
+    if not endpoint["enabled"]:
+        return Why("disabled", f"{_disabled(endpoint)} The delivery is about to end as skipped.")
     if hold_until == NEVER:
         return Why("paused", f"{tried}The endpoint is paused, until somebody resumes it.")
     if delivery["closed_at"] is not None:

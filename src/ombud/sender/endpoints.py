@@ -7,7 +7,7 @@ from typing import Any
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import Conflict, InvalidInput, NotFound
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import first_id_of, format_id
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import NEVER, Draft
 from ombud.sender.backfill import Backfill
@@ -28,6 +28,8 @@ OVERLAP_SECONDS = 86_400
 LONGEST_OVERLAP_SECONDS = 7 * 86_400
 # What a test event is about, unless somebody says otherwise: a number that no shop has.
 TEST_OBJECT_ID = "0"
+# Tests of one endpoint in a minute: enough to try, and no way to send somebody else requests by hand.
+TESTS_PER_MINUTE = 5
 
 
 class Endpoints:
@@ -156,7 +158,8 @@ class Endpoints:
     def test(self, endpoint_id: int, event_type: str | None = None, object_id: str = TEST_OBJECT_ID) -> Operation[int]:
         """Send it one event that is marked as a test and never repeated; returns the event's id.
 
-        A failing endpoint is tried at once. Raises Conflict while it is disabled or paused, and InvalidInput.
+        A failing endpoint is tried at once. Raises Conflict while it is disabled or paused, or past TESTS_PER_MINUTE,
+        and InvalidInput.
         """
         endpoint = yield from self.get(endpoint_id)
         wanted = [one for one in endpoint.edit.event_types if one in EVENT_TYPES]
@@ -168,6 +171,10 @@ class Endpoints:
         lanes = yield from self._lane_rows(endpoint)
         if any(lane["hold_until"] == NEVER for lane in lanes):
             raise Conflict("The endpoint is paused. Resume it first.")
+        since = first_id_of(self._mailbox.clock() - 60_000_000)
+        asked = {"shop_id": endpoint.shop_id, "id": endpoint_id, "since": since, "data": TEST_DATA}
+        if (yield sql["recent_tests"], asked)[0]["tests"] >= TESTS_PER_MINUTE:
+            raise Conflict(f"The endpoint was sent {TESTS_PER_MINUTE} tests within a minute, which is the most. Wait.")
         lane_id = lane_of_subject([lane["id"] for lane in lanes], event.shop_id, event.subject)
         draft = Draft(endpoint.shop_id, event.event_type, event.subject, [lane_id], TEST_DATA)
         [event_id] = yield from self._mailbox.append([draft])

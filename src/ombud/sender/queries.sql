@@ -163,6 +163,18 @@ select id, hold_until, closed_at from lane where box = :box and shop_id = :shop_
 
 -- How endpoints do ---------------------------------------------------------------------------------------------------
 
+-- name: recent_tests
+-- How many tests an endpoint was sent since then, by the first id of that time.
+select count(*) as tests from event e
+where e.day in (select day from day) and e.shop_id = :shop_id and e.id >= :since and e.data = :data and exists (
+  select 1 from delivery d join lane l on l.id = d.lane_id
+  where d.day = e.day and d.shop_id = e.shop_id and d.event_id = e.id and l.destination_id = :id);
+-- postgres:
+select count(*) as tests from event e
+where e.day = any(array(select day from day)) and e.shop_id = :shop_id and e.id >= :since and e.data = :data and exists (
+  select 1 from delivery d join lane l on l.id = d.lane_id
+  where d.day = e.day and d.shop_id = e.shop_id and d.event_id = e.id and l.destination_id = :id);
+
 -- name: close_endpoint
 -- Every try fails since then, as the first of its lanes says.
 update endpoint set closed_since = cast(:closed_at as bigint) where id = :id and closed_since is null and deleted_at is null
