@@ -123,13 +123,8 @@ def _public_url(value: str) -> str:
 def _issuer(value: str) -> str:
     parts = urlsplit(value)
     here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if (
-        not (parts.scheme == "https" or here)
-        or not parts.netloc
-        or "@" in parts.netloc
-        or parts.query
-        or parts.fragment
-    ):
+    secure = parts.scheme == "https" or here
+    if not secure or not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("it is the provider's address with https://, as the provider writes it")
     return value
 

@@ -12,6 +12,7 @@ from ombud.db.files import beside
 from ombud.db.locks import FileLock
 from ombud.db.operation import Operation, Statement
 from ombud.mailbox.model import Dead, Delivery, Done, Outcome, Retry, State
+from ombud.mailbox.turn import give_back
 from ombud.mailbox.worker import Worker
 from tests.mailbox.office import PATIENCE_SECONDS, Clock, Office, Performing, WatchedWriter, working
 
@@ -316,6 +317,39 @@ async def test_what_a_stop_cuts_burns_no_attempt(office: Office, writer: Watched
     assert (lane["lease_token"], lane["window_size"], lane["crashes"]) == (None, 4, 0)
     async with working(office, writer, Performing()):
         await writer.until(lambda: office.state(event_id) == State.DONE)
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["", "one cannot be written"])
+async def test_a_stop_gives_all_lanes_back_at_once(
+    office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    lanes = [office.add_lane() for _ in range(5)]
+    ids = [office.append(lane_id, subject=f"order/{lane_id}") for lane_id in lanes]
+    given: list[int] = []
+
+    def giving_back(mailbox: Any, touches: Any) -> Operation[None]:
+        given.append(len(touches))
+        if broken and any(touch.lane.id == lanes[2] for touch in touches):
+            raise ValueError("no such row")
+        yield from give_back(mailbox, touches)
+
+    monkeypatch.setattr("ombud.mailbox.worker.give_back", giving_back)
+    performing = Performing()
+    performing.hold()
+    async with working(office, writer, performing) as (worker, task):
+        await performing.until_started(5)
+        worker.stop()
+        for lane_id in lanes:
+            performing.let_go(f"order/{lane_id}")
+        await task
+
+    assert set(given) == ({5, 1} if broken else {5}), "an operation may be made more than once"
+    kept = {lanes[2]} if broken else set()
+    leased = {lane_id for lane_id in lanes if office.lane(lane_id)["lease_token"] is not None}
+    done = {
+        lane_id for event_id, lane_id in zip(ids, lanes, strict=True) if office.state(event_id, lane_id) == State.DONE
+    }
+    assert (leased, done) == (kept, set(lanes) - kept)
 
 
 async def test_a_try_that_cannot_be_cut_does_not_hold_up_the_stop(

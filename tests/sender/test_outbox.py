@@ -205,6 +205,7 @@ async def test_a_conflict_fails_alone_among_others_that_commit_with_it(running: 
         ("shop_id", {"shop_id": 0}),
         ("shop_id", {"shop_id": -1}),
         ("shop_id", {"shop_id": LARGEST_SHOP_ID + 1}),
+        ("event_key", {"event_key": "a\x00"}),
         ("event_key", {"event_key": ""}),
         ("event_key", {"event_key": "k" * (LONGEST_EVENT_KEY + 1)}),
         ("event_key", {"event_key": "\ud800"}),
@@ -218,7 +219,7 @@ def test_what_cannot_have_happened(field: str, values: dict[str, Any]) -> None:
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("key", ["k", "k" * LONGEST_EVENT_KEY, "ordrar/å ä ö 💩", "\x00", "'; drop table event; --"])
+@pytest.mark.parametrize("key", ["k", "k" * LONGEST_EVENT_KEY, "ordrar/å ä ö 💩", "'; drop table event; --"])
 @pytest.mark.parametrize("object_id", ["1", "0", "-1", "a" * 64, "A_b.c:d-e"])
 async def test_what_can(running: Any, key: str, object_id: str) -> None:
     event = Event("order.new", object_id, LARGEST_SHOP_ID, key)
