@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ombud.web.failure_words import say_reason
 from ombud.web.words import Words, milliseconds_between
 
 # Steps of one kind in a line; what is more is counted.
@@ -82,7 +83,7 @@ class _Teller:
         about = self._words.duration(read["milliseconds"])
         if arrival["state"] == "skipped":
             about += ", " + say("together with a later arrival")
-        return Step(Tone.GOOD, say("read %(status)s") % {"status": read["status"]}, about, arrival["reason"] or "")
+        return Step(Tone.GOOD, say("read %(status)s") % {"status": read["status"]}, about, self._reason(arrival))
 
     def _runs(self, arrival: Mapping[str, Any]) -> list[Step]:
         runs, say = arrival["runs"], self._say
@@ -98,7 +99,7 @@ class _Teller:
         ended = {"done": say("done"), "dead": say("gave up"), "skipped": say("skipped")}.get(run["state"])
         words = ended or (say("failed") if tried else say("waits"))
         handler = say("handler %(name)s") % {"name": run["handler"]}
-        return Step(_TONES[run["state"]], f"{handler} {words}", self._about(run), run["reason"] or "")
+        return Step(_TONES[run["state"]], f"{handler} {words}", self._about(run), self._reason(run))
 
     def _work(self, verb: str, work: Mapping[str, Any], where: str = "") -> Step:
         last, say = work["attempts"][-1] if work["attempts"] else None, self._say
@@ -109,7 +110,7 @@ class _Teller:
         else:
             words = say("no %(verb)s") % {"verb": verb}
         about = ", ".join(part for part in (self._about(work), where) if part)
-        return Step(_TONES[work["state"]], words, about, work["reason"] or "")
+        return Step(_TONES[work["state"]], words, about, self._reason(work))
 
     def _about(self, work: Mapping[str, Any]) -> str:
         """Return how long the last try took, which one it was, and when the next one comes, or why none does."""
@@ -120,10 +121,13 @@ class _Teller:
         if work["state"] == "pending" and work["attempts"]:
             parts.append(say("again %(when)s") % {"when": self._words.due(work["next_attempt_at"])})
         if work["state"] == "skipped":
-            parts.append(work["reason"])
+            parts.append(self._reason(work))
         if work["state"] == "dead":
             parts.append(say("given up"))
         return ", ".join(part for part in parts if part)
+
+    def _reason(self, work: Mapping[str, Any]) -> str:
+        return say_reason(work["reason"], self._words) if work["reason"] else ""
 
     def _more(self, count: int) -> list[Step]:
         return [Step(Tone.OFF, self._say("and %(count)s more") % {"count": count})] if count > 0 else []
