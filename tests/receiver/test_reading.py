@@ -156,7 +156,10 @@ async def test_what_comes_while_a_read_is_under_way_has_a_read_of_its_own(desk: 
     assert [state for _, state, _ in desk.arrivals()] == ["done", "done"]
 
 
-async def test_a_key_that_was_replaced_is_used_without_a_restart(tmp_path: Path, store: Store) -> None:
+async def test_a_key_that_was_replaced_is_used_without_a_restart(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ombud.receiver.meter.FLUSH_SECONDS", 0.05)
     key = tmp_path / "key"
     key.write_text("an old key\n")
     desk = Desk(settings_for(tmp_path, store, perform="elsewhere", token=None, api_key=None))
@@ -167,8 +170,11 @@ async def test_a_key_that_was_replaced_is_used_without_a_restart(tmp_path: Path,
     async with desk.at_work():
         await desk.hear("order.new", order_id)
         await desk.until(lambda: desk.rows("select 1 from attempt where status = 401"))
+        # For alarms it is on record since when.
+        await desk.until(lambda: desk.rows("select 1 from inbox_shop where key_refused_at is not null"))
         key.write_text("test-key-of-the-shop\n")
         await desk.settled()
+        await desk.until(lambda: desk.rows("select 1 from inbox_shop where key_refused_at is null"))
     assert called == ["shipped"]
     desk.inbox.close()
 
