@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.processes import PATIENCE_SECONDS
+# Seconds: generous on a busy machine. Where only the base is installed, nothing of tests/support/ can be imported.
+PATIENCE_SECONDS = 30.0
 
 PORT = "TEST_REPORTS_PORT"
 
