@@ -10,6 +10,7 @@ from ombud.admin.access import OPERATOR, Caller, Role, Scope, read_scopes
 from ombud.admin.audit_log import list_entries, record, recorded
 from ombud.admin.keys import add_key, find_key, list_keys, new_key, revoke_key, use_key
 from ombud.admin.links import LINK_LIFE, add_link, add_reset, first_link, look_at, new_token, token_hash, use
+from ombud.admin.oidc_people import add_address, let_in_by
 from ombud.admin.people import Person, change_role, find_person, list_people, remove_person
 from ombud.admin.sessions import (
     IDLE,
@@ -100,6 +101,22 @@ def test_people_come_change_and_go(database: Database) -> None:
         ("Bo", "person.password", "Bo"),
         ("Anna", "person.remove", "Bo"),
     ]
+    check_who_comes_by_a_provider(database, anna)
+
+
+def check_who_comes_by_a_provider(database: Database, anna: Person) -> None:
+    """Check that an address opens an account once, and then the provider's name for its person."""
+    dan = database.write(lambda: add_address(anna.caller, "dan@example.test", Role.READER, 7, NOW))
+    refused(database, lambda: add_address(anna.caller, "DAN@example.test", Role.OWNER, 0, NOW), Conflict)
+    for poor in ("dan", "dan@", "a b@example.test", "dan@example.test\n", f"{'d' * 100}@example.test"):
+        refused(database, partial(add_address, anna.caller, poor, Role.READER, 0, NOW), InvalidInput)
+
+    def comes(subject: str, address: str) -> Person:
+        return database.write(lambda: let_in_by(subject, address, None, NOW))
+
+    assert comes("issuer 1", "Dan@example.test") == comes("issuer 1", "elsewhere@example.test") == dan
+    for subject, address in (("issuer 2", "dan@example.test"), ("issuer 3", "Anna"), ("issuer 4", "eve@example.test")):
+        refused(database, partial(let_in_by, subject, address, None, NOW), Forbidden)
 
 
 def session_of(database: Database, token: str) -> Session:

@@ -53,7 +53,8 @@ class Ombuds:
 
     def start(self, *arguments: str, program: Sequence[str] = (), **environment: str) -> Ombud:
         """Start a serving verb with --json and wait for its line; `program` stands in for this time only."""
-        if any(argument.startswith("postgresql:") for argument in arguments):
+        named = (*arguments, environment.get("OMBUD_DATABASE_URL", ""))
+        if any(one.startswith("postgresql:") for one in named):
             environment.setdefault("OMBUD_ENCRYPTION_KEY_FILE", str(PostgresDatabase.key_file))
         process = subprocess.Popen(
             [sys.executable, *(program or self.program), *arguments, "--json"],

@@ -94,8 +94,10 @@ async def lend_sender(home: Home, **settings: Any) -> AsyncIterator[Side]:
                 assert (await own.post("/v1/replays", json=wanted)).status_code == 201
                 await add_alarm(own, database, word(shop), shop)
     await asyncio.to_thread(wait_for_rings, database)
-    yield side
-    sender.close()
+    try:
+        yield side
+    finally:
+        sender.close()
 
 
 @asynccontextmanager
@@ -127,8 +129,10 @@ async def lend_receiver(home: Home) -> AsyncIterator[Side]:
 
     await asyncio.to_thread(wait_for_rings, receiver.database)
     Post(receiver.database, receiver.arrivals).perform(read)
-    yield side
-    inbox.close()
+    try:
+        yield side
+    finally:
+        inbox.close()
 
 
 async def add_alarm(own: httpx2.AsyncClient, database: Database, name: str, shop: int) -> None:

@@ -85,18 +85,24 @@ async def hold_to_its_word(side_name: str, home: Home, ombuds: Ombuds, tmp_path:
 
 async def check_revocation(url: str, key: str, home: Home, path: str) -> None:
     """Check that the last use of a key is on record, and that one revoked by another process is let in no more."""
-    database = home.open()
     bearer = {"Authorization": f"Bearer {key}"}
     async with httpx2.AsyncClient(base_url=url, headers=bearer, trust_env=False) as client:
         used = (await client.get(f"/v1/keys/{KEY}")).json()["last_used_at"]
         assert used > "2026"
-        await asyncio.to_thread(database.write, lambda: revoke_key(OPERATOR, KEY, 1))
+        await asyncio.to_thread(revoke, home)
         revoked = asked = time.monotonic()
         while (await client.get(path)).status_code == 200:
             asked = time.monotonic()
             await asyncio.sleep(0.01)
     assert asked - revoked <= REMEMBER_SECONDS <= 1.0
-    database.close()
+
+
+def revoke(home: Home) -> None:
+    database = home.open()
+    try:
+        database.write(lambda: revoke_key(OPERATOR, KEY, 1))
+    finally:
+        database.close()
 
 
 class Liar:

@@ -310,6 +310,19 @@ async def test_an_endpoint_is_paused_resumed_deleted_and_restored(client: httpx2
     assert restored == made | {"state": "disabled", "enabled": False, "updated_at": since, "disabled_at": stopped}
 
 
+async def test_what_cannot_be_is_told_before_what_was_changed_meanwhile(
+    client: httpx2.AsyncClient, is_problem: Any
+) -> None:
+    path = f"/v1/endpoints/{(await add(client))['id']}"
+    old = {"If-Match": '"0"'}
+    is_problem(await client.patch(path, json={"headers": {"Host": "x"}}, headers=old), 422, "headers")
+    is_problem(await client.patch(path, json={"description": "x"}, headers=old), 412)
+    for text in ("", " , ", 'W/"0","1" , "2"'):
+        is_problem(await client.patch(path, json={}, headers={"If-Match": text}), 412)
+    for text in ("0", '"0', "*, *", 'W/"0" "1"'):
+        is_problem(await client.patch(path, json={}, headers={"If-Match": text}), 422, "If-Match")
+
+
 async def test_a_full_shop_cannot_restore(client: httpx2.AsyncClient, is_problem: Any) -> None:
     made = await add(client)
     await client.delete(f"/v1/endpoints/{made['id']}")

@@ -59,8 +59,8 @@ def invite(app: SenderApp, address: str, role: Role = Role.EDITOR) -> None:
 
 
 @asynccontextmanager
-async def browser(app: SenderApp) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(app, client=("127.0.0.1", 50_000))
+async def browser(app: SenderApp, peer: str = "127.0.0.1") -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app, client=(peer, 50_000))
     async with httpx2.AsyncClient(transport=transport, base_url=BASE, headers={"Origin": BASE}) as client:
         yield client
 
@@ -126,6 +126,7 @@ def changed(claims: Claims) -> str:
 
 
 LIES = {
+    "no issuer though it promises one": Lies(described={"authorization_response_iss_parameter_supported": True}),
     "another nonce": Lies({"nonce": "another"}),
     "no nonce": Lies({"nonce": None}),
     "another audience": Lies({"aud": "another client"}),
@@ -150,22 +151,23 @@ LIES = {
     "another state": Lies(answer={"state": "another"}),
     "another code": Lies(answer={"code": "another"}),
     "an answer of somebody else": Lies(answer={"iss": "https://evil.example.test"}),
-    "no issuer though it promises one": Lies(described={"authorization_response_iss_parameter_supported": True}),
     "nobody who is invited": Lies({"email": "eve@example.test", "sub": "eve"}),
 }
 
 
-@pytest.mark.parametrize("name", LIES)
-async def test_a_lie_lets_nobody_in(
-    app: SenderApp, provider: OpenIdProvider, rows: Callable[..., list[Any]], name: str
+async def test_no_lie_lets_anybody_in(
+    app: SenderApp, provider: OpenIdProvider, rows: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider.lies = LIES[name]
     people = rows("select * from person order by id")
-    async with browser(app) as client:
-        answer = await come_in(app, client)
-        assert answer.status_code == 403, answer.text
-        assert 'role="alert"' in answer.text
-        assert (await client.get("/account")).status_code == 303
+    for number, (name, lies) in enumerate(LIES.items(), 1):
+        # What the provider says of itself is kept for an hour; a lie in that comes first, and is not kept.
+        monkeypatch.setattr("ombud.web.oidc.KEPT_SECONDS", -1.0 if lies.described else 3_600.0)
+        provider.lies = lies
+        async with browser(app, f"127.0.0.{number}") as client:
+            answer = await come_in(app, client)
+            assert answer.status_code == 403, (name, answer.text)
+            assert 'role="alert"' in answer.text, name
+            assert (await client.get("/account")).status_code == 303, name
     assert rows("select * from session") == []
     assert rows("select * from person order by id") == people
 

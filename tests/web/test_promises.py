@@ -96,12 +96,12 @@ async def test_every_answer_of_the_api_has_its_headers_errors_too(house: FullHou
     assert seen >= {200, 401, 403, 404, 422}
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/v1/events", "/v1/endpoints", "/openapi.json"])
-async def test_nothing_is_traced(house: FullHouse, path: str) -> None:
+async def test_nothing_is_traced(house: FullHouse) -> None:
     async with owner_of(house, **add(house)) as client:
-        answer = await client.request("TRACE", path, headers={"X-Secret": "planted"})
-    assert answer.status_code == 405
-    assert "planted" not in answer.text
+        for path in ("/", "/login", "/v1/events", "/v1/endpoints", "/openapi.json"):
+            answer = await client.request("TRACE", path, headers={"X-Secret": "planted"})
+            assert answer.status_code == 405, path
+            assert "planted" not in answer.text
 
 
 async def test_at_the_public_address_every_answer_wants_tls_for_a_year(house: FullHouse) -> None:

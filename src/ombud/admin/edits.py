@@ -1,6 +1,7 @@
 """Changes of endpoints by somebody: only what that one sees, only as it was when they read it, and on record."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from ombud.admin.access import Caller
@@ -15,10 +16,11 @@ from ombud.sender.endpoints import OVERLAP_SECONDS, Endpoints
 
 sql = read_queries("ombud.admin")
 
-# An If-Match (RFC 9110, 13.1.1): whatever is there, or one of these versions; a weak one never is.
+# An If-Match (RFC 9110, 13.1.1): whatever is there, or one of these versions, of which there may be none; a weak one
+# never is.
 ANY = "*"
-_TAG = r'(?:W/)?"[\x21\x23-\x7e]*"'
-IF_MATCH_PATTERN = rf"^\s*(?:\*|{_TAG}(?:\s*,\s*{_TAG})*)\s*$"
+_TAG = r'(?:W/)?"[!#-~]*"'
+_IF_MATCH = rf"\*|(?:{_TAG})?(?: *,(?: *{_TAG})?)* *"
 
 
 def etag_of(endpoint: Endpoint) -> str:
@@ -30,9 +32,9 @@ def check_match(match: str | None, tag: str, what: str) -> None:
     """Check an If-Match against the tag of what is there. Raises InvalidInput, or Outdated for another version."""
     if match is None:
         return
-    if not re.match(IF_MATCH_PATTERN, match):
+    if not re.fullmatch(_IF_MATCH, match):
         raise InvalidInput("If-Match", 'It is the ETag that was read, with its quotes: "645a1b2c3d", or *.')
-    if match.strip() != ANY and tag not in re.findall(_TAG, match):
+    if match != ANY and tag not in re.findall(_TAG, match):
         raise Outdated(f"{what} was changed meanwhile. Read it again, then change it.")
 
 
@@ -61,7 +63,10 @@ class EndpointEdits:
 
     def change(self, caller: Caller, endpoint_id: int, match: str | None, **changes: Any) -> Operation[Endpoint]:
         """Change some of the fields of EndpointEdit."""
-        yield from self._get_matching(caller, endpoint_id, match)
+        old = yield from self.get(caller, endpoint_id)
+        # What would be refused anyway is told so, whatever the version (RFC 9110, 13.2.1).
+        replace(old.edit, **changes).check()
+        check_match(match, etag_of(old), format_id("ep", endpoint_id))
         endpoint = yield from self._endpoints.change(endpoint_id, **changes)
         names = [f"url ({_host(endpoint.edit.url)})" if name == "url" else name for name in changes]
         yield from self._note(caller, "endpoint.change", endpoint, ", ".join(names))

@@ -14,7 +14,7 @@ from ombud.admin.links import add_link, add_reset
 from ombud.admin.oidc_people import add_address
 from ombud.admin.people import Person, change_role, get_person, remove_person, sql
 from ombud.db.operation import Operation
-from ombud.errors import Forbidden
+from ombud.errors import Conflict, Forbidden
 from ombud.mailbox.ids import format_id
 
 PREFIX = "prs"
@@ -43,9 +43,11 @@ def grant_key(
 
 
 def take_key(caller: Caller, name: str, now: int) -> Operation[None]:
-    """Revoke a key. Raises NotFound, and Forbidden for one that may more than the caller."""
+    """Revoke a key. Raises NotFound, Forbidden for one that may more than the caller, Conflict for the caller's own."""
     key = yield from get_key(name)
     _check(caller, [Scope(scope) for scope in key["scopes"]])
+    if name == caller.name:
+        raise Conflict("This is the key that asks, and nothing may be left to ask with. Revoke it with another one.")
     yield from revoke_key(caller, name, now)
 
 
