@@ -134,7 +134,10 @@ class Publisher:
         self._connection.request("POST", path, json.dumps(body), self._headers)
         answer = self._connection.getresponse()
         text = answer.read()
-        if answer.status != http.HTTPStatus.CREATED:
+        if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS:
+            time.sleep(float(answer.headers["Retry-After"]))
+            self._post(path, body)
+        elif answer.status != http.HTTPStatus.CREATED:
             raise Cheated(f"POST {path}: {answer.status} {text[:200]!r}")
 
     def _state(self) -> Mapping[str, int]:
