@@ -117,7 +117,7 @@ class Publisher:
                     self._post("/v1/events", [self._event(shop_ids) for _ in range(BATCH // fan_out)])
                     published += BATCH // fan_out
                 else:
-                    time.sleep(0.002)
+                    time.sleep(0.02)
             _until(lambda: ask("select count(*) from delivery where state = 0") == 0)
         elapsed, spent = time.monotonic() - began, self._server.processor_seconds() - processor
         changed = {name: value - before[name] for name, value in self._state().items()}

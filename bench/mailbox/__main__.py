@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 
 from bench.machine import describe
-from bench.mailbox.place import Place, PostgresPlace, SqlitePlace
+from bench.mailbox.place import SERVER, Place, PostgresPlace, SqlitePlace
 from bench.mailbox.scenarios import SCENARIOS, Figures
 from ombud.cli.collector import collect_rarely
 from tests.support.postgres import PostgresServers
@@ -31,7 +31,6 @@ VISITS: Mapping[str, Sequence[str]] = {
 HEAVY = ("finding", "held", "memory")
 HEAVY_ROUNDS = 3
 NEWEST = "newest"
-SERVER = {"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from bench.load import Generator, Publisher, Round
 from bench.machine import Cores, cores, describe
+from bench.mailbox.place import SERVER
 from bench.report import text
 from bench.servers import HOST, Server, Servers
 from tests.support.postgres import PostgresServers
@@ -23,7 +24,7 @@ THOUSAND, SECURE, FRESH = (list(range(first, first + 1_000)) for first in (1, 10
 TEN_SHOP, TEN = 2_000, 10
 # Events of one request, and publishers that send one after another at the same time.
 ARRAY = 1_000
-PUBLISHERS = 4
+PUBLISHERS = 8
 WARM_SECONDS = 1
 # An endpoint that ends every connection with its answer.
 ONCE = "keepalive_timeout 0;"
@@ -75,8 +76,11 @@ def _on_postgres(folder: Path, rounds: int, seconds: int) -> dict[str, list[Roun
     """Sender, server, endpoints and publisher share all cores."""
     postgres = PostgresServers()
     try:
-        with postgres["newest"].database() as name, Servers(folder, Cores(None, None)) as servers:
-            url = postgres["newest"].url(name)
+        server = postgres["newest"]
+        server.stop()
+        server.start(**SERVER)
+        with server.database() as name, Servers(folder, Cores(None, None)) as servers:
+            url = server.url(name)
             nginx, target = servers.nginx("nginx"), servers.nginx("target", target=True)
             publisher = Publisher(servers.sender({"OMBUD_DATABASE_URL": url}), servers.new_key(url), url, target)
             publisher.add_endpoints(THOUSAND)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ombud.db.database import Database
-from ombud.db.dialect import ROWS, Columns, rows_source
+from ombud.db.dialect import Columns
 from ombud.db.migrate import migrate
-from ombud.db.operation import Operation, Row, Statement
 from ombud.db.queries import read_queries
 from ombud.mailbox.retention import open_days
 from tests.support.databases import POSTGRES, lend_home
+from tests.support.plans import plan_of, run
 from tests.support.postgres import PostgresServers
 
 BY_KEY = {
@@ -42,27 +42,19 @@ def database(request: pytest.FixtureRequest, postgres_servers: PostgresServers) 
         opened.close()
 
 
-def run(sql: str) -> Operation[list[Row]]:
-    return (yield Statement("run", sql), {})
-
-
-def plan_of(database: Database, sql: str, columns: Columns) -> str:
-    """Return the plan of a statement for rows of a lane that has much waiting, in a session that writes."""
-    arrays = {name: "{" + ", ".join(["1"] * AT_ONCE) + "}" for name, _ in columns}
-    rows = rows_source(columns)
-    for place, (name, kind) in enumerate(columns, 1):
-        rows = rows.replace(f"${place}::{kind}[]", f"'{arrays[name]}'::{kind}[]")
-    return "\n".join(row["QUERY PLAN"] for row in database.write(partial(run, "explain " + sql.replace(ROWS, rows))))
+def plan(database: Database, sql: str, columns: Columns) -> str:
+    """Return the plan of a statement for rows of a lane that has much waiting."""
+    return plan_of(database, sql, columns, {name: ["1"] * AT_ONCE for name, _ in columns})
 
 
 @pytest.mark.parametrize(("package", "name"), sorted(BY_KEY))
 def test_a_delivery_is_found_by_its_key(database: Database, package: str, name: str) -> None:
     [statement] = [one for one in read_queries(package, "queries.sql") if one.name == name]
-    assert "_pkey" in plan_of(database, statement.postgres, statement.columns)
-    assert "_due_at_" not in plan_of(database, statement.postgres, statement.columns)
+    assert "_pkey" in plan(database, statement.postgres, statement.columns)
+    assert "_due_at_" not in plan(database, statement.postgres, statement.columns)
 
 
 @pytest.mark.parametrize(("package", "name"), sorted(BY_KEY))
 def test_a_plan_through_all_that_waits_is_noticed(database: Database, package: str, name: str) -> None:
     [statement] = [one for one in read_queries(package, "queries.sql") if one.name == name]
-    assert "_due_at_" in plan_of(database, statement.postgres.replace("state + 0 = 0", "state = 0"), statement.columns)
+    assert "_due_at_" in plan(database, statement.postgres.replace("state + 0 = 0", "state = 0"), statement.columns)
