@@ -62,8 +62,10 @@ class ChannelEdits:
 
     def change(self, caller: Caller, number: int, match: str | None, now: int, **changes: Any) -> Operation[Channel]:
         """Change some of the fields of ChannelEdit, but neither kind nor target. Raises InvalidInput."""
-        channel = yield from self._matching(caller, number, match)
+        channel = yield from self.get(caller, number)
         accepted = replace(channel.edit, **changes).accepted()
+        # A precondition is looked at last (RFC 9110, 13.2.1).
+        check_match(match, etag_of(channel), format_id("alc", number))
         # An edit must have another tag, however soon it follows.
         values = values_of(accepted) | {"id": number, "now": max(now, channel.updated_at + 1)}
         yield sql["update_channel"], values
@@ -73,7 +75,8 @@ class ChannelEdits:
 
     def delete(self, caller: Caller, number: int, match: str | None, now: int) -> Operation[None]:
         """Delete one; nobody is told there any more."""
-        channel = yield from self._matching(caller, number, match)
+        channel = yield from self.get(caller, number)
+        check_match(match, etag_of(channel), format_id("alc", number))
         yield sql["delete_messages_of_channel"], {"id": number}
         yield sql["delete_channel"], {"id": number}
         yield from _note(caller, "alarm.delete", channel, now, _detail(channel))
@@ -86,11 +89,6 @@ class ChannelEdits:
         if not (yield sql["begin_test"], {"id": number, "now": now, "before": now - TEST_APART}):
             raise Conflict(TOO_SOON)
         yield from _note(caller, "alarm.test", channel, now)
-        return channel
-
-    def _matching(self, caller: Caller, number: int, match: str | None) -> Operation[Channel]:
-        channel = yield from self.get(caller, number)
-        check_match(match, etag_of(channel), format_id("alc", number))
         return channel
 
 
