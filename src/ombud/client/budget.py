@@ -120,6 +120,16 @@ class Budget:
             paused = max(0.0, self._trouble.until - self._clock())
             return BudgetState(self._per_second, len(self._waiting), paused, self._turns)
 
+    @property
+    def asked(self) -> int:
+        """How often somebody of this process has taken a place in the queue."""
+        return self._arrivals
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody of this process waits for a turn."""
+        return bool(self._waiting)
+
     def start_at(self, per_second: float) -> None:
         """Go on from another rate, as a person has decided; what was learned of the API's limit is forgotten."""
         with self._lock:

@@ -479,16 +479,22 @@ update inbox_shop set key_refused_at = null where id = :id and key_refused_at is
 
 -- Budgets of several machines ------------------------------------------------------------------------------------------
 
--- name: put_budget_share
+-- name: put_budget_shares
+-- rows: name text, node text, demand bigint, paused_until bigint, seen_at bigint
 -- What this machine has asked for lately, and until when the API wants to be left alone.
 insert into budget_share(name, node, demand, paused_until, seen_at)
-values (:name, :node, :demand, :paused_until, :now)
+values (:name, :node, :demand, :paused_until, :seen_at)
+on conflict (name, node) do update set demand = excluded.demand, paused_until = excluded.paused_until,
+  seen_at = excluded.seen_at;
+-- postgres:
+insert into budget_share(name, node, demand, paused_until, seen_at)
+select r.name, r.node, r.demand, r.paused_until, r.seen_at from {rows} r
 on conflict (name, node) do update set demand = excluded.demand, paused_until = excluded.paused_until,
   seen_at = excluded.seen_at;
 
 -- name: budget_shares
 -- What the others have asked for.
-select demand, paused_until from budget_share where name = :name and node <> :node and seen_at > :since;
+select name, demand, paused_until from budget_share where node <> :node and seen_at > :since;
 
 -- name: forget_budget_shares
 -- Machines that have asked for nothing for long.
