@@ -316,6 +316,7 @@ async def test_what_cannot_be_is_told_before_what_was_changed_meanwhile(
     path = f"/v1/endpoints/{(await add(client))['id']}"
     old = {"If-Match": '"0"'}
     is_problem(await client.patch(path, json={"headers": {"Host": "x"}}, headers=old), 422, "headers")
+    is_problem(await client.post(f"{path}/secret", json={"secret": "short"}, headers=old), 422, "secret")
     is_problem(await client.patch(path, json={"description": "x"}, headers=old), 412)
     for text in ("", " , ", 'W/"0","1" , "2"'):
         is_problem(await client.patch(path, json={}, headers={"If-Match": text}), 412)

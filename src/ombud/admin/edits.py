@@ -13,6 +13,7 @@ from ombud.errors import InvalidInput, NotFound, Outdated
 from ombud.mailbox.ids import format_id
 from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.endpoints import OVERLAP_SECONDS, Endpoints
+from ombud.signing import read_secret
 
 sql = read_queries("ombud.admin")
 
@@ -115,6 +116,7 @@ class EndpointEdits:
         match: str | None = None,
     ) -> Operation[Endpoint]:
         """Sign with another secret from now on."""
+        read_secret(secret)
         yield from self._get_matching(caller, endpoint_id, match)
         endpoint = yield from self._endpoints.rotate_secret(endpoint_id, secret, overlap_seconds)
         yield from self._note(caller, "endpoint.secret", endpoint)
