@@ -22,6 +22,7 @@ from ombud.sender.sender import Sender
 from ombud.web.app import SenderApp
 from ombud.web.delivery_files import cell
 from ombud.wire import EVENT_TYPES
+from tests.admin.post import Post
 from tests.support.endpoint import Endpoint
 from tests.support.people import log_in
 
@@ -157,6 +158,24 @@ async def test_a_test_event_shows_request_and_answer(
     refused = await owner.post(f"{path}/test", data={})
     assert refused.status_code == 409
     assert "paused" in refused.text
+
+
+async def test_a_timeline_says_who_has_sent_again(owner: httpx2.AsyncClient, sender: Sender) -> None:
+    await add(owner)
+    await sender.publish([Event("order.new", "1")])
+    post = Post(sender.database, sender.outbox.mailbox)
+    post.perform(lambda _: Dead("no", status=404))
+    [path] = re.findall(r'href="(/deliveries/dlv_\w+)"', (await owner.get("/deliveries")).text)
+    assert "Resent" not in (await owner.get(path)).text
+    assert (await owner.post(f"{path}/resend")).status_code == 303
+    post.perform(lambda _: Dead("no", status=404))
+    assert (await owner.get(path)).text.count("Resent by owner 0") == 1
+    job = {"filter": "state=dead", "per_second": "50"}
+    assert (await owner.post("/deliveries/resend", data=job)).status_code == 303
+    assert await resend_some(sender)
+    post.perform(lambda _: Dead("no", status=404))
+    page = (await owner.get(path)).text
+    assert (page.count("Resent by owner 0"), page.count("Resent with others")) == (1, 1)
 
 
 async def test_failures_are_told_and_sent_again(

@@ -109,6 +109,19 @@ def resend(mailbox: Mailbox, caller: Caller, event_id: int, lane_id: int, now: i
     return sent
 
 
+def resent_by(delivery: Document) -> Operation[dict[int, str]]:
+    """Return who has begun which generation of a delivery; what a job has sent again is not among them."""
+    rows = yield sql["resends_of"], {"target": delivery["id"], "rows": MOST_TRIES}
+    found: dict[int, str] = {}
+    since = ""
+    for attempt in delivery["attempts"]:
+        begun = [row["actor"] for row in rows if since < rfc3339(row["at"]) <= attempt["at"]]
+        if begun and attempt["generation"]:
+            found.setdefault(attempt["generation"], begun[-1])
+        since = attempt["at"]
+    return found
+
+
 def waiting(lane_ids: Sequence[int], most: int) -> Operation[dict[int, int]]:
     """Return how many deliveries wait in each of these lanes; `most` stands for more."""
     rows = yield sql["waiting_of_lane"], [(lane_id, most) for lane_id in lane_ids], tuple

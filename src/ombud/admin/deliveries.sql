@@ -45,3 +45,7 @@ select :lane_id as lane_id, count(*) as waiting from (
 select r.lane_id, c.waiting from {rows} r cross join lateral (
   select count(*) as waiting from (
     select 1 as one from delivery where lane_id = r.lane_id and state = 0 and rank in (0, 1) limit r.most) w) c;
+
+-- name: resends_of
+-- Who has sent a delivery again by itself, oldest first, by the index of such entries.
+select at, actor from audit_entry where target = :target and action = 'delivery.resend' order by id limit :rows;

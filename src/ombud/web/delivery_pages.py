@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
-from ombud.admin.deliveries import Cursor, get_delivery, list_deliveries, read_cursor, resend
+from ombud.admin.deliveries import Cursor, get_delivery, list_deliveries, read_cursor, resend, resent_by
 from ombud.admin.delivery_filter import STATES, TIMES, Asked
 from ombud.admin.edits import EndpointEdits
 from ombud.admin.events import Document
@@ -78,17 +78,18 @@ class DeliveryPages:
     async def show(self, request: Request) -> Response:
         caller, key = self._house.caller(request), _key(request)
 
-        def read() -> Operation[tuple[Document, Endpoint | None]]:
+        def read() -> Operation[tuple[Document, Endpoint | None, dict[int, str]]]:
             delivery = yield from get_delivery(caller, key.event_id, key.lane_id)
-            return delivery, (yield from self._endpoint(caller, delivery))
+            who = yield from resent_by(delivery)
+            return delivery, (yield from self._endpoint(caller, delivery)), who
 
-        delivery, endpoint = await look(self._sender.database, read)
+        delivery, endpoint, who = await look(self._sender.database, read)
         # A URL may hold a token: whole it is for those who could read it in the endpoint's form.
         may = self._house.session(request).role.includes(Role.EDITOR)
         shown: dict[str, Any] = {"delivery": delivery, "done": request.query_params.get("done", "")}
         shown |= {"asked": request_of(endpoint, delivery) if endpoint and may else ""}
         shown |= {"commands": commands_of(endpoint, delivery) if endpoint and may else {}}
-        return self._house.page(request, "delivery.html", **shown)
+        return self._house.page(request, "delivery.html", **shown, who=who)
 
     async def resend(self, request: Request) -> Response:
         caller, key, now = self._house.caller(request), _key(request), self._sender.database.clock()
