@@ -17,10 +17,10 @@ from pathlib import Path
 import uvloop
 
 from bench.machine import describe
-from bench.mailbox.place import SERVER, Place, PostgresPlace, SqlitePlace
+from bench.mailbox.place import Place, PostgresPlace, SqlitePlace
 from bench.mailbox.scenarios import SCENARIOS, Figures
+from bench.postgres import lent_database
 from ombud.cli.collector import collect_rarely
-from tests.support.postgres import PostgresServers
 
 # What each database is asked, in this order.
 VISITS: Mapping[str, Sequence[str]] = {
@@ -30,7 +30,6 @@ VISITS: Mapping[str, Sequence[str]] = {
 # Scenarios that fill the database for minutes are visited less often.
 HEAVY = ("finding", "held", "memory")
 HEAVY_ROUNDS = 3
-NEWEST = "newest"
 
 
 def main() -> int:
@@ -81,15 +80,8 @@ def _visited(database: str, scenario: str, folder: Path, seconds: float) -> Figu
         with tempfile.TemporaryDirectory(dir=folder) as place:
             cores = [] if scenario == "appending" else ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
             return _figures([*cores, *command, place])
-    servers = PostgresServers()
-    try:
-        server = servers[NEWEST]
-        server.stop()
-        server.start(**SERVER)
-        with server.database() as name:
-            return _figures([*command, server.url(name)])
-    finally:
-        servers.remove()
+    with lent_database() as url:
+        return _figures([*command, url])
 
 
 def _figures(command: Sequence[str]) -> Figures:

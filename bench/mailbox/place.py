@@ -11,9 +11,6 @@ from ombud.db.database import Database
 from ombud.db.postgres import PostgresDatabase
 from ombud.db.sqlite import SqliteDatabase
 
-# What a server of this size is usually given: the defaults are for one that shares a small machine.
-SERVER = {"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
-
 
 class Place(ABC):
     """A database that can be opened, also several times."""

@@ -20,8 +20,8 @@ import uvloop
 from bench.machine import describe
 from bench.panel.fill import Size
 from bench.panel.visits import House
+from bench.postgres import lent_database
 from ombud.db.connect import open_database
-from tests.support.postgres import PostgresServers
 
 # Milliseconds within which 95 of 100 answers are there.
 GOAL = 200.0
@@ -60,12 +60,8 @@ def _place(name: str, folder: Path) -> Iterator[str]:
     if name == "sqlite":
         yield f"sqlite:///{folder}/panel.db"
         return
-    servers = PostgresServers()
-    try:
-        with servers["newest"].database() as database:
-            yield servers["newest"].url(database)
-    finally:
-        servers.remove()
+    with lent_database() as url:
+        yield url
 
 
 async def _measure(url: str, size: Size, rounds: int) -> Mapping[str, Sequence[float]]:

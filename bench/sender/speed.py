@@ -12,10 +12,9 @@ from typing import TypeAlias
 
 from bench.load import Generator, Publisher, Round
 from bench.machine import Cores, cores, describe
-from bench.mailbox.place import SERVER
+from bench.postgres import lent_database
 from bench.report import text
 from bench.servers import HOST, Server, Servers
-from tests.support.postgres import PostgresServers
 
 Visits: TypeAlias = Mapping[str, Callable[[int], Round]]
 
@@ -74,23 +73,15 @@ def _deliveries(folder: Path, rounds: int, seconds: int) -> dict[str, list[Round
 
 def _on_postgres(folder: Path, rounds: int, seconds: int) -> dict[str, list[Round]]:
     """Sender, server, endpoints and publisher share all cores."""
-    postgres = PostgresServers()
-    try:
-        server = postgres["newest"]
-        server.stop()
-        server.start(**SERVER)
-        with server.database() as name, Servers(folder, Cores(None, None)) as servers:
-            url = server.url(name)
-            nginx, target = servers.nginx("nginx"), servers.nginx("target", target=True)
-            publisher = Publisher(servers.sender({"OMBUD_DATABASE_URL": url}), servers.new_key(url), url, target)
-            publisher.add_endpoints(THOUSAND)
-            visits = {
-                BESIDE: lambda span: Generator(span, None).run(nginx, 64)[0],
-                POSTGRES: lambda span: publisher.run(span, THOUSAND),
-            }
-            return _in_turn(visits, rounds, seconds)
-    finally:
-        postgres.remove()
+    with lent_database() as url, Servers(folder, Cores(None, None)) as servers:
+        nginx, target = servers.nginx("nginx"), servers.nginx("target", target=True)
+        publisher = Publisher(servers.sender({"OMBUD_DATABASE_URL": url}), servers.new_key(url), url, target)
+        publisher.add_endpoints(THOUSAND)
+        visits = {
+            BESIDE: lambda span: Generator(span, None).run(nginx, 64)[0],
+            POSTGRES: lambda span: publisher.run(span, THOUSAND),
+        }
+        return _in_turn(visits, rounds, seconds)
 
 
 def _intake(folder: Path, rounds: int, seconds: int) -> dict[str, list[Round]]:
