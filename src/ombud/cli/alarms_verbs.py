@@ -5,20 +5,11 @@ from typing import Annotated
 
 import typer
 
-from ombud.cli.options import Data, Database, Json
+from ombud.cli.options import Choices, Data, Database, Json
 
 alarms = typer.Typer(help="What is wrong, and who is told of it.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="CHANNEL_ID", help="As `ombud alarms channels` shows it.")]
-Choices = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="A field of the REST API; again for more. =@FILE reads it, =@- from standard input.",
-        show_default=False,
-    ),
-]
 
 
 @alarms.command("list")

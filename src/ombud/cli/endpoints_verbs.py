@@ -5,21 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ombud.cli.options import Data, Database, Json
+from ombud.cli.options import Choices, Data, Database, Json
 
 endpoints = typer.Typer(help="Where a sender's events go, as the REST API has it.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ENDPOINT_ID", help="As `ombud endpoints list` shows it.")]
 Url = Annotated[str, typer.Argument(help="Where to; - reads it from standard input, since it may hold a token.")]
-Choices = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="A field of the REST API; again for more. =@FILE reads it, =@- from standard input.",
-        show_default=False,
-    ),
-]
 
 
 @endpoints.command("list")
