@@ -13,6 +13,11 @@ from tests.support.processes import Commands, Ombuds
 from tests.support.turns import turn
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the end what runs alone: in between, each would wait for whatever runs, and all others for it."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Give each test its turn, before its time limit begins to run."""
