@@ -25,12 +25,12 @@ def fail_disk(ombud: Ombud) -> None:
     resource.prlimit(ombud.process.pid, resource.RLIMIT_FSIZE, (PAGE_BYTES, most))
 
 
-def assert_ends(ombud: Ombud, path: Path, capfd: pytest.CaptureFixture[str], *others: Path) -> None:
+def assert_ends(ombud: Ombud, *paths: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert ombud.process.wait(SOON_SECONDS) == 1
     ombud.close()
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("ombud: ")]
     assert len(lines) == 1, lines
-    [path] = [one for one in (path, *others) if lines[0].startswith(f"ombud: {one}: the disk failed (")]
+    [path] = [one for one in paths if lines[0].startswith(f"ombud: {one}: the disk failed (")]
     assert lines[0].endswith("start this again to have the file checked.")
     assert path.with_name(f"{path.name}.damaged").exists()
 
@@ -57,7 +57,7 @@ def test_a_sender_ends_and_the_next_one_goes_on(
     assert publish(first, key) == 201
     fail_disk(first)
     assert publish(first, key) == 503
-    assert_ends(first, path, capfd)
+    assert_ends(first, path, capfd=capfd)
 
     second = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
     assert "is being checked: the disk failed under an earlier process" in capfd.readouterr().err
@@ -75,7 +75,7 @@ def test_a_signal_that_comes_meanwhile_does_not_make_it_well(
     fail_disk(sender)
     assert publish(sender, key) == 503
     sender.process.send_signal(signal.SIGINT)
-    assert_ends(sender, path, capfd)
+    assert_ends(sender, path, capfd=capfd)
 
 
 def test_a_receiver_ends(
@@ -86,7 +86,7 @@ def test_a_receiver_ends(
     )
     fail_disk(receiver)
     assert httpx2.get(f"{hook_of(receiver)}?event_type=order.new&order_id=1").status_code == 503
-    assert_ends(receiver, tmp_path / "inbox.db", capfd)
+    assert_ends(receiver, tmp_path / "inbox.db", capfd=capfd)
 
 
 def test_a_worker_ends_and_what_came_in_waits_for_the_next(
@@ -98,7 +98,7 @@ def test_a_worker_ends_and_what_came_in_waits_for_the_next(
     fail_disk(worker)
     order_id = store.pay()
     assert httpx2.get(f"{hook_of(receiver)}?event_type=order.new&order_id={order_id}").status_code == 200
-    assert_ends(worker, tmp_path / "inbox.db", capfd)
+    assert_ends(worker, tmp_path / "inbox.db", capfd=capfd)
     assert reports.all("works") == []
 
     again = ombuds.start("work", "tests.receiver.unruly:inbox", **settings)
@@ -112,5 +112,5 @@ def test_a_demo_ends(ombuds: Ombuds, tmp_path: Path, capfd: pytest.CaptureFixtur
     # It may have had something to store before.
     with contextlib.suppress(httpx2.TransportError):
         assert httpx2.get(f"{demo.card['receiver']}?event_type=order.new&order_id=1").status_code == 503
-    # Housekeeping writes to both: whichever meets the disk first.
-    assert_ends(demo, tmp_path / "demo" / "receiver.db", capfd, tmp_path / "demo" / "sender.db")
+    # Housekeeping writes to all of its databases: whichever meets the disk first.
+    assert_ends(demo, *(tmp_path / "demo").glob("*.db"), capfd=capfd)
