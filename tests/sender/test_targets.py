@@ -185,6 +185,15 @@ async def test_what_the_operator_allows_is_not_counted() -> None:
     guard.close()
 
 
+async def test_an_endpoint_that_leads_elsewhere_is_new_again() -> None:
+    targets = Targets(Guard(), CONNECTIONS, PER_SECOND)
+    own, victim = ({"url": f"http://{host}/", "endpoint_id": 1} for host in ("8.8.8.8", "8.8.4.4"))
+    targets.acknowledged(1, own["url"])
+    for facts, more in ((own, True), (victim, False), (own, True)):
+        targets.enter(facts)
+        assert targets.admits(facts) is more
+
+
 def test_no_endpoint_is_sent_more_than_five_tests_a_minute(limited: Callable[..., Running]) -> None:
     sender = limited().sender
 

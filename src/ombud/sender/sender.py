@@ -121,7 +121,7 @@ class Sender:
             return _failed(Failure.KEY_MISSING)
         outcome = await self.deliverer.perform(delivery, destination)
         if isinstance(outcome, Done):
-            self.targets.acknowledged(facts["endpoint_id"])
+            self.targets.acknowledged(facts["endpoint_id"], facts["url"])
         if facts["gone_at"] is not None or isinstance(outcome, Gone):
             await self._hear_of_gone(facts, outcome)
         return never_again(outcome) if delivery.data == TEST_DATA else outcome

@@ -89,7 +89,8 @@ class Targets:
         self._free = tuple(free)
         self._places: dict[str, _Place] = {}
         self._routes: dict[str, _Route] = {}
-        self._acknowledged: dict[int, None] = {}
+        # With each the hash of the URL where it has.
+        self._acknowledged: dict[int, int] = {}
         self._waits_at: dict[int, _Place] = {}
 
     def admits(self, facts: Mapping[str, Any]) -> bool:
@@ -133,13 +134,13 @@ class Targets:
         if place is not None:
             place.waiting.pop(lane_id, None)
 
-    def acknowledged(self, endpoint_id: int) -> None:
-        """An endpoint has answered as one does: from now on it is as any other."""
-        if endpoint_id in self._acknowledged:
+    def acknowledged(self, endpoint_id: int, url: str) -> None:
+        """An endpoint has answered there as one does: until it leads elsewhere it is as any other."""
+        if self._acknowledged.get(endpoint_id) == hash(url):
             return
         if len(self._acknowledged) >= ACKNOWLEDGED:
             self._acknowledged.clear()
-        self._acknowledged[endpoint_id] = None
+        self._acknowledged[endpoint_id] = hash(url)
         place = self._places.pop(f"endpoint {endpoint_id}", None)
         if place is not None:
             place.connections, place.free_at = self._connections, 0.0
@@ -173,7 +174,7 @@ class Targets:
         route = self._routes.get(text)
         if route is None or route.vetted is not self._guard.last_vetted(route.key):
             route = self._route(text)
-        if not route.places or endpoint_id in self._acknowledged:
+        if not route.places or self._acknowledged.get(endpoint_id) == hash(text):
             return route.places
         return [*route.places, self._place(f"endpoint {endpoint_id}", 1, NEW_ENDPOINT_SECONDS)]
 
