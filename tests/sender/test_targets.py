@@ -3,6 +3,7 @@
 import asyncio
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -192,6 +193,21 @@ async def test_an_endpoint_that_leads_elsewhere_is_new_again() -> None:
     for facts, more in ((own, True), (victim, False), (own, True)):
         targets.enter(facts)
         assert targets.admits(facts) is more
+
+
+async def test_who_asks_again_keeps_its_turn() -> None:
+    """A lane does when it was read anew, which is every few seconds."""
+    targets, went = Targets(Guard(), 1, PER_SECOND), list[int]()
+    facts = {"url": "http://8.8.8.8/", "endpoint_id": 1}
+    targets.acknowledged(1, facts["url"])
+    entered = targets.enter(facts)
+    for lane_id in (1, 2, 3, 2, 1):
+        targets.wait(lane_id, facts, partial(went.append, lane_id))
+    targets.forget(2)
+    for _ in range(2):
+        targets.leave(entered)
+        entered = targets.enter(facts)
+    assert went == [1, 3]
 
 
 def test_no_endpoint_is_sent_more_than_five_tests_a_minute(limited: Callable[..., Running]) -> None:

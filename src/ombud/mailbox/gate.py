@@ -17,7 +17,10 @@ class Gate(Protocol):
         """Note that it has ended."""
 
     def wait(self, lane_id: int, facts: Mapping[str, Any], then: Callable[[], None]) -> None:
-        """Call `then` once, later, when something of a lane that was not admitted may be; lanes as they came."""
+        """Call `then` once, later, when something of a lane that was not admitted may be; lanes as they came.
+
+        A lane that waits already keeps its turn.
+        """
 
     def forget(self, lane_id: int) -> None:
         """A lane waits no more."""

@@ -58,16 +58,8 @@ class Starter:
 
     def start(self) -> None:
         """Start a delivery of each lane in turn, so that no lane takes every slot."""
-        if not self._able or self._stopping:
-            return
-        # Every try asks for the time; the clock is asked once for all that start together.
-        clock, self._clock_at = self._mailbox.clock(), time.monotonic()
-        self._clock = clock
-        able = list(self._able.values())
-        while able and self._slots.used < self._slots.most:
-            able = [held for held in able if self._start_one(held, clock)]
-        for held in able:
-            self._able[held.lane.id] = self._able.pop(held.lane.id)
+        if self._able:
+            self._start(list(self._able.values()))
 
     async def stop(self, seconds: float, cut_seconds: float) -> None:
         """Start nothing more; leave that long to what runs, then cut it and leave it the second span."""
@@ -78,6 +70,17 @@ class Starter:
         """End every try at once, and start nothing more."""
         self._stopping = True
         self._slots.cancel()
+
+    def _start(self, able: list[HeldLane]) -> None:
+        if self._stopping:
+            return
+        # Every try asks for the time; the clock is asked once for all that start together.
+        clock, self._clock_at = self._mailbox.clock(), time.monotonic()
+        self._clock = clock
+        while able and self._slots.used < self._slots.most:
+            able = [held for held in able if self._start_one(held, clock)]
+        for held in able:
+            self._able[held.lane.id] = self._able.pop(held.lane.id)
 
     def _start_one(self, held: HeldLane, clock: int) -> bool:
         self._refused = False
@@ -116,9 +119,10 @@ class Starter:
         self._mailbox.gate.wait(held.lane.id, held.facts, partial(self._start_again, held))
 
     def _start_again(self, held: HeldLane) -> None:
+        """Have this one start, and nobody who came later: they would take its turn."""
         if held.stock.ready:
             self.enter(held)
-            self.start()
+            self._start([held])
 
     async def _try(self, held: HeldLane, delivery: Delivery) -> None:
         started, token = time.monotonic(), held.lane.token

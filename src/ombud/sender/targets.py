@@ -96,7 +96,7 @@ class Targets:
     def admits(self, facts: Mapping[str, Any]) -> bool:
         """Return whether every place on the way has room."""
         places = self._of(facts)
-        return not places or self._full(places) is None
+        return not places or not self._full(places)
 
     def enter(self, facts: Mapping[str, Any]) -> object | None:
         """Count a request at every place that it leads to; None where nothing is counted."""
@@ -116,17 +116,17 @@ class Targets:
             self._let_in(place)
 
     def wait(self, lane_id: int, facts: Mapping[str, Any], then: Callable[[], None]) -> None:
-        """Let a lane stand in the line of the place that has no room."""
-        self.forget(lane_id)
+        """Let a lane stand in the line of a place that has no room; where it stands already, it keeps its turn."""
         full = self._full(self._of(facts))
-        loop = asyncio.get_running_loop()
-        if full is None:
-            loop.call_soon(then)
-            return
-        full.waiting[lane_id] = then
-        self._waits_at[lane_id] = full
-        if full.timer is None:
-            full.timer = loop.call_at(full.wait_at(loop.time()), self._tick, full)
+        place = self._waits_at.get(lane_id)
+        if place not in full:
+            self.forget(lane_id)
+            if not full:
+                asyncio.get_running_loop().call_soon(then)
+                return
+            place = self._waits_at[lane_id] = full[0]
+        place.waiting[lane_id] = then
+        self._plan(place)
 
     def forget(self, lane_id: int) -> None:
         """Take a lane out of its line."""
@@ -165,9 +165,9 @@ class Targets:
         finally:
             self.leave(places)
 
-    def _full(self, places: Sequence[_Place]) -> _Place | None:
+    def _full(self, places: Sequence[_Place]) -> list[_Place]:
         now = asyncio.get_running_loop().time()
-        return next((place for place in places if not place.admits(now)), None)
+        return [place for place in places if not place.admits(now)]
 
     def _of(self, facts: Mapping[str, Any]) -> list[_Place]:
         text, endpoint_id = facts["url"], facts["endpoint_id"]
@@ -215,7 +215,12 @@ class Targets:
             then = place.waiting.pop(lane_id)
             self._waits_at.pop(lane_id, None)
             then()
+        self._plan(place)
+
+    def _plan(self, place: _Place) -> None:
+        """Have a line looked at when it is time; while every connection is in use, whoever leaves does it."""
         if place.waiting and place.timer is None and place.in_flight < place.connections:
+            loop = asyncio.get_running_loop()
             place.timer = loop.call_at(place.wait_at(loop.time()), self._tick, place)
 
     def _tick(self, place: _Place) -> None:
