@@ -210,6 +210,18 @@ async def test_who_asks_again_keeps_its_turn() -> None:
     assert went == [1, 3]
 
 
+async def test_places_at_rest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ombud.sender.targets.PLACES", 10)
+    targets = Targets(Guard(), 1, PER_SECOND)
+    busy = {"url": "http://8.8.8.8/", "endpoint_id": 0}
+    targets.acknowledged(0, busy["url"])
+    targets.enter(busy)
+    for number in range(1, 200):
+        assert targets.admits({"url": f"http://8.8.4.{number}/", "endpoint_id": number})
+        assert len(targets._places) <= 10
+    assert not targets.admits(busy), "what is under way is counted still"
+
+
 def test_no_endpoint_is_sent_more_than_five_tests_a_minute(limited: Callable[..., Running]) -> None:
     sender = limited().sender
 

@@ -24,7 +24,7 @@ NEW_ENDPOINT_SECONDS = 1.0
 BURST_SHARE, REST_SHARE = 0.10, 0.85
 # Seconds until a request is tried again whose name leads to an address that has its fill; up to as much again.
 LATER_SECONDS = 1.0
-# Places remembered, and endpoints that have acknowledged; past it the ones that are at rest are forgotten.
+# Places remembered, past which those at rest are forgotten; and endpoints that have acknowledged, past which all are.
 PLACES = 20_000
 ACKNOWLEDGED = 100_000
 # Bits of an address of IPv6 that one customer of a network has to themselves.
@@ -52,9 +52,8 @@ class _Place:
         self.waiting: dict[int, Callable[[], None]] = {}
         self.timer: asyncio.TimerHandle | None = None
 
-    @property
-    def at_rest(self) -> bool:
-        return not self.in_flight and not self.waiting
+    def at_rest(self, now: float) -> bool:
+        return not self.in_flight and not self.waiting and self.free_at <= now
 
     def wait_at(self, now: float) -> float:
         """Return when the next may start, as far as time is what it waits for."""
@@ -88,6 +87,7 @@ class Targets:
         self._burst = max(0.0, per_second * BURST_SHARE - 1) * self._pause
         self._free = tuple(free)
         self._places: dict[str, _Place] = {}
+        self._most_places = PLACES
         self._routes: dict[str, _Route] = {}
         # With each the hash of the URL where it has.
         self._acknowledged: dict[int, int] = {}
@@ -198,12 +198,18 @@ class Targets:
     def _place(self, name: str, connections: int = 0, pause: float = 0.0) -> _Place:
         place = self._places.get(name)
         if place is None:
-            if len(self._places) >= PLACES:
-                self._places = {name: place for name, place in self._places.items() if not place.at_rest}
-                self._routes.clear()
+            if len(self._places) >= self._most_places:
+                self._forget_places()
             alone = _Place(connections, 0.0, pause)
             place = self._places[name] = alone if connections else _Place(self._connections, self._burst, self._pause)
         return place
+
+    def _forget_places(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._places = {name: place for name, place in self._places.items() if not place.at_rest(now)}
+        # Where nearly all are in use, each new one would have all looked at.
+        self._most_places = max(PLACES, 2 * len(self._places))
+        self._routes.clear()
 
     def _let_in(self, place: _Place) -> None:
         """Have lanes go that wait, as many as there is room for; and have the next looked at when it is time."""
