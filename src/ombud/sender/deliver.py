@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -30,6 +31,8 @@ OURS_SECONDS = 1.0
 
 # Endpoints whose keys are kept as they are used.
 KEYS = 20_000
+
+_UNCOUNTED: AbstractContextManager[None] = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,13 @@ class Deliverer:
     async def _ask(self, url: EndpointUrl, request: bytes, authority: str | None = None) -> Answer:
         now = asyncio.get_running_loop().time()
         deadline = now + self._timeout_seconds
-        vetted = self.guard.known(url, now)
-        if vetted is not None:
-            return await self._transport.get(url, vetted.addresses, request, deadline, authority)
-        before = self.guard.last_known(url)
-        vetted = await self._vet(url, deadline)
-        if self.targets is None or vetted.addresses == before:
-            return await self._transport.get(url, vetted.addresses, request, deadline, authority)
-        with self.targets.at(before, vetted.addresses):
+        vetted, counted = self.guard.known(url, now), _UNCOUNTED
+        if vetted is None:
+            before = self.guard.last_known(url)
+            vetted = await self._vet(url, deadline)
+            if self.targets is not None and vetted.addresses != before:
+                counted = self.targets.at(before, vetted.addresses)
+        with counted:
             return await self._transport.get(url, vetted.addresses, request, deadline, authority)
 
     async def _vet(self, url: EndpointUrl, deadline: float) -> Vetted:
