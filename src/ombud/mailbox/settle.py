@@ -47,18 +47,18 @@ def settle(
         else:
             states.append(_settlement(one))
     stored = set((yield sql["settle_and_tell"], [_settlement(one) for one in told.values()], tuple))
-    moved = [key for key in told if key in stored]  # in the order of the tries
-    for key in told.keys() - set(moved):
+    moved = [one for key, one in told.items() if key in stored]  # in the order of the tries
+    for key in told.keys() - stored:
         told[key].late = told[key].result in earlier
     tries = yield from _with_a_place(tries)
     attempts = [_attempt(id_, one) for id_, one in zip(mailbox.ids.take(len(tries)), tries, strict=True)]
     yield sql["insert_attempts_again" if again else "insert_attempts"], attempts
     yield sql["settle_deliveries"], states
-    for key in moved:
-        more = _more_of(told[key].result.outcome)
+    for one in moved:
+        more = _more_of(one.result.outcome)
         if more is not None:
             yield from more()
-    yield from _say_dead(mailbox, [told[key] for key in moved])
+    yield from _say_dead(mailbox, moved)
 
 
 def _more_of(outcome: Outcome) -> Make[None] | None:
