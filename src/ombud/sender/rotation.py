@@ -128,7 +128,7 @@ class Rotation:
                 anew = {
                     name: self._vault.reencrypted(key, row["id"], name, row[name]) for name in (*SECRETS, "headers")
                 }
-            except Unreadable as error:
+            except (KeyMissing, Unreadable) as error:
                 log.warning("an endpoint (%s) keeps what cannot be read: %s", row["id"], error)
                 continue
             yield sql["put_encrypted"], {"id": row["id"], **anew}

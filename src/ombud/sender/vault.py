@@ -87,7 +87,10 @@ class Vault:
         return found
 
     def reencrypted(self, key: Key, endpoint_id: int, column: str, stored: str | None) -> str | None:
-        """Return what is stored in a column as it is with this key; what was plain text too. Raises Unreadable."""
+        """Return what is stored in a column as it is with this key; what was plain text too.
+
+        Raises KeyMissing, and Unreadable.
+        """
         if stored is None or stored == NO_HEADERS:
             return stored
         place = _place(endpoint_id, column)
