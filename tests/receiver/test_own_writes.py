@@ -9,7 +9,7 @@ import pytest
 from ombud.client import ApiError, Order, Product
 from ombud.client.call import Call
 from ombud.client.writes import create_product, update_order
-from ombud.errors import ConfigurationError
+from ombud.errors import ConfigurationError, StorageUnavailable
 from ombud.receiver.documents import read_document
 from ombud.receiver.model import Change, Event
 from ombud.receiver.own_writes import Changed, OwnWrite, differences, expect, explains, own_writes_of, silent_for
@@ -245,6 +245,28 @@ async def test_a_creation_that_failed_is_expected_by_nobody(desk: Desk) -> None:
         with pytest.raises(ApiError):
             client.create_product(price=10)
     assert [row["subject"] for row in desk.rows("select subject from own_write")] == [f"product/{product_id}"]
+
+
+@pytest.mark.parametrize("blocking", [False, True], ids=["", "blocking"])
+async def test_the_id_of_what_was_created_is_not_lost_with_the_expectation(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, blocking: bool
+) -> None:
+    """Whoever had an error instead would create it twice."""
+
+    def refuse(*_: Any) -> Any:
+        raise StorageUnavailable
+
+    receiver = desk.inbox.open().receiver
+    monkeypatch.setattr(receiver.database, "write", refuse)
+    monkeypatch.setattr(receiver.writer, "write", refuse)
+    if blocking:
+        with desk.inbox.blocking_client() as plain:
+            made = plain.create_product(title="Bowl", price=10)
+    else:
+        async with desk.inbox.client() as client:
+            made = await client.create_product(title="Bowl", price=10)
+    assert made
+    assert "what was created is told" in caplog.text
 
 
 def test_a_handler_or_a_shop_that_is_not_there_is_named(desk: Desk) -> None:

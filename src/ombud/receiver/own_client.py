@@ -1,6 +1,8 @@
 """Clients of a shop's API whose writes are expected by the inbox: one for handlers that await, one for plain ones."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,13 +12,15 @@ from ombud.client.budget import Budget
 from ombud.client.call import Call
 from ombud.client.exchange import Wait
 from ombud.db.operation import Make
-from ombud.errors import ConfigurationError
+from ombud.errors import ConfigurationError, StorageUnavailable
 from ombud.receiver.clients import read_key
 from ombud.receiver.own_writes import OwnWrite, expect, own_creation_of, own_writes_of
 from ombud.receiver.shops import Shop, list_shops
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
+
+log = logging.getLogger("ombud.receiver")
 
 
 class Own(NamedTuple):
@@ -61,7 +65,8 @@ class OwnClient(AsyncShopClient):
             await self._own.receiver.writer.write(expecting)
         answer = await super()._do(step)
         if (created := self._own.created(step, answer)) is not None:
-            await self._own.receiver.writer.write(created)
+            with _kept_all_the_same():
+                await self._own.receiver.writer.write(created)
         return answer
 
 
@@ -77,8 +82,18 @@ class OwnBlockingClient(ShopClient):
             self._own.receiver.database.write(expecting)
         answer = super()._do(step)
         if (created := self._own.created(step, answer)) is not None:
-            self._own.receiver.database.write(created)
+            with _kept_all_the_same():
+                self._own.receiver.database.write(created)
         return answer
+
+
+@contextmanager
+def _kept_all_the_same() -> Iterator[None]:
+    """Whoever has created something must have its id, or would create it twice: rather are its handlers told of it."""
+    try:
+        yield
+    except StorageUnavailable as error:
+        log.warning("what was created is told to those as well who need not hear of it: %s", error)
 
 
 def own_of(receiver: "Receiver", name: str | None, silent: Collection[str]) -> Own:
