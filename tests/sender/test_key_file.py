@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_it_is_made_once_and_is_private(path: Path) -> None:
-    os.umask(old := os.umask(0))
+    old = os.umask(0)
     try:
         with ThreadPoolExecutor(8) as pool:
             made = list(pool.map(lambda _: make_key_file(path), range(16)))
