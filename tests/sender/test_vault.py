@@ -3,6 +3,7 @@
 import base64
 import logging
 import mmap
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -291,6 +292,47 @@ def test_a_rotation_that_was_killed_is_ended_by_the_next_start(
         keys = {row["secret"].split(":")[1] for row in stored(sender)}
         assert keys == {read_key_file(sender.vault.path)[0].id}
         assert opened(sender) == before
+
+
+def test_what_nobody_can_open_does_not_hold_up_a_rotation(
+    new_sender: Callable[..., Sender], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row of an old backup, whose key is not in the file any more."""
+    sender = new_sender()
+    lost, kept = (add(sender, secret_of(name * 32)) for name in "ab")
+    old = stored(sender)[0]["secret"]
+    path = sender.vault.path
+    Rotation(sender.database, Vault(path)).rotate()
+    [new, _] = path.read_text().split("\n")[1:3]
+    path.write_text(new)
+    run(sender, "update endpoint set secret = :secret where id = :id", secret=old, id=lost.id)
+
+    key = Rotation(sender.database, Vault(path)).rotate()
+
+    assert f"({lost.id}) keeps what cannot be read: The key file" in caplog.text
+    assert [row["secret"].split(":")[1] == key.id for row in stored(sender)] == [False, True]
+    assert new_sender().vault.secrets(kept.id, stored(sender)[1]["secret"]) == (secret_of("b" * 32),)
+
+
+def test_a_database_whose_file_is_lost_is_used_on(new_sender: Callable[..., Sender]) -> None:
+    """As docs/secrets.md says: without what the file opened."""
+    page = (Path(__file__).parents[2] / "docs" / "secrets.md").read_text()
+    [statements] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    sender = new_sender()
+    endpoint = add(sender, secret_of("a" * 32), headers=(("X-Key", "lost"),))
+    sender.database.write(lambda: sender.endpoints.rotate_secret(endpoint.id, secret_of("b" * 32)))
+    sender.vault.path.unlink()
+    with pytest.raises(ConfigurationError, match="is missing"):
+        new_sender()
+
+    for text in statements.split(";")[:-1]:
+        run(sender, text)
+
+    after = new_sender()
+    assert opened(after) == [((), ())]
+    after.database.write(lambda: after.endpoints.rotate_secret(endpoint.id, secret_of("c" * 32)))
+    after.database.write(lambda: after.endpoints.change(endpoint.id, headers=(("X-Key", "new"),)))
+    assert opened(after) == [((secret_of("c" * 32),), (("X-Key", "new"),))]
 
 
 class Killed(Exception):
