@@ -101,6 +101,11 @@ def limited(home: Home, names: NameServer) -> Iterator[Callable[..., Running]]:
         one.sender.close()
 
 
+def to(host: str, endpoint_id: int = 1) -> dict[str, Any]:
+    """Return the facts of an endpoint."""
+    return {"url": f"http://{host}/", "endpoint_id": endpoint_id}
+
+
 def flood(running: Running, names: NameServer, port: int, neighbour: int) -> None:
     """Give each shop endpoints that lead to one address, half of them by names of their own; and a neighbour one."""
     endpoints = running.sender.endpoints
@@ -188,7 +193,7 @@ async def test_what_the_operator_allows_is_not_counted() -> None:
 
 async def test_an_endpoint_that_leads_elsewhere_is_new_again() -> None:
     targets = Targets(Guard(), CONNECTIONS, PER_SECOND)
-    own, victim = ({"url": f"http://{host}/", "endpoint_id": 1} for host in ("8.8.8.8", "8.8.4.4"))
+    own, victim = to("8.8.8.8"), to("8.8.4.4")
     targets.acknowledged(1, own["url"])
     for facts, more in ((own, True), (victim, False), (own, True)):
         targets.enter(facts)
@@ -198,7 +203,7 @@ async def test_an_endpoint_that_leads_elsewhere_is_new_again() -> None:
 async def test_who_asks_again_keeps_its_turn() -> None:
     """A lane does when it was read anew, which is every few seconds."""
     targets, went = Targets(Guard(), 1, PER_SECOND), list[int]()
-    facts = {"url": "http://8.8.8.8/", "endpoint_id": 1}
+    facts = to("8.8.8.8")
     targets.acknowledged(1, facts["url"])
     entered = targets.enter(facts)
     for lane_id in (1, 2, 3, 2, 1):
@@ -213,11 +218,11 @@ async def test_who_asks_again_keeps_its_turn() -> None:
 async def test_places_at_rest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ombud.sender.targets.PLACES", 10)
     targets = Targets(Guard(), 1, PER_SECOND)
-    busy = {"url": "http://8.8.8.8/", "endpoint_id": 0}
+    busy = to("8.8.8.8", 0)
     targets.acknowledged(0, busy["url"])
     targets.enter(busy)
     for number in range(1, 200):
-        assert targets.admits({"url": f"http://8.8.4.{number}/", "endpoint_id": number})
+        assert targets.admits(to(f"8.8.4.{number}", number))
         assert len(targets._places) <= 10
     assert not targets.admits(busy), "what is under way is counted still"
 
