@@ -3,12 +3,15 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 # Share of the time that passes by which the clock may be off its pace to come back to the machine's: a retry's pause is
 # kept to within that, and an hour is made good in ten.
 SLEW = 0.1
 # Microseconds by which the two may differ before anything is done: below is ordinary drift, followed at once.
 TOLERANCE = 50_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now_microseconds() -> int:
@@ -19,6 +22,16 @@ def now_microseconds() -> int:
 def elapsed_microseconds() -> int:
     """Return microseconds since some start, which nobody can set; on Linux the time asleep counts."""
     return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1000
+
+
+def utc(microseconds: int) -> datetime:
+    """Return a time, in microseconds since 1970, as a datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds_of(moment: datetime) -> int:
+    """Return a datetime with a zone in microseconds since 1970; negative before."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class SteadyClock:

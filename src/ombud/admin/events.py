@@ -1,10 +1,11 @@
 """Events of the sender, with their deliveries and every attempt, as documents."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ombud.admin.access import EVERY_SHOP, OPERATOR, Caller
 from ombud.admin.walk import walk
+from ombud.clock import microseconds_of, utc
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
@@ -22,13 +23,15 @@ Page = tuple[list[Document], str | None]
 # No limit, as a number.
 ALL_ROWS = ID_LIMIT - 1
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def rfc3339(microseconds: int) -> str:
     """Return a time as the API writes it: UTC, with microseconds."""
-    text = (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds")
-    return text.replace("+00:00", "Z")
+    return utc(microseconds).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def rfc3339_or_none(microseconds: int | None) -> str | None:
+    """Return a time as the API writes it, None for none."""
+    return None if microseconds is None else rfc3339(microseconds)
 
 
 def parse_time(text: str, field: str) -> int:
@@ -37,9 +40,9 @@ def parse_time(text: str, field: str) -> int:
         time = datetime.fromisoformat(text)
     except ValueError:
         time = None
-    if time is None or time.tzinfo is None or time < _EPOCH:
+    if time is None or time.tzinfo is None or microseconds_of(time) < 0:
         raise InvalidInput(field, "It is a time with its offset, such as 2026-11-26T08:00:00Z.")
-    return (time - _EPOCH) // timedelta(microseconds=1)
+    return microseconds_of(time)
 
 
 def list_events(before: int, rows: int) -> Operation[list[Document]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ombud.admin.access import OPERATOR, Caller
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, KeyMissing, NotFound
@@ -139,7 +139,7 @@ def _document(event: Row, endpoint: Row, delivery: Row | None, found: Why) -> Do
         "delivery_id": None if delivery is None else format_delivery_id(event["id"], delivery["lane_id"]),
         "verdict": found.verdict,
         "why": found.words,
-        "next_try_at": None if found.next_try_at is None else rfc3339(found.next_try_at),
+        "next_try_at": rfc3339_or_none(found.next_try_at),
         "curl": None,
     }
 

@@ -8,7 +8,7 @@ from ombud.admin.access import EVERY_SHOP, Caller
 from ombud.admin.audit_log import record
 from ombud.admin.deliveries import waiting
 from ombud.admin.edits import check_match
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.admin.inbox_search import sql
 from ombud.admin.shops import source_documents
 from ombud.db.operation import Operation, Row
@@ -57,7 +57,7 @@ def get_tagged_shop(caller: Caller, number: int, now: int) -> Operation[tuple[Do
     document = (yield from _document(row)) | {
         "learned": {name: _of(TOLD, amounts) for name, amounts in counted.items()},
         "asked": {name: _of(ASKED, amounts) for name, amounts in counted.items()},
-        "compared": {one["kind"]: _time(one["swept_at"]) for one in sweeps},
+        "compared": {one["kind"]: rfc3339_or_none(one["swept_at"]) for one in sweeps},
         "sources": (yield from source_documents(row["name"])),
     }
     return document, _etag_of(row)
@@ -126,17 +126,17 @@ def _etag_of(row: Row) -> str:
 
 def _document(row: Row) -> Operation[Document]:
     lanes = yield sql["run_lanes_of_shop"], {"box": Box.CHANGES, "shop_id": row["id"], "rows": MOST_LANES}
-    tokens = [{"used_at": _time(row["token_used_at"])}]
-    tokens += [{"used_at": _time(row["previous_token_used_at"])}] if row["has_previous"] else []
+    tokens = [{"used_at": rfc3339_or_none(row["token_used_at"])}]
+    tokens += [{"used_at": rfc3339_or_none(row["previous_token_used_at"])}] if row["has_previous"] else []
     return {
         "id": format_id("shop", row["id"]),
         "name": row["name"],
         "tokens": tokens,
         "api_key_file": row["api_key_file"],
         "reads_per_second": row["reads_per_second"],
-        "paused_at": _time(row["paused_at"]),
+        "paused_at": rfc3339_or_none(row["paused_at"]),
         "created_at": rfc3339(row["created_at"]),
-        "products_known_at": _time(row["baseline_at"]),
+        "products_known_at": rfc3339_or_none(row["baseline_at"]),
         "waiting": {
             "reads": (yield from _waiting([row["reader_lane_id"]])),
             "runs": (yield from _waiting([lane["id"] for lane in lanes])),
@@ -151,7 +151,3 @@ def _waiting(lane_ids: Sequence[int]) -> Operation[int]:
 
 def _of(kind: str, amounts: dict[str, int]) -> dict[str, Any]:
     return {what.removeprefix(f"{kind} "): amount for what, amount in amounts.items() if what.startswith(f"{kind} ")}
-
-
-def _time(moment: int | None) -> str | None:
-    return None if moment is None else rfc3339(moment)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ombud.admin.access import ALL_SCOPES, EVERY_SHOP, OPERATOR, Caller, Scope, read_scopes
 from ombud.admin.audit_log import record
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.admin.people import shop_words
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
@@ -101,11 +101,10 @@ def get_key(name: str) -> Operation[Document]:
 
 
 def _key(row: Row) -> Document:
-    used = row["last_used_at"]
     return {
         "name": row["name"],
         "scopes": row["scopes"].split(),
         "shop_id": row["shop_id"],
         "created_at": rfc3339(row["created_at"]),
-        "last_used_at": None if used is None else rfc3339(used),
+        "last_used_at": rfc3339_or_none(row["last_used_at"]),
     }

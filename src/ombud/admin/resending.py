@@ -10,7 +10,7 @@ from ombud.admin.access import Caller
 from ombud.admin.audit_log import number_at, record
 from ombud.admin.deliveries import Cursor, Filter, find_deliveries, read_cursor
 from ombud.admin.delivery_filter import Asked, parse_asked
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
@@ -182,8 +182,8 @@ def resending_document(job: Resending, now: int) -> Document:
         "sent": job.sent,
         "state": job.state,
         "stands_still": job.stands_still(now),
-        "reached": rfc3339(job.reached) if job.reached is not None else None,
-        "ended_at": rfc3339(job.ended_at) if job.ended_at is not None else None,
+        "reached": rfc3339_or_none(job.reached),
+        "ended_at": rfc3339_or_none(job.ended_at),
     }
 
 

@@ -1,6 +1,6 @@
 """The shops of an inbox, as documents for a person. No token is in them: only its hash is stored."""
 
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.model import Box
@@ -23,7 +23,7 @@ def source_documents(name: str) -> Operation[list[Document]]:
             "address": row["address"],
             "known": bool(row["known"]),
             "first_at": rfc3339(row["first_at"]),
-            "last_at": _time(row["last_at"]),
+            "last_at": rfc3339_or_none(row["last_at"]),
         }
         for row in rows
     ]
@@ -36,15 +36,11 @@ def _document(row: Row) -> Document:
         + ([_token(row["previous_token_used_at"])] if row["has_previous"] else []),
         "api_key_file": row["api_key_file"],
         "reads_per_second": row["reads_per_second"],
-        "paused_at": _time(row["paused_at"]),
+        "paused_at": rfc3339_or_none(row["paused_at"]),
         "created_at": rfc3339(row["created_at"]),
         "waiting": {"reads": row["reads"], "runs": row["runs"]},
     }
 
 
 def _token(used_at: int | None) -> Document:
-    return {"used_at": _time(used_at)}
-
-
-def _time(moment: int | None) -> str | None:
-    return None if moment is None else rfc3339(moment)
+    return {"used_at": rfc3339_or_none(used_at)}

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ombud import signing
 from ombud.cli.receive import Receiving, serve_receiver
 from ombud.cli.wiring import settings_of_environment
+from ombud.clock import utc
 from ombud.errors import ConfigurationError, InvalidInput
 from ombud.mailbox.model import Outcome
 from ombud.receiver.inbox import Inbox
@@ -28,8 +28,6 @@ from ombud.wire import EVENT_TYPES, PARAMETER_OF
 NAME = "relay"
 # Whoever starts a relay names the endpoint: any address will do but those where clouds hand out credentials.
 ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def body_of(call: Call) -> dict[str, Any]:
         "shop": call.shop,
         "key": call.key,
         "source": call.source,
-        "received_at": (_EPOCH + timedelta(microseconds=call.received_at)).isoformat().replace("+00:00", "Z"),
+        "received_at": utc(call.received_at).isoformat().replace("+00:00", "Z"),
         kind: call.after,
         "before": call.before,
     }

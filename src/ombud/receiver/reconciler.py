@@ -8,12 +8,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from ombud.client import AsyncShopClient, Order, OrderStatus, Product
 from ombud.client.budget import Priority
 from ombud.client.reads import OVERLAP_SECONDS
+from ombud.clock import utc
 from ombud.db.operation import Operation
 from ombud.errors import OmbudError
 from ombud.receiver.baseline import BATCH, Baselines
@@ -39,7 +40,6 @@ ORDERS_PAGE = 1_000
 # The same with details, of which each order has kilobytes.
 TRACKED_PAGE = 100
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger("ombud.receiver")
 
@@ -90,7 +90,7 @@ class Reconciler:
             if claim.kind is Sweep.PRODUCTS:
                 await self._products(client, shop)
             else:
-                await self._orders(client, shop, claim, _moment(started_at))
+                await self._orders(client, shop, claim, utc(started_at))
         except OmbudError as error:
             log.warning("the %s of shop %s cannot be compared yet: %s", claim.kind, shop.name, error)
             await self._writer.write(lambda: give_up(claim, self._clock()))
@@ -98,7 +98,7 @@ class Reconciler:
             await self._writer.write(lambda: finish(claim, started_at))
 
     async def _orders(self, client: AsyncShopClient, shop: Shop, claim: Claim, now: datetime) -> None:
-        installed = _moment(claim.created_at)
+        installed = utc(claim.created_at)
         if claim.kind is Sweep.RECENT_ORDERS:
             since = max(installed, now - timedelta(seconds=RECENT_SECONDS))
         elif claim.swept_at is None:
@@ -110,7 +110,7 @@ class Reconciler:
                 await self._write(lambda rows: note_open_orders(shop, rows), _listed_orders(orders))
             since = installed
         else:
-            since = max(installed, _moment(claim.swept_at) - timedelta(seconds=OVERLAP_SECONDS))
+            since = max(installed, utc(claim.swept_at) - timedelta(seconds=OVERLAP_SECONDS))
         tracks = self._tracks and claim.kind is Sweep.RECENT_ORDERS
         limit = TRACKED_PAGE if tracks else ORDERS_PAGE
         changed = client.changed_orders(since, overlap_seconds=0, include_details=tracks, limit=limit)
@@ -166,7 +166,3 @@ def _listed_orders(orders: Sequence[Order], *, tracks: bool = False) -> list[Lis
 
 def _listed_product(product: Product) -> Listed:
     return Listed(f"product/{product.id}", version=version_of(product.raw))
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)

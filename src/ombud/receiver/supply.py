@@ -4,10 +4,10 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ombud.client import Order, Product, read_order, read_product
+from ombud.clock import utc
 from ombud.errors import ConfigurationError
 from ombud.receiver.arrival import UNKNOWN, parameters_of
 from ombud.receiver.model import Call, Change, Context, Event, Failure, OrderId, Proceed, ProductId, UnknownEvent
@@ -15,8 +15,6 @@ from ombud.wire import EVENT_TYPES
 
 Function = Callable[..., Any]
 Supply = Callable[[Call], Any]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _order(call: Call) -> Order | None:
@@ -36,8 +34,7 @@ def _change(call: Call) -> Change:
 
 
 def _context(call: Call) -> Context:
-    received_at = _EPOCH + timedelta(microseconds=call.received_at)
-    about = (call.key, call.handler, call.shop, call.attempt, received_at, call.source)
+    about = (call.key, call.handler, call.shop, call.attempt, utc(call.received_at), call.source)
     return Context(*about, tuple(call.arrivals), frozenset(call.applied))
 
 

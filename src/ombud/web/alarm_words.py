@@ -1,13 +1,13 @@
 """Alarms in words: what happened, what it is about, and what mends it, in the language of whoever is told."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ombud.admin.alarms.causes import Cause
 from ombud.admin.alarms.courier import Message
 from ombud.admin.alarms.telling import Task, Told
+from ombud.clock import utc
 from ombud.web.failure_words import say_reason
 from ombud.web.words import Words, mark, words_in
 
@@ -60,7 +60,6 @@ FIXES: Mapping[Cause, str] = {
 _WORK = {"outbox": mark("deliveries"), "inbox": mark("reads"), "changes": mark("handler runs")}
 _TEST = mark("A test")
 _LASTS = mark("%(what)s, since %(since)s.")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def headline(cause: Cause, facts: Mapping[str, Any], words: Words) -> str:
@@ -116,5 +115,5 @@ def _subject(task: Task, words: Words) -> str:
 
 
 def _time(at: int, zone: str) -> str:
-    moment = (_EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone))
+    moment = utc(at).astimezone(ZoneInfo(zone))
     return f"{moment:%Y-%m-%d %H:%M} {moment.tzname()}"

@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ombud.clock import microseconds_of, utc
 from ombud.errors import InvalidInput
 
 DAY_MINUTES = 24 * 60
@@ -15,8 +16,6 @@ ZONE = "Europe/Stockholm"
 # What people read.
 NO_HOURS = "Quiet hours are two times of the day such as 22:00-07:00."
 NO_ZONE = "It is a time zone such as Europe/Stockholm."
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,14 @@ class Quiet:
 
     def ends_at(self, now: int) -> int | None:
         """Return when the quiet hours that it is now end, None when it is none of them; UTC microseconds."""
-        local = (_EPOCH + timedelta(microseconds=now)).astimezone(ZoneInfo(self.zone))
+        local = utc(now).astimezone(ZoneInfo(self.zone))
         minute = local.hour * 60 + local.minute
         if not (minute - self.since) % DAY_MINUTES < (self.until - self.since) % DAY_MINUTES:
             return None
         day = local.date() + timedelta(days=minute >= self.until)
         end = datetime(day.year, day.month, day.day, *divmod(self.until, 60), tzinfo=ZoneInfo(self.zone))
-        # A time that the change to summer leaves out is the moment of the change.
-        return max(now + 1, (end - _EPOCH) // timedelta(microseconds=1))
+        # In the hour that comes twice the first end has passed when it is the second: whoever asks, asks again soon.
+        return max(now + 1, microseconds_of(end))
 
 
 def read_quiet(text: str, zone: str) -> Quiet | None:
