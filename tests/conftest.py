@@ -1,6 +1,6 @@
 """Fixtures for every folder of tests: real processes of Ombud, and real endpoints to send to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from ombud.db.postgres import PostgresDatabase
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.endpoint import Endpoint
+from tests.support.mail_server import MailServer
 from tests.support.postgres import PostgresServers
 from tests.support.processes import Commands, Ombuds
 from tests.support.turns import turn
@@ -45,6 +46,14 @@ def endpoint() -> Iterator[Endpoint]:
     made = Endpoint()
     yield made
     made.close()
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    """A foreign mail server."""
+    made = await MailServer().start()
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ async def new_server() -> AsyncIterator[NewServer]:
 
     yield make
     for one in made:
-        await one.stop()
+        await one.close()
 
 
 def mailer(server: MailServer, security: str = "none", user: str = "", tls: ssl.SSLContext = TRUSTING) -> Mailer:
@@ -110,7 +110,7 @@ async def test_a_server_that_is_not_there_or_says_nothing(new_server: NewServer,
     with pytest.raises(MailFailed, match="took too long"):
         await send(server)
     assert asyncio.get_running_loop().time() - began < mail.ANSWER_SECONDS
-    await server.stop()
+    await server.close()
     monkeypatch.setattr(mail, "MAIL_SECONDS", 10.0)
     with pytest.raises(MailFailed, match="could not be reached: Connection refused"):
         await send(server)

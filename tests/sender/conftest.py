@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partialmethod
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pytest
 import uvloop
@@ -23,14 +23,13 @@ from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from tests.support.databases import Home
+from tests.support.loopback import PATIENCE_SECONDS, LoopbackServer
 from tests.support.name_server import NameServer
 
 T = TypeVar("T")
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
-# Seconds: generous on a busy machine; a test that waits this long has failed.
-PATIENCE_SECONDS = 20.0
 
 # What a peer does with a connection: these bytes after a whole request, or whatever a function does.
 Script = bytes | Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -44,23 +43,18 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return factories
 
 
-class Peer:
+class Peer(LoopbackServer):
     """A foreign server on a real socket: counts connections, keeps requests, answers in turn; the last goes on."""
 
     def __init__(self) -> None:
-        self.connections = 0
+        super().__init__()
         self.requests: list[bytes] = []
         self.at: list[float] = []
         self.scripts: deque[Script] = deque([OK])
-        self.port = 0
         self.url = ""
-        self._changed = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
 
-    async def start(self, host: str = "127.0.0.1", **options: Any) -> "Peer":
-        self._server = await asyncio.start_server(self._accept, host, 0, **options)
-        self.port = self._server.sockets[0].getsockname()[1]
+    async def start(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> Self:
+        await super().start(host, port, **options)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/hooks"
         return self
 
@@ -71,22 +65,8 @@ class Peer:
         self.says(*(f"HTTP/1.1 {status} Told\r\nContent-Length: 0\r\n\r\n".encode() for status in statuses))
 
     async def wait_for(self, requests: int) -> list[bytes]:
-        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
-            await self._changed.wait_for(lambda: len(self.requests) >= requests)
+        await self.wait_until(lambda: len(self.requests) >= requests)
         return self.requests
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script = self.scripts.popleft() if len(self.scripts) > 1 else self.scripts[0]
@@ -107,10 +87,9 @@ class Peer:
             writer.transport.abort()
 
     async def _note(self, request: bytes) -> None:
-        async with self._changed:
-            self.requests.append(request)
-            self.at.append(asyncio.get_running_loop().time())
-            self._changed.notify_all()
+        self.requests.append(request)
+        self.at.append(asyncio.get_running_loop().time())
+        await self._note_change()
 
 
 @pytest.fixture

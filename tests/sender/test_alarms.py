@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
-
-import pytest
 
 from ombud.admin.access import OPERATOR
 from ombud.admin.alarms.alarms import Alarms
@@ -22,20 +19,6 @@ PAUSE = b"HTTP/1.1 503 No\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-@pytest.fixture
-async def mail_server() -> AsyncIterator[MailServer]:
-    made = await MailServer().start()
-    yield made
-    await made.stop()
-
-
-async def hook(reader: Any, writer: Any) -> None:
-    """Take a POST, whose body follows what was read of it."""
-    hook.bodies.append(await reader.read(4096))  # type: ignore[attr-defined]
-    writer.write(OK)
-    await writer.drain()
-
-
 async def rounds(alarms: Alarms) -> None:
     for _ in range(3):
         await alarms.look()
@@ -44,17 +27,18 @@ async def rounds(alarms: Alarms) -> None:
 
 async def test_an_endpoint_fails_and_recovers(anywhere: Any, new_peer: Any, mail_server: MailServer) -> None:
     migrate(anywhere.sender.database, ["ombud.admin"])
-    mail = {
-        "smtp_host": "127.0.0.1",
-        "smtp_port": mail_server.port,
-        "smtp_security": "none",
-        "mail_from": "o@shop.test",
-    }
     quick = {"alarm_after_seconds": 0.0, "alarm_gap_seconds": 0.0}
-    settings = anywhere.sender.settings = replace(anywhere.sender.settings, **mail, **quick)
+    settings = anywhere.sender.settings = replace(anywhere.sender.settings, **mail_server.settings, **quick)
     desk = AlarmDesk(anywhere.sender.writer, settings)
+    bodies = []
+
+    async def hook(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a POST, whose body follows what was read of it."""
+        bodies.append(await reader.read(4096))
+        writer.write(OK)
+        await writer.drain()
+
     slack, sick = await new_peer(hook), await new_peer(PAUSE)
-    hook.bodies = []  # type: ignore[attr-defined]
     for shop_id, edit in ((0, ChannelEdit("email", "anna@example.com")), (1, ChannelEdit("webhook", slack.url))):
         await desk.writer.write(partial(desk.edits.add, OPERATOR, edit, shop_id, 1))
     endpoint = await anywhere.add(sick.url)
@@ -75,7 +59,7 @@ async def test_an_endpoint_fails_and_recovers(anywhere: Any, new_peer: Any, mail
     assert began.startswith(failing)
     assert ended.startswith(failing.replace("] ", "] Over: "))
     assert "Settings" in mail_server.messages[0].get_content()
-    texts = [json.loads(body)["text"] for body in hook.bodies]  # type: ignore[attr-defined]
+    texts = [json.loads(body)["text"] for body in bodies]
     assert [text.partition("*\n")[0] for text in texts] == [f"*{began}", f"*{ended}"]
     assert slack.requests[0].startswith(b"POST /hooks HTTP/1.1\r\n")
     alarms.courier.close()
@@ -85,13 +69,9 @@ async def test_a_channel_that_hangs_holds_up_no_delivery(running: Any, new_peer:
     """The negative control is the message: it is on its way from before the first delivery until after the last."""
     migrate(running.sender.database, ["ombud.admin"])
     mail_server.silent = True
-    mail = {
-        "smtp_host": "127.0.0.1",
-        "smtp_port": mail_server.port,
-        "smtp_security": "none",
-        "mail_from": "o@shop.test",
-    }
-    settings = running.sender.settings = replace(running.sender.settings, **mail, alarm_after_seconds=0.0)
+    settings = running.sender.settings = replace(
+        running.sender.settings, **mail_server.settings, alarm_after_seconds=0.0
+    )
     desk = AlarmDesk(running.sender.writer, settings)
     await desk.writer.write(lambda: desk.edits.add(OPERATOR, ChannelEdit("email", "anna@example.com"), 0, 1))
     alarms = alarms_of(desk.writer, settings, running.sender)
@@ -101,7 +81,7 @@ async def test_a_channel_that_hangs_holds_up_no_delivery(running: Any, new_peer:
     await alarms.look()
     await alarms.look()
     telling = asyncio.create_task(alarms.tell())
-    await mail_server.wait_for_connection()
+    await mail_server.wait_until(lambda: mail_server.connections > 0)
     await running.change(endpoint, enabled=True)
     await running.sender.publish([Event("order.new", str(number)) for number in range(20)])
     running.start()

@@ -17,8 +17,9 @@ from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.sender.targets import NEW_ENDPOINT_SECONDS, Targets
 from ombud.settings import Settings
-from tests.sender.conftest import LOOPBACK, PATIENCE_SECONDS, Running
+from tests.sender.conftest import LOOPBACK, Running
 from tests.support.databases import Home
+from tests.support.loopback import PATIENCE_SECONDS
 from tests.support.name_server import NameServer
 
 SHOPS, ENDPOINTS, EVENTS = 50, 10, 1

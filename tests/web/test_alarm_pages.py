@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -90,21 +90,8 @@ async def test_what_goes_wrong_with_a_test_is_said_and_stays(app: SenderApp, end
             assert "nere" in page
 
 
-@pytest.fixture
-async def mail_server() -> AsyncIterator[MailServer]:
-    made = await MailServer().start()
-    yield made
-    await made.stop()
-
-
 async def test_an_e_mail_is_tried(sender: Sender, mail_server: MailServer) -> None:
-    mail: dict[str, Any] = {
-        "smtp_host": "127.0.0.1",
-        "smtp_port": mail_server.port,
-        "smtp_security": "none",
-        "mail_from": "o@shop.test",
-    }
-    sender.settings = replace(sender.settings, **mail)
+    sender.settings = replace(sender.settings, **mail_server.settings)
     async with person(SenderApp(sender)) as owner:
         wrong = await owner.post(ADD, data=filled(kind="email", target="anna@example.com, eve@example.com"))
         assert "one e-mail address" in wrong.text
