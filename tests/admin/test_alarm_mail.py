@@ -1,7 +1,9 @@
 """E-mail over a real SMTP server on loopback: secured or not, and in words when it goes wrong."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -44,7 +46,7 @@ def mailer(server: MailServer, security: str = "none", user: str = "", tls: ssl.
 
 
 async def send(server: MailServer, **options: Any) -> None:
-    await mailer(server, **options).send("anna@example.com", "Räksmörgås\r\nBcc: eve@example.com", "Hej!\n", "one")
+    await mailer(server, **options).send("anna@example.com", "Räksmörgås\r\nBcc:\u2028eve@example.com", "Hej!\n", "one")
 
 
 async def test_a_message_arrives_as_it_was_meant(new_server: NewServer) -> None:
@@ -57,6 +59,33 @@ async def test_a_message_arrives_as_it_was_meant(new_server: NewServer) -> None:
     assert (message["Message-ID"], message["Auto-Submitted"]) == ("<one@shop.test>", "auto-generated")
     assert message.get_content() == "Hej!\r\n"
     assert server.commands == ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
+
+
+async def test_what_was_taken_is_sent_whatever_the_goodbye(new_server: NewServer) -> None:
+    server = await new_server()
+    server.answers = {"QUIT": "421 overloaded"}
+    await send(server)
+    assert len(server.messages) == 1
+
+
+async def test_what_was_given_up_is_not_sent_later(new_server: NewServer, monkeypatch: Any) -> None:
+    """A name whose address comes late: whoever waited has gone, and will send it again."""
+    server, found, connect = await new_server(), threading.Event(), socket.create_connection
+
+    def late(*arguments: Any) -> socket.socket:
+        found.wait()
+        return connect(*arguments)
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    monkeypatch.setattr(mail, "MAIL_SECONDS", 0.05)
+    with pytest.raises(MailFailed, match="took too long"):
+        await send(server)
+    threads = [thread for thread in threading.enumerate() if thread.name == "ombud-mail"]
+    found.set()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert threads != []
+    assert server.messages == []
 
 
 @pytest.mark.parametrize(("security", "at_once"), [("starttls", False), ("tls", True)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from ombud.admin.alarms.channel import Kind
-from ombud.admin.alarms.mail import Mailer, MailFailed, MailServer
+from ombud.admin.alarms.mail import MAIL_SECONDS, Mailer, MailFailed, MailServer
 from ombud.errors import InvalidInput
 from ombud.mailbox.model import Done
 from ombud.sender.deliver import Deliverer, Wanted
@@ -30,7 +30,7 @@ class Courier:
         """`mailer` stands in for one with the server of the settings. Raises ConfigurationError."""
         server = MailServer.of(settings)
         self._mailer = mailer or (None if server is None else Mailer(server))
-        self._deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds)
+        self._deliverer = Deliverer(settings.allow_networks, min(settings.timeout_seconds, MAIL_SECONDS))
 
     @property
     def guard(self) -> Guard:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate
 from ipaddress import ip_address
+from types import TracebackType
 
 from ombud.admin.alarms.channel import check_address
 from ombud.errors import ConfigurationError, InvalidInput, NetworkError
@@ -27,6 +28,8 @@ ANSWER_SECONDS = 10.0
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 # Characters of what a server says that are shown.
 LONGEST_DETAIL = 200
+# What a header must not have: control characters, and what else Python takes for the end of a line.
+_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # What may go wrong and how to mend it; `{detail}` is what the server or the system says.
 TROUBLES: Mapping[str, tuple[str, str]] = {
     "reach": (
@@ -52,7 +55,7 @@ class MailFailed(NetworkError):
 
     def __init__(self, trouble: str, detail: object = "") -> None:
         words = " ".join(TROUBLES[trouble])
-        shown = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", str(detail)).strip().rstrip(".")[:LONGEST_DETAIL]
+        shown = _NOT_IN_A_LINE.sub(" ", str(detail)).strip().rstrip(".")[:LONGEST_DETAIL]
         super().__init__(words.replace("{detail}", shown))
 
 
@@ -66,6 +69,11 @@ class MailServer:
     sender: str
     user: str = ""
     password: str | None = field(default=None, repr=False)
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender."""
+        return self.sender.rpartition("@")[2]
 
     @classmethod
     def of(cls, settings: Settings) -> "MailServer | None":
@@ -99,9 +107,8 @@ class Mailer:
 
     async def send(self, to: str, subject: str, text: str, message_id: str) -> None:
         """Send a text; `message_id` is the same when it is sent again. Raises MailFailed."""
-        message = self.message(to, subject, text, message_id)
         loop = asyncio.get_running_loop()
-        sending = _Sending(self._server, self._tls or ssl.create_default_context(), message)
+        sending = _Sending(self._server, self._tls, self._message(to, subject, text, message_id))
         done: asyncio.Future[MailFailed | None] = loop.create_future()
 
         def run() -> None:
@@ -121,35 +128,37 @@ class Mailer:
         if failure is not None:
             raise failure
 
-    def message(self, to: str, subject: str, text: str, message_id: str) -> EmailMessage:
+    def _message(self, to: str, subject: str, text: str, message_id: str) -> EmailMessage:
         """Return the e-mail as it is sent. No answer is wanted (RFC 3834)."""
         message = EmailMessage()
         message["From"], message["To"] = self._server.sender, to
-        message["Subject"] = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", subject)
+        message["Subject"] = _NOT_IN_A_LINE.sub(" ", subject)
         message["Date"] = formatdate(usegmt=True)
-        message["Message-ID"] = f"<{message_id}@{self._domain}>"
+        message["Message-ID"] = f"<{message_id}@{self._server.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(text)
         return message
-
-    @property
-    def _domain(self) -> str:
-        return self._server.sender.rpartition("@")[2]
 
 
 class _Sending:
     """One message on its way, in a thread; `abort` comes from another."""
 
-    def __init__(self, server: MailServer, tls: ssl.SSLContext, message: EmailMessage) -> None:
+    def __init__(self, server: MailServer, tls: ssl.SSLContext | None, message: EmailMessage) -> None:
         self._server = server
         self._tls = tls
         self._message = message
         self._socket: socket.socket | None = None
+        self._given_up = False
 
     def run(self) -> MailFailed | None:
         """Send it, and return what went wrong."""
         try:
-            with self._connected() as connection:
+            # Made in this thread: its authorities are read from files.
+            tls = self._tls or ssl.create_default_context()
+            with _Connection(self._server, tls, self._hold) as connection:
+                if self._server.security == "starttls":
+                    connection.starttls(context=tls)
+                    self._hold(connection.sock)
                 if self._server.user:
                     connection.login(self._server.user, self._server.password or "")
                 connection.send_message(self._message)
@@ -158,35 +167,33 @@ class _Sending:
         return None
 
     def abort(self) -> None:
-        """End it, wherever it is."""
+        """End it, wherever it is; where there is no connection yet, as soon as there is one."""
+        self._given_up = True
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _connected(self) -> smtplib.SMTP:
-        connection = _Connection(self._server, self._tls, self._hold)
-        try:
-            if self._server.security == "starttls":
-                connection.starttls(context=self._tls)
-                self._hold(connection.sock)
-        except Exception:
-            connection.close()
-            raise
-        return connection
-
     def _hold(self, made: socket.socket | None) -> None:
         self._socket = made
+        if self._given_up:
+            self.abort()
 
 
 class _Connection(smtplib.SMTP):
-    """A connection whose socket is known from its first moment."""
+    """A connection whose socket is known from its first moment, and whose end changes nothing."""
 
     def __init__(self, server: MailServer, tls: ssl.SSLContext, hold: Callable[[socket.socket], None]) -> None:
         self._tls = tls if server.security == "tls" else None
         self._hold = hold
         # Our own name is not looked up: that may take as long as a name server likes.
-        name = server.sender.rpartition("@")[2]
-        super().__init__(server.host, server.port, local_hostname=name, timeout=ANSWER_SECONDS)
+        super().__init__(server.host, server.port, local_hostname=server.domain, timeout=ANSWER_SECONDS)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What was taken is taken, whatever the answer to QUIT: called a failure, it would be sent again.
+        with contextlib.suppress(OSError):
+            super().__exit__(kind, error, trace)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         made = socket.create_connection((host, port), timeout)
@@ -197,7 +204,7 @@ class _Connection(smtplib.SMTP):
         self._hold(secure)
         try:
             secure.do_handshake()
-        except Exception:
+        except OSError:
             secure.close()
             raise
         return secure
