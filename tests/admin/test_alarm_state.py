@@ -38,13 +38,12 @@ def test_it_is_over_when_it_stays_away() -> None:
     away = known(began_at=0, missed_at=1_000)
     assert judge([away], [finding()], 1_010, HOLD).again == [1]
     assert judge([away], [], 1_000 + HOLD - 1, HOLD).ended == []
-    over = judge([away], [], 1_000 + HOLD, HOLD)
-    assert (over.ended, over.told) == ([1], [1])
+    assert judge([away], [], 1_000 + HOLD, HOLD).ended == [1]
 
 
 def test_what_is_disabled_is_not_said_to_be_well() -> None:
     changes = judge([known(began_at=0)], [finding(cause=DISABLED)], 1_000, HOLD)
-    assert (changes.ended, changes.told, changes.new) == ([1], [], [finding(cause=DISABLED)])
+    assert (changes.replaced, changes.ended, changes.new) == ([1], [], [finding(cause=DISABLED)])
 
 
 def test_facts_follow() -> None:

@@ -8,7 +8,7 @@ from ombud.admin.access import Caller
 from ombud.admin.alarms.causes import Cause, Finding
 from ombud.admin.alarms.state import Known, judge
 from ombud.admin.audit_log import number_at
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.ids import format_id
@@ -39,8 +39,8 @@ class Look:
         return cause in self.causes and (self.abouts is None or about in self.abouts)
 
 
-def note(look: Look, now: int, hold: int) -> Operation[bool]:
-    """Write down what a look has found; returns whether there is something new to tell.
+def note(look: Look, now: int, hold: int) -> Operation[None]:
+    """Write down what a look has found, and what is to be told of it.
 
     `hold`: microseconds that a trouble lasts before it is an alarm, and is away before it is over.
     """
@@ -61,13 +61,13 @@ def note(look: Look, now: int, hold: int) -> Operation[bool]:
             yield sql[name], [{"id": number, "now": now} for number in numbers]
     began = yield from _turn("begin_alarm", changes.began, now)
     ended = yield from _turn("end_alarm", changes.ended, now)
+    yield from _turn("end_alarm", changes.replaced, now)
     if changes.new:
         yield sql["insert_alarm"], [_values(one, now) for one in changes.new]
-    told = yield from _tell(began, BEGAN, now)
-    told += yield from _tell([row for row in ended if row["id"] in changes.told], ENDED, now)
-    if ended:
+    yield from _tell(began, BEGAN, now)
+    yield from _tell(ended, ENDED, now)
+    if changes.ended or changes.replaced:
         yield sql["forget_alarms"], {"before": now - KEPT, "most": MOST_FORGOTTEN}
-    return bool(told)
 
 
 def present_alarms(caller: Caller, rows: int) -> Operation[list[Document]]:
@@ -88,8 +88,8 @@ def _turn(name: str, numbers: Sequence[int], now: int) -> Operation[list[Row]]:
     return list((yield sql[name], [{"id": number, "now": now} for number in numbers]))
 
 
-def _tell(rows: Sequence[Row], phase: str, now: int) -> Operation[int]:
-    """Have everybody told who wants to hear of it; returns how many messages that are."""
+def _tell(rows: Sequence[Row], phase: str, now: int) -> Operation[None]:
+    """Have everybody told who wants to hear of it."""
     messages = []
     channels: dict[int, Sequence[Row]] = {}
     for row in rows:
@@ -103,7 +103,6 @@ def _tell(rows: Sequence[Row], phase: str, now: int) -> Operation[int]:
         ]
     if messages:
         yield sql["insert_message"], messages
-    return len(messages)
 
 
 def _known(row: Row) -> Known:
@@ -132,5 +131,5 @@ def alarm_document(row: Row) -> Document:
         "since": rfc3339(row["since"]),
         "facts": json.loads(row["facts"]),
         "began_at": rfc3339(row["began_at"]),
-        "ended_at": None if row["ended_at"] is None else rfc3339(row["ended_at"]),
+        "ended_at": rfc3339_or_none(row["ended_at"]),
     }

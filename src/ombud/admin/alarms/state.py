@@ -31,14 +31,14 @@ class Known:
 
 @dataclass
 class Changes:
-    """What one look changes: ids of known ones, or new findings. `told` are those of `ended` that somebody hears of."""
+    """What one look changes: ids of known ones, or new findings. `replaced`: they end, and nobody hears of it."""
 
     new: list[Finding] = field(default_factory=list)
     began: list[int] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
     missed: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
-    told: list[int] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
     nothing: list[int] = field(default_factory=list)
     facts: list[tuple[int, str]] = field(default_factory=list)
 
@@ -49,21 +49,21 @@ def judge(known: Sequence[Known], findings: Sequence[Finding], now: int, hold: i
     `hold`: microseconds.
     """
     changes = Changes()
-    here = {(one.cause, one.about): one for one in findings}
-    for one in sorted(known, key=lambda known: known.id):
-        finding = here.pop((one.cause, one.about), None)
+    found = {(one.cause, one.about): one for one in findings}
+    left = dict(found)
+    for one in known:
+        finding = left.pop((one.cause, one.about), None)
         if finding is not None:
             _seen(changes, one, finding, now - hold)
         elif one.began_at is None:
             changes.nothing.append(one.id)
-        elif (TAKEN_OVER.get(one.cause), one.about) in {(other.cause, other.about) for other in findings}:
-            changes.ended.append(one.id)
+        elif (TAKEN_OVER.get(one.cause), one.about) in found:
+            changes.replaced.append(one.id)
         elif (one.missed_at if one.missed_at is not None else now) <= now - hold:
             changes.ended.append(one.id)
-            changes.told.append(one.id)
         elif one.missed_at is None:
             changes.missed.append(one.id)
-    changes.new = sorted(here.values(), key=lambda finding: (finding.cause, finding.about))
+    changes.new = sorted(left.values(), key=lambda finding: (finding.cause, finding.about))
     return changes
 
 
