@@ -1,7 +1,6 @@
 """Alarms on a database, with a clock that is moved and channels that keep what they are told."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -56,7 +55,7 @@ class Told:
 
     def node(self, watches: list[Watch], settings: Settings = SETTINGS) -> Alarms:
         """Return the alarms as another process has them."""
-        made = Alarms(self.writer, replace(settings), watches, Composer("https://ombud.test"))
+        made = Alarms(self.writer, settings, watches, Composer("https://ombud.test"))
         made._clock = lambda: self.now
         return made
 

@@ -115,7 +115,7 @@ from alarm_channel c where (:shop_id = 0 or shop_id = :shop_id) and id < :before
 
 -- name: channels_to_tell
 -- Those for which something waits, and that nobody serves now.
-select c.id, c.kind, c.target, c.language, c.zone, c.quiet_from, c.quiet_until, c.failures
+select c.id, c.kind, c.target, c.language, c.zone, c.quiet_from, c.quiet_until, c.failures, c.updated_at
 from (select distinct channel_id from alarm_message) m join alarm_channel c on c.id = m.channel_id
 where c.enabled = 1 and c.next_at <= :now and c.claimed_until <= :now
 order by c.next_at, c.id limit :rows;
@@ -126,8 +126,8 @@ select 1 as one from (select distinct channel_id from alarm_message) m join alar
 where c.enabled = 1 and c.next_at <= :now and c.claimed_until <= :now limit 1;
 
 -- name: put_channel_off
--- Until its quiet hours end, unless somebody edits it.
-update alarm_channel set next_at = :until where id = :id and next_at <= :now;
+-- Until its quiet hours end, unless somebody has edited it since they were read.
+update alarm_channel set next_at = :until where id = :id and updated_at = :updated_at;
 
 -- name: claim_channel
 -- Nothing comes back when somebody else serves it.
@@ -136,7 +136,7 @@ where id = :id and enabled = 1 and next_at <= :now and claimed_until <= :now ret
 
 -- name: messages_of_channel
 -- What it has not told, oldest first.
-select m.alarm_id, m.phase, m.created_at, a.cause, a.about, a.shop_id, a.since, a.facts, a.began_at, a.ended_at
+select m.alarm_id, m.phase, a.cause, a.since, a.facts, a.ended_at
 from alarm_message m join alarm a on a.id = m.alarm_id
 where m.channel_id = :id order by m.created_at, m.alarm_id, m.phase limit :rows;
 

@@ -10,7 +10,7 @@ import idna
 
 from ombud.admin.alarms.causes import ALL_CAUSES, Cause
 from ombud.admin.alarms.quiet import ZONE, Quiet, check_zone, quiet_text, read_quiet
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.db.operation import Row
 from ombud.db.texts import check_text
 from ombud.errors import InvalidInput
@@ -141,8 +141,9 @@ def channel_of(row: Row) -> Channel:
         quiet_hours="" if quiet is None else quiet_text(quiet.since, quiet.until),
         enabled=bool(row["enabled"]),
     )
-    names = ("id", "shop_id", "created_at", "updated_at", "sent_at", "failures", "failed_at", "reason", "waiting")
-    return Channel(edit=edit, next_at=row["next_at"], **{name: row[name] for name in names})
+    names = ("id", "shop_id", "created_at", "updated_at")
+    state = ("sent_at", "failures", "failed_at", "reason", "waiting", "next_at")
+    return Channel(edit=edit, **{name: row[name] for name in names + state})
 
 
 def quiet_of(row: Row) -> Quiet | None:
@@ -166,10 +167,11 @@ def channel_document(channel: Channel) -> Document:
         "enabled": edit.enabled,
         "created_at": rfc3339(channel.created_at),
         "waiting": channel.waiting,
-        "sent_at": _time(channel.sent_at),
-        "failing_since": _time(channel.failed_at),
+        "sent_at": rfc3339_or_none(channel.sent_at),
+        "failing_since": rfc3339_or_none(channel.failed_at),
         "reason": channel.reason,
-        "next_try_at": _time(channel.next_at) if channel.failures else None,
+        # 0 after an edit: at once.
+        "next_try_at": rfc3339_or_none(channel.next_at or None) if channel.failures else None,
     }
 
 
@@ -181,7 +183,3 @@ def shown_target(edit: ChannelEdit) -> str:
 def etag_of(channel: Channel) -> str:
     """Return the tag of a channel as it was chosen: another after every edit."""
     return f'"{channel.updated_at:x}"'
-
-
-def _time(moment: int | None) -> str | None:
-    return None if moment is None else rfc3339(moment)

@@ -75,6 +75,8 @@ class ChannelEdits:
 
     def delete(self, caller: Caller, number: int, match: str | None, now: int) -> Operation[None]:
         """Delete one; nobody is told there any more."""
+        # So that no look, which has read that there is this channel, leaves messages for it.
+        yield sql["lock_alarms"], {}
         channel = yield from self.get(caller, number)
         check_match(match, etag_of(channel), format_id("alc", number))
         yield sql["delete_messages_of_channel"], {"id": number}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ombud.admin.alarms.book import sql
+from ombud.admin.alarms.book import ENDED, sql
 from ombud.admin.alarms.causes import Cause
 from ombud.admin.alarms.channel import quiet_of
 from ombud.db.operation import Operation, Row
@@ -29,16 +29,12 @@ STALE = 3 * 86_400_000_000
 
 @dataclass(frozen=True)
 class Told:
-    """An alarm as a message tells it; UTC microseconds. `ended_at` None: it lasts. `begins`: that it began is news."""
+    """An alarm as a message tells it; UTC microseconds. `ended_at` None: it lasts."""
 
-    id: int
     cause: Cause
-    about: str
     since: int
     facts: Mapping[str, Any]
-    began_at: int
     ended_at: int | None
-    begins: bool
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def claim(now: int) -> Operation[list[Task]]:
         quiet = quiet_of(row)
         until = None if quiet is None else quiet.ends_at(now)
         if until is not None:
-            yield sql["put_channel_off"], {"id": row["id"], "now": now, "until": until}
+            yield sql["put_channel_off"], {"id": row["id"], "updated_at": row["updated_at"], "until": until}
         elif len(tasks) < MOST_CHANNELS:
             values = {"id": row["id"], "now": now, "until": now + CLAIM}
             if (yield sql["claim_channel"], values):
@@ -95,18 +91,12 @@ def failed(task: Task, reason: str, now: int) -> Operation[None]:
 def _task(row: Row, until: int) -> Operation[Task]:
     rows = yield sql["messages_of_channel"], {"id": row["id"], "rows": MOST_ALARMS}
     keys = [(row["id"], one["alarm_id"], one["phase"]) for one in rows]
-    phases: dict[int, set[str]] = {}
-    for one in rows:
-        phases.setdefault(one["alarm_id"], set()).add(one["phase"])
-    told = {one["alarm_id"]: _told(one, phases[one["alarm_id"]]) for one in rows}
+    over = {one["alarm_id"] for one in rows if one["phase"] == ENDED}
+    told = {one["alarm_id"]: _told(one, over=one["alarm_id"] in over) for one in rows}
     names = ("kind", "target", "language", "zone", "failures")
     facts = {name: row[name] for name in names}
     return Task(row["id"], **facts, claimed_until=until, told=list(told.values()), keys=keys)
 
 
-def _told(row: Row, phases: set[str]) -> Told:
-    ended_at = row["ended_at"] if "ended" in phases else None
-    facts = json.loads(row["facts"])
-    cause = Cause(row["cause"])
-    began = "began" in phases
-    return Told(row["alarm_id"], cause, row["about"], row["since"], facts, row["began_at"], ended_at, began)
+def _told(row: Row, *, over: bool) -> Told:
+    return Told(Cause(row["cause"]), row["since"], json.loads(row["facts"]), row["ended_at"] if over else None)
