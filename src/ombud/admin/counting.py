@@ -7,17 +7,15 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 
 from ombud.admin.overview import waiting_seconds
+from ombud.admin.reading import read
 from ombud.admin.tally import KEPT, MOST_FORGOTTEN, SPAN, WHOLE_SPAN, sql
-from ombud.db.operation import Make, Operation, Row
+from ombud.db.operation import Operation, Row
 from ombud.errors import OmbudError
 from ombud.mailbox.ids import first_id_of
 from ombud.mailbox.model import Box
 from ombud.sender.sender import LAG_SECONDS, Sender
-
-T = TypeVar("T")
 
 log = logging.getLogger("ombud.admin")
 
@@ -51,7 +49,7 @@ class Counting:
         """Count some events; returns whether there are more."""
         now = self._database.clock()
         until = first_id_of(now - self._lag)
-        was, rows = await self._look(lambda: _uncounted(until))
+        was, rows = await read(self._database, lambda: _uncounted(until))
         if was is None:
             await self._sender.writer.write(lambda: _begin(first_id_of(now - KEPT)))
             return True
@@ -64,7 +62,7 @@ class Counting:
     async def sample(self) -> bool:
         """Write down what waits now; returns False: once is enough."""
         now = self._database.clock()
-        waiting, oldest = await self._look(lambda: backlog_now(now))
+        waiting, oldest = await read(self._database, lambda: backlog_now(now))
         values = {"since": now - now % WHOLE_SPAN, "waiting": waiting, "oldest_ms": round(oldest * 1_000)}
         await self._sender.writer.write(lambda: _put(values, now))
         return False
@@ -77,12 +75,6 @@ class Counting:
             except OmbudError as error:
                 log.warning("figures wait: %s", error)
             await asyncio.sleep(STEP_PAUSE_SECONDS if more else seconds)
-
-    async def _look(self, make: Make[T]) -> T:
-        """Read without holding up the event loop."""
-        if self._database.exclusive:
-            return await asyncio.to_thread(self._database.read, make)
-        return await self._database.fetch(make)
 
 
 def backlog_now(now: int) -> Operation[tuple[int, float]]:

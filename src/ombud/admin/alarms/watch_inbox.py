@@ -6,7 +6,8 @@ from itertools import groupby
 from ombud.admin.alarms.alarms import Watch
 from ombud.admin.alarms.book import Look, sql
 from ombud.admin.alarms.causes import Cause, Finding
-from ombud.admin.alarms.reading import MOST_SEEN, read
+from ombud.admin.alarms.reach import MOST_SEEN, dead_from
+from ombud.admin.reading import read
 from ombud.admin.redacted import without_secrets
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import format_id
@@ -14,8 +15,6 @@ from ombud.receiver.given_up import READS
 from ombud.receiver.meter import HOUR, KEPT
 from ombud.receiver.receiver import Receiver
 
-# What was given up is wrong for a day: who looks once a day finds it.
-DEAD_HOURS = 24
 # Orders that no webhook told of, behind one another: fewer may be chance, and are said when the silence has lasted.
 FOUND_AT_ONCE = 3
 
@@ -33,7 +32,7 @@ def watch_inbox(receiver: Receiver, *, alone: bool) -> Watch:
 def _inbox(now: int, silence: int, *, alone: bool) -> Operation[Look]:
     keys = yield sql["refused_keys"], {"rows": MOST_SEEN}
     found = yield sql["found_without_webhook"], {"from": now - now % HOUR - KEPT, "rows": MOST_SEEN}
-    dead = yield sql["dead_of_inbox"], {"from": now - now % HOUR - (DEAD_HOURS - 1) * HOUR, "rows": MOST_SEEN}
+    dead = yield sql["dead_of_inbox"], {"from": dead_from(now), "rows": MOST_SEEN}
     findings = [_finding(Cause.KEY_REFUSED, row["id"], row, alone=alone) for row in keys]
     for _, rows in groupby(found, key=lambda row: row["id"]):
         missing = _missing(list(rows), now, silence)

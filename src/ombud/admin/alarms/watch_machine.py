@@ -9,8 +9,8 @@ from pathlib import Path
 from ombud.admin.alarms.alarms import Watch
 from ombud.admin.alarms.book import Look, sql
 from ombud.admin.alarms.causes import Cause, Finding
-from ombud.admin.alarms.reading import read
 from ombud.admin.overview import LANES
+from ombud.admin.reading import read
 from ombud.db.database import Database
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Box
@@ -19,16 +19,16 @@ from ombud.settings import Settings
 
 def watch_work(boxes: Sequence[tuple[Database, Box]], settings: Settings) -> Watch:
     """Return what looks at how long due work has waited in each of these boxes."""
-    most = round(settings.alarm_due_seconds * 1_000_000)
+    most, seconds = round(settings.alarm_due_seconds * 1_000_000), int(settings.alarm_due_seconds)
+    named = [(box.name.lower(), database, box) for database, box in boxes]
 
     async def watch(now: int) -> Look:
         findings = []
-        for database, box in boxes:
+        for name, database, box in named:
             due_at = await read(database, partial(_oldest, box, now))
             if due_at is not None and now - due_at > most:
-                facts: dict[str, str | int] = {"box": box.name.lower(), "seconds": int(settings.alarm_due_seconds)}
-                findings.append(Finding(Cause.WORK_LATE, box.name.lower(), 0, due_at, facts))
-        return Look([Cause.WORK_LATE], findings, abouts=[box.name.lower() for _, box in boxes])
+                findings.append(Finding(Cause.WORK_LATE, name, 0, due_at, {"box": name, "seconds": seconds}))
+        return Look([Cause.WORK_LATE], findings, abouts=[name for name, _, _ in named])
 
     return watch
 
@@ -37,13 +37,13 @@ def watch_disks(files: Sequence[Path], settings: Settings) -> Watch:
     """Return what looks at how full the disks of these files are; of PostgreSQL's only its server knows."""
 
     async def watch(now: int) -> Look:
-        shares = await asyncio.to_thread(lambda: {file.parent: _percent(file.parent) for file in files})
-        findings = []
-        for folder, percent in shares.items():
-            if percent >= settings.alarm_disk_percent:
-                facts: dict[str, str | int] = {"folder": str(folder), "percent": percent}
-                findings.append(Finding(Cause.DISK_FULL, str(folder), 0, now, facts))
-        return Look([Cause.DISK_FULL], findings, abouts=[str(folder) for folder in shares])
+        shares = await asyncio.to_thread(lambda: {str(file.parent): _percent(file.parent) for file in files})
+        findings = [
+            Finding(Cause.DISK_FULL, folder, 0, now, {"folder": folder, "percent": percent})
+            for folder, percent in shares.items()
+            if percent >= settings.alarm_disk_percent
+        ]
+        return Look([Cause.DISK_FULL], findings, abouts=list(shares))
 
     return watch
 

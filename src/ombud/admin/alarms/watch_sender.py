@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from ombud.admin.alarms.alarms import Watch
 from ombud.admin.alarms.book import Look, sql
 from ombud.admin.alarms.causes import Cause, Finding
-from ombud.admin.alarms.reading import MOST_SEEN, read
+from ombud.admin.alarms.reach import DEAD_HOURS, MOST_SEEN, dead_from
+from ombud.admin.reading import read
 from ombud.admin.tally import HOUR
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import format_id, parse_id
@@ -15,8 +16,6 @@ from ombud.sender.url import redacted
 
 # Dead letters that are counted in one transaction, of which there may be several behind one another.
 STEP = 1_000
-# What is dead is wrong for a day: who looks once a day finds it.
-DEAD_HOURS = 24
 
 _CAUSES = (Cause.ENDPOINT_FAILING, Cause.ENDPOINT_DISABLED, Cause.DELIVERY_DEAD)
 
@@ -63,8 +62,7 @@ def _count_dead(now: int) -> Operation[int]:
 def _sender(now: int) -> Operation[Look]:
     failing = yield sql["failing_now"], {"rows": MOST_SEEN}
     disabled = yield sql["disabled_now"], {"rows": MOST_SEEN}
-    since = now - now % HOUR - (DEAD_HOURS - 1) * HOUR
-    dead = yield sql["dead_letters_since"], {"from": since, "rows": MOST_SEEN}
+    dead = yield sql["dead_letters_since"], {"from": dead_from(now), "rows": MOST_SEEN}
     findings = [
         _finding(cause, row) for cause, rows in zip(_CAUSES, (failing, disabled, dead), strict=True) for row in rows
     ]

@@ -8,9 +8,6 @@ from ombud.db.operation import Make
 
 T = TypeVar("T")
 
-# Rows of one kind that a look reads: some ten milliseconds. Past it nothing is over for not being seen.
-MOST_SEEN = 10_000
-
 
 async def read(database: Database, make: Make[T]) -> T:
     """Read in a thread where a read blocks, else with the loop's own connections."""
