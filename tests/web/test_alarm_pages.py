@@ -75,6 +75,7 @@ async def test_a_life_of_a_channel(app: SenderApp, endpoint: Endpoint, rows: Cal
         assert "Nobody is told yet" in (await owner.get(PATH)).text
     entries = rows("select action, detail from audit_entry where action like 'alarm.%' order by id")
     assert [entry["action"] for entry in entries] == ["alarm.add", "alarm.test", "alarm.change", "alarm.delete"]
+    assert entries[2]["detail"] == "name, causes, quiet_hours"
     assert "secret" not in str(entries)
 
 

@@ -76,19 +76,26 @@ def _by_kind(schema: dict[str, Any]) -> None:
     del schema["type"], schema["additionalProperties"]
 
 
-class NewChannel(BaseModel):
-    """A channel to be."""
+class _Choices(BaseModel):
+    """What can be changed later."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_by_kind)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: str
-    target: str
     name: Name = ""
     causes: Causes = []
     language: Language = LANGUAGES[0]
     zone: Zone = ZONE
     quiet_hours: QuietHours = None
     enabled: bool = True
+
+
+class NewChannel(_Choices):
+    """A channel to be."""
+
+    model_config = ConfigDict(json_schema_extra=_by_kind)
+
+    kind: str
+    target: str
     shop_id: ShopId = EVERY_SHOP
 
     @property
@@ -101,17 +108,10 @@ class NewChannel(BaseModel):
         return ChannelEdit(**choices(self.model_dump(exclude={"shop_id"})))
 
 
-class ChannelChanges(BaseModel):
+class ChannelChanges(_Choices):
     """What to change of a channel; what is left out stays. Where it leads stays for ever."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=without_defaults)
-
-    name: Name = ""
-    causes: Causes = []
-    language: Language = LANGUAGES[0]
-    zone: Zone = ZONE
-    quiet_hours: QuietHours = None
-    enabled: bool = True
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
 
 def choices(fields: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ _ALARM: dict[str, Any] = {
     "about": "ep_0c3k9w8t1r000",
     "shop_id": 1,
     "since": _TIME,
-    "facts": {"endpoint_id": "ep_0c3k9w8t1r000", "url": "https://example.com/…", "reason": ""},
+    "facts": {"endpoint_id": "ep_0c3k9w8t1r000", "url": "https://example.com/…"},
     "began_at": _TIME,
     "ended_at": None,
 }

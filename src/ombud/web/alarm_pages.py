@@ -62,8 +62,8 @@ class AlarmPages:
         return await self._index(request)
 
     async def new(self, request: Request) -> Response:
-        edit = ChannelEdit(Kind.EMAIL if self._desk.courier.mails else Kind.WEBHOOK, "")
-        return self._form(request, replace(edit, language=words_for(request).language))
+        kind = Kind.EMAIL if self._desk.courier.mails else Kind.WEBHOOK
+        return self._form(request, ChannelEdit(kind, "", language=words_for(request).language))
 
     async def add(self, request: Request) -> Response:
         form, caller, now = await read_form(request), self._house.caller(request), self._desk.database.clock()
@@ -79,19 +79,19 @@ class AlarmPages:
 
     async def edit(self, request: Request) -> Response:
         channel = await self._channel(request)
-        return self._form(request, _shown(channel), etag=etag_of(channel), was=channel)
+        return self._form(request, _shown(channel), was=channel, etag=etag_of(channel))
 
     async def save(self, request: Request) -> Response:
         form, caller, now = await read_form(request), self._house.caller(request), self._desk.database.clock()
         channel = await self._channel(request)
-        edit = replace(_typed(form), kind=channel.edit.kind)
-        changes = {name: getattr(edit, name) for name in _FIELDS}
+        edit, old = replace(_typed(form), kind=channel.edit.kind), _shown(channel)
+        changes = {name: getattr(edit, name) for name in _FIELDS if getattr(edit, name) != getattr(old, name)}
         try:
             make = lambda: self._desk.edits.change(caller, channel.id, form.get("etag"), now, **changes)  # noqa: E731
             await self._desk.writer.write(make)
         except (InvalidInput, Refused, Outdated) as error:
             wrong = words_for(request).say(str(error))
-            return self._form(request, edit, 422, etag=form.get("etag"), was=channel, wrong=wrong)
+            return self._form(request, edit, 422, was=channel, etag=form.get("etag"), wrong=wrong)
         return RedirectResponse(PATH, 303)
 
     async def delete(self, request: Request) -> Response:
@@ -109,15 +109,14 @@ class AlarmPages:
     async def _index(self, request: Request, status: int = 200, **values: Any) -> Response:
         caller, words = self._house.caller(request), words_for(request)
         before = before_cursor("alc", request.query_params.get("cursor", ""))
-        found = await look(self._desk.database, lambda: self._read(caller, before))
-        present, over, channels = found
+        present, over, channels = await look(self._desk.database, lambda: self._read(caller, before))
         documents = [_document(one) for one in channels]
         tested = [one for one in documents if one["id"] == request.query_params.get("tested")]
         # What answers to a form is no page that could be opened again.
         shown: dict[str, Any] = {"tested": tested[0] if tested else None, "wrong": None, "path": PATH} | values
         shown |= {"present": [_said(one, words) for one in present], "over": [_said(one, words) for one in over]}
         shown["more"] = documents[-1]["id"] if len(documents) == PAGE_ROWS else None
-        shown |= {"channels": documents, "names": NAMES, "mails": self._desk.courier.mails}
+        shown |= {"channels": documents, "names": NAMES}
         return self._house.page(request, "alarms.html", status, **shown)
 
     def _read(self, caller: Caller, before: int) -> Operation[tuple[list[Document], list[Document], list[Channel]]]:
@@ -131,15 +130,15 @@ class AlarmPages:
         caller, number = self._house.caller(request), _number(request)
         return await look(self._desk.database, lambda: self._desk.edits.get(caller, number))
 
-    def _form(self, request: Request, edit: ChannelEdit, status: int = 200, **values: Any) -> Response:
-        shown: dict[str, Any] = {"edit": edit, "names": NAMES, "languages": LANGUAGES, "kinds": list(Kind)}
-        shown |= {"mails": self._desk.courier.mails, "wrong": None, "etag": None, "was": None} | values
-        channel = shown.pop("was")
-        times = edit.quiet_hours.partition("-")
-        shown |= {"one": None, "target": "", "quiet_from": times[0], "quiet_until": times[2]}
-        if channel is not None:
-            shown |= {"one": f"{PATH}/{request.path_params['channel_id']}", "target": shown_target(channel.edit)}
-        return self._house.page(request, "alarm_form.html", status, **shown)
+    def _form(
+        self, request: Request, edit: ChannelEdit, status: int = 200, was: Channel | None = None, **values: Any
+    ) -> Response:
+        since, _, until = edit.quiet_hours.partition("-")
+        shown: dict[str, Any] = {"edit": edit, "names": NAMES, "languages": LANGUAGES, "wrong": None, "etag": None}
+        shown |= {"mails": self._desk.courier.mails, "one": None, "quiet_from": since, "quiet_until": until}
+        if was is not None:
+            shown |= {"one": f"{PATH}/{request.path_params['channel_id']}", "target": shown_target(was.edit)}
+        return self._house.page(request, "alarm_form.html", status, **(shown | values))
 
 
 # What the form has of a channel.
@@ -170,8 +169,7 @@ def _shown(channel: Channel) -> ChannelEdit:
 
 
 def _document(channel: Channel) -> Document:
-    document = channel_document(channel)
-    return document | {"all_causes": not channel.edit.causes}
+    return channel_document(channel) | {"all_causes": not channel.edit.causes}
 
 
 def _said(alarm: Document, words: Words) -> Document:
