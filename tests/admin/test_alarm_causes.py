@@ -15,6 +15,7 @@ from ombud.admin.alarms.watch_machine import watch_disks, watch_work
 from ombud.admin.alarms.watch_sender import watch_sender
 from ombud.client.budget import Priority
 from ombud.db.database import Database
+from ombud.db.operation import Operation
 from ombud.mailbox.model import Box, Dead, Draft
 from ombud.receiver.meter import HOUR, Meter, note_told
 from ombud.receiver.options import HandlerFacts
@@ -22,10 +23,11 @@ from ombud.receiver.receiver import Receiver
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.shops import add_shop
 from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.notices import Notice
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
-from ombud.web.alarm_words import FIXES, NAMES, headline
+from ombud.web.alarm_words import FIXES, HEADLINES, NAMES, headline
 from ombud.web.words import words_in
 from tests.admin.alarming import cleared
 from tests.admin.post import Post, once
@@ -45,7 +47,7 @@ async def found(watch: Watch, now: int) -> list[Finding]:
 
 
 def test_every_cause_has_its_words() -> None:
-    assert set(NAMES) == set(FIXES) == set(Cause)
+    assert set(NAMES) == set(HEADLINES) == set(FIXES) == set(Cause)
 
 
 @pytest.fixture
@@ -101,7 +103,21 @@ async def test_what_dies_is_on_record_with_its_death(database: Database, sender:
     """A process that dies after the settle has lost nothing; one whose settle is undone has written nothing."""
     watch_sender(sender)
     publish(sender, 1)
-    Post(database, sender.outbox.mailbox).perform(lambda _: Dead("no"))
+    post = Post(database, sender.outbox.mailbox)
+
+    def fail(_: Notice) -> Operation[None]:
+        yield from ()
+        raise RuntimeError("undone")
+
+    sender.notices.also.append(fail)
+    leased = post.lease()
+    for lane, loaded in leased:
+        with pytest.raises(RuntimeError, match="undone"):
+            post.settle(lane, *((delivery, Dead("no")) for delivery in loaded.deliveries))
+    assert database.read(partial(once, "select * from dead_letter")) == []
+    sender.notices.also.remove(fail)
+    for lane, loaded in leased:
+        post.settle(lane, *((delivery, Dead("no")) for delivery in loaded.deliveries))
     assert len(database.read(partial(once, "select * from dead_letter"))) == 1
     assert len(database.read(partial(once, "select 1 from delivery where state = 2"))) == 1
 

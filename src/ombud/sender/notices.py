@@ -36,7 +36,6 @@ class Notice:
     type: str
     shop_id: int
     endpoint_id: int
-    subject: str
     at: int
     detail: dict[str, Any] = field(default_factory=dict)
 
@@ -131,12 +130,13 @@ class Notices:
         name = format_id("ep", endpoint_id)
         about = subject or f"endpoint/{name}"
         told = {"endpoint_id": name, **(detail or {})}
-        notice = Notice(type_, shop_id, endpoint_id, about, self._mailbox.clock(), told)
-        own = yield from self._lanes_of(shop_id, endpoint_id)
         [draft] = yield from self._outbox.draft([Fact(shop_id, type_, about)])
-        others = [lane_id for lane_id in draft.lane_ids if lane_id not in own]
-        if others:
-            yield from self._mailbox.append([draft._replace(lane_ids=others, data=json.dumps(told))])
+        if draft.lane_ids:
+            own = yield from self._lanes_of(shop_id, endpoint_id)
+            others = [lane_id for lane_id in draft.lane_ids if lane_id not in own]
+            if others:
+                yield from self._mailbox.append([draft._replace(lane_ids=others, data=json.dumps(told))])
+        notice = Notice(type_, shop_id, endpoint_id, self._mailbox.clock(), told)
         for also in self.also:
             yield from also(notice)
 
