@@ -9,13 +9,12 @@ from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.ids import ID_LIMIT, first_id_of
 from ombud.mailbox.model import Box, State
+from ombud.receiver.given_up import waits_for_a_person
 
 sql = read_queries("ombud.admin", "inbox.sql")
 
 # An id above every one.
 NEWEST = ID_LIMIT - 1
-# How the reason begins of what nobody acts on before a person has said so.
-HELD = "held:"
 # The subject of what arrived and cannot be read.
 UNREADABLE = ""
 
@@ -75,7 +74,7 @@ def seen_by(caller: Caller, wanted: Sought) -> Sought:
 
 def is_held(row: Row) -> bool:
     """Return whether a delivery waits for a person: nothing was done about it, or nothing came of a read."""
-    return row["state"] in (State.DEAD, State.DONE) and (row["reason"] or "").startswith(HELD)
+    return row["state"] in (State.DEAD, State.DONE) and waits_for_a_person(row["reason"])
 
 
 def state_word(row: Row) -> str:

@@ -15,15 +15,20 @@ sql = read_queries("ombud.receiver")
 READS = 0
 # Microseconds that the counts are kept: whoever looks back a day finds all of it.
 KEPT = 2 * 24 * HOUR
-# How the reason begins of what is not given up: it waits for a person.
+# How the reason begins of what nobody acts on before a person has said so.
 _HELD = "held:"
+
+
+def waits_for_a_person(reason: str | None) -> bool:
+    """Return whether what ended with this reason is not given up, but waits for a person."""
+    return (reason or "").startswith(_HELD)
 
 
 def count_given_up(mailbox: Mailbox) -> Callable[[Sequence[tuple[Delivery, str | None]]], Operation[None]]:
     """Return what a mailbox of the receiver calls with deliveries that are dead, and why (`Mailbox.on_dead`)."""
 
     def count(dead: Sequence[tuple[Delivery, str | None]]) -> Operation[None]:
-        lost = [delivery for delivery, reason in dead if not (reason or "").startswith(_HELD)]
+        lost = [delivery for delivery, reason in dead if not waits_for_a_person(reason)]
         lanes = sorted({delivery.lane_id for delivery in lost})
         owners = {row["id"]: row for row in (yield sql["owners_of_lanes"], [(lane_id,) for lane_id in lanes])}
         amounts: Counter[tuple[int, int]] = Counter()
