@@ -136,7 +136,7 @@ class FullHouse:
         for number in range(rows):
             database.write(partial(once, INSERT_CHANNEL, **values, id=number + 1, name=f"channel {number}"))
         for now, seen in ((1, findings), (2, findings), (3, findings[1:]), (4, findings[1:])):
-            database.write(partial(note, Watched([Cause.ENDPOINT_DISABLED], seen), now, 0))
+            database.write(partial(note, [Watched([Cause.ENDPOINT_DISABLED], seen)], now, 0))
         database.write(partial(once, "update alarm_channel set failed_at = 1, failures = 1, reason = 'It is down.'"))
 
     def _fill_receiver(self, rows: int, names: Callable[[int], str]) -> None:

@@ -141,7 +141,7 @@ async def add_alarm(own: httpx2.AsyncClient, database: Database, name: str, shop
     assert (await own.post("/v1/alarm-channels", json=channel)).status_code == 201
     finding = Finding(Cause.ENDPOINT_FAILING, name, shop, 1, {"url": name, "endpoint_id": name})
     for now in (1, 2):
-        await asyncio.to_thread(database.write, partial(note, Seen([finding.cause], [finding], whole=False), now, 0))
+        await asyncio.to_thread(database.write, partial(note, [Seen([finding.cause], [finding], whole=False)], now, 0))
 
 
 def shop_ids(side: Side) -> dict[str, int]:

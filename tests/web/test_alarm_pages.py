@@ -114,7 +114,7 @@ async def test_alarms_are_shown_to_whom_they_concern(app: SenderApp, language: s
     async with person(app) as owner, person(app, Role.READER, 7) as reader:
         here, gone = [found("mine", 7), found("theirs", 8)], [found("gone", 7)]
         for now, seen in ((1, here + gone), (2, here + gone), (3, here), (4, here)):
-            app.people.database.write(partial(note, Look([Cause.ENDPOINT_FAILING], seen), now, 0))
+            app.people.database.write(partial(note, [Look([Cause.ENDPOINT_FAILING], seen)], now, 0))
         for client, seen_by in ((owner, {"mine", "theirs", "gone"}), (reader, {"mine", "gone"})):
             client.cookies[COOKIE] = language
             page = (await client.get(PATH)).text

@@ -9,7 +9,6 @@ from ombud.admin.alarms.book import Look, note
 from ombud.admin.alarms.courier import Courier, Message
 from ombud.admin.alarms.telling import Task
 from ombud.db.database import Writer
-from ombud.db.operation import Operation
 from ombud.errors import OmbudError
 from ombud.settings import Settings
 
@@ -62,12 +61,7 @@ class Alarms:
             except OmbudError as error:
                 log.warning("alarms cannot look: %s", error)
         hold = round(self._settings.alarm_after_seconds * 1_000_000)
-
-        def write() -> Operation[None]:
-            for look in looks:
-                yield from note(look, now, hold)
-
-        await self._writer.write(write)
+        await self._writer.write(lambda: note(looks, now, hold))
 
     async def tell(self) -> None:
         """Tell what is to be told, on every channel that may be used now."""

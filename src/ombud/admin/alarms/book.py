@@ -39,13 +39,30 @@ class Look:
         return cause in self.causes and (self.abouts is None or about in self.abouts)
 
 
-def note(look: Look, now: int, hold: int) -> Operation[None]:
-    """Write down what a look has found, and what is to be told of it.
+def note(looks: Sequence[Look], now: int, hold: int) -> Operation[None]:
+    """Write down what looks have found, each at something else, and what is to be told of it.
 
     `hold`: microseconds that a trouble lasts before it is an alarm, and is away before it is over.
     """
     yield sql["lock_alarms"], {}
     rows = yield sql["known_alarms"], {}
+    for look in looks:
+        yield from _note(look, rows, now, hold)
+
+
+def present_alarms(caller: Caller, rows: int) -> Operation[list[Document]]:
+    """Return the alarms that a caller sees and that are not over, newest first."""
+    found = yield sql["present_alarms"], {"shop_id": caller.shop_id, "rows": rows}
+    return [_alarm_document(row) for row in found]
+
+
+def list_alarms(caller: Caller, before: int, rows: int) -> Operation[list[Document]]:
+    """Return the alarms that a caller sees, those with an id below `before`, newest first."""
+    found = yield sql["alarms_before"], {"shop_id": caller.shop_id, "before": before, "rows": rows}
+    return [_alarm_document(row) for row in found]
+
+
+def _note(look: Look, rows: Sequence[Row], now: int, hold: int) -> Operation[None]:
     found = {(one.cause, one.about) for one in look.findings}
     known = [_known(row) for row in rows if look.covers(row["cause"], row["about"])]
     known = [one for one in known if look.whole or (one.cause, one.about) in found]
@@ -68,18 +85,6 @@ def note(look: Look, now: int, hold: int) -> Operation[None]:
     yield from _tell(ended, ENDED, now)
     if changes.ended or changes.replaced:
         yield sql["forget_alarms"], {"before": now - KEPT, "most": MOST_FORGOTTEN}
-
-
-def present_alarms(caller: Caller, rows: int) -> Operation[list[Document]]:
-    """Return the alarms that a caller sees and that are not over, newest first."""
-    found = yield sql["present_alarms"], {"shop_id": caller.shop_id, "rows": rows}
-    return [alarm_document(row) for row in found]
-
-
-def list_alarms(caller: Caller, before: int, rows: int) -> Operation[list[Document]]:
-    """Return the alarms that a caller sees, those with an id below `before`, newest first."""
-    found = yield sql["alarms_before"], {"shop_id": caller.shop_id, "before": before, "rows": rows}
-    return [alarm_document(row) for row in found]
 
 
 def _turn(name: str, numbers: Sequence[int], now: int) -> Operation[list[Row]]:
@@ -121,7 +126,7 @@ def _values(finding: Finding, now: int) -> dict[str, int | str]:
     }
 
 
-def alarm_document(row: Row) -> Document:
+def _alarm_document(row: Row) -> Document:
     """Return an alarm in the shape of the REST API."""
     return {
         "id": format_id("alm", row["id"]),
