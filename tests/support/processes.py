@@ -40,8 +40,9 @@ class Ombud:
 
     def close(self) -> None:
         """Read no more of what it says."""
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @dataclass
@@ -50,6 +51,8 @@ class Ombuds:
 
     running: list[Ombud] = field(default_factory=list)
     program: Sequence[str] = ("-m", "ombud")
+    # Where their standard error goes, as for Popen: with that of the tests if None.
+    errors: int | None = None
 
     def start(self, *arguments: str, program: Sequence[str] = (), **environment: str) -> Ombud:
         """Start a serving verb with --json and wait for its line; `program` stands in for this time only."""
@@ -59,6 +62,7 @@ class Ombuds:
         process = subprocess.Popen(
             [sys.executable, *(program or self.program), *arguments, "--json"],
             stdout=subprocess.PIPE,
+            stderr=self.errors,
             cwd=ROOT,
             env=clean_environment(**environment),
         )
