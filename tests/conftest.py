@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ombud.db.postgres import PostgresDatabase
+from tests.receiver.reports import Reports
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.endpoint import Endpoint
 from tests.support.mail_server import MailServer
@@ -77,6 +78,14 @@ def _key_file_of_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PostgresDatabase, "key_file", path)
         yield
+
+
+@pytest.fixture
+def reports() -> Iterator[Reports]:
+    """What handlers did, in whatever process."""
+    made = Reports()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -18,14 +18,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture
-def reports() -> Iterator[Reports]:
-    """What handlers did, in whatever process."""
-    made = Reports()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def settings(tmp_path: Path, store: Store, reports: Reports) -> dict[str, str]:
     """The environment of a receiver with a database of its own."""
     return environment(tmp_path, store, reports)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.receiver.fronts import FRONTS, Front
-from tests.receiver.reports import Reports
 from tests.receiver.store import Store, run_store
 from tests.receiver.world import Desk, settings_for
 
@@ -23,14 +22,6 @@ def store(running_store: Store) -> Iterator[Store]:
     running_store.dials.reset()
     yield running_store
     running_store.dials.reset()
-
-
-@pytest.fixture
-def reports() -> Iterator[Reports]:
-    """What handlers did, in whatever process."""
-    made = Reports()
-    yield made
-    made.close()
 
 
 @pytest.fixture
