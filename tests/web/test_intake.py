@@ -96,6 +96,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("order_id", {"event_type": "order.new", "order_id": "1&event_type=x"}, "characters"),
     ("order_id", {"event_type": "order.new", "order_id": "1\r\nHost: x"}, "characters"),
     ("order_id", {"event_type": "order.new", "order_id": 1.5}, "whole number"),
+    # 9007199254740993.0 would be read as this one.
+    ("order_id", {"event_type": "order.new", "order_id": 9007199254740992.0}, "without a point"),
     ("order_id", {"event_type": "order.new", "order_id": True}, "Expected"),
     ("order_id", {"event_type": "order.new", "order_id": ["1"]}, "Expected"),
     ("order_id", {"event_type": "order.new", "order_id": {}}, "Expected"),

@@ -23,6 +23,8 @@ from ombud.wire import EVENT_TYPES, PARAMETER_OF
 
 # Events in one request: they share one transaction, and everybody else's writes wait for it.
 EVENTS_PER_REQUEST = 1_000
+# Below this every whole number is a float of its own (IEEE 754, binary64): from here on two spellings may be one.
+EXACT = 1 << 53
 # Seconds' worth of events that a key may publish at once, where its rate is limited: a campaign, not a flood.
 BURST_SECONDS = 10
 
@@ -156,11 +158,13 @@ def _event(body: EventBody, caller: Caller) -> Event:
 
 
 def _whole(number: float, field: str) -> int:
-    """Return a number as JSON Schema counts: 7.0 is whole. Raises InvalidInput."""
-    whole = int(number)
-    if whole != number:
-        raise InvalidInput(field, "It is a whole number.")
-    return whole
+    """Return a number as JSON Schema counts: 7.0 is whole. Raises InvalidInput, also where 7.0 might have been 8.0."""
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise InvalidInput(field, "It is a whole number.")
+        if abs(number) >= EXACT:
+            raise InvalidInput(field, "A whole number as large as this is written without a point or an exponent.")
+    return int(number)
 
 
 def _invalid(message: str) -> InvalidInput:
