@@ -131,13 +131,14 @@ class Publisher:
         return {"event_type": "order.new", "order_id": number, "shop_id": shop_ids[number % len(shop_ids)]}
 
     def _post(self, path: str, body: Any) -> None:
-        self._connection.request("POST", path, json.dumps(body), self._headers)
-        answer = self._connection.getresponse()
-        text = answer.read()
-        if answer.status == http.HTTPStatus.TOO_MANY_REQUESTS:
+        while True:
+            self._connection.request("POST", path, json.dumps(body), self._headers)
+            answer = self._connection.getresponse()
+            text = answer.read()
+            if answer.status != http.HTTPStatus.TOO_MANY_REQUESTS:
+                break
             time.sleep(float(answer.headers["Retry-After"]))
-            self._post(path, body)
-        elif answer.status != http.HTTPStatus.CREATED:
+        if answer.status != http.HTTPStatus.CREATED:
             raise Cheated(f"POST {path}: {answer.status} {text[:200]!r}")
 
     def _state(self) -> Mapping[str, int]:

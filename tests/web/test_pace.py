@@ -73,5 +73,6 @@ async def test_a_stream_that_has_not_had_its_turn_keeps_its_place(monkeypatch: p
         assert not coming.done()
     assert await coming == [b"data: number 1\ndata: of many\n\n"]
     async with asyncio.timeout(30):
-        assert [event async for event in events][-1:] != [b""]
+        async for _ in events:
+            pass
     assert served._parts == {}
