@@ -5,23 +5,21 @@ import json
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ombud.cli.servers import bind, url_of
 from ombud.client import ShopClient
 from ombud.db.migrate import migrate
 from ombud.db.sqlite import SqliteDatabase
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.shop import Shop, create_app
-from tests.support.processes import PATIENCE_SECONDS
+from tests.support.serving import serve
 
 KEY = "test-key-of-the-shop"
 
@@ -143,27 +141,3 @@ def run_store(folder: Path, **switches: Any) -> Iterator[Store]:
             yield Store(f"{base}/v1", client, dials)
         dials.reset()
     sender.close()
-
-
-@contextmanager
-def serve(app: Callable[..., Any], *, lifespan: Any = "off") -> Iterator[str]:
-    """Serve an ASGI app from a thread; gives its URL."""
-    config = uvicorn.Config(app, lifespan=lifespan, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    with serve_config(config) as base:
-        yield base
-
-
-@contextmanager
-def serve_config(config: uvicorn.Config) -> Iterator[str]:
-    """Serve what is configured from a thread; gives its URL."""
-    listening = bind("127.0.0.1", 0)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
-    thread.start()
-    try:
-        yield url_of(listening)
-    finally:
-        server.should_exit = True
-        thread.join(PATIENCE_SECONDS)
-        listening.close()
-        assert not thread.is_alive()

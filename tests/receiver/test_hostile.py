@@ -26,9 +26,9 @@ from ombud.cli import patience
 from ombud.cli.patience import PatientProtocol
 from ombud.receiver.hook import OK, Asked, Reply
 from ombud.receiver.loop_door import LoopDoor
-from tests.receiver.store import serve_config
 from tests.receiver.world import TOKEN, Desk, settings_for
 from tests.support.processes import PATIENCE_SECONDS
+from tests.support.serving import serve_config
 
 REQUESTS = int(os.environ.get("OMBUD_TEST_HOSTILE_REQUESTS", "10000"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))

@@ -18,9 +18,10 @@ from ombud.errors import ConfigurationError, StorageUnavailable
 from ombud.receiver import embedded
 from ombud.receiver.inbox import Inbox
 from tests.receiver.fronts import Request, ask_asgi
-from tests.receiver.store import Store, serve
+from tests.receiver.store import Store
 from tests.receiver.world import TOKEN, settings_for
 from tests.support.processes import PATIENCE_SECONDS
+from tests.support.serving import serve
 
 
 class Calls:

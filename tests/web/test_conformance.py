@@ -4,16 +4,13 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Asked
 
@@ -23,6 +20,7 @@ from ombud.web.auth import REMEMBER_SECONDS
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.postgres import PostgresServers
 from tests.support.processes import Ombuds
+from tests.support.serving import serve
 from tests.support.two_shops import Side, lend_receiver, lend_sender
 from tests.web.conformance.judge import judge
 
@@ -135,20 +133,6 @@ def without(headers: list[tuple[bytes, bytes]], *names: bytes) -> list[tuple[byt
     return [(name, value) for name, value in headers if name.lower() not in (*names, b"content-length")]
 
 
-@contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serve an app on loopback from a thread of its own."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
-    thread = Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    [port] = [one.getsockname()[1] for one in server.servers[0].sockets]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
 # What each of its lies is called, and where it is told.
 CAUGHT = {
     "IgnoredAuth": "GET /v1/overview",
@@ -165,7 +149,7 @@ async def test_an_api_that_is_wrong_is_caught(tmp_path: Path) -> None:
         side.database.write(lambda: add_key(KEY, key, 1))
         paths = ["overview", "replays", "replays/dry-run", "events", "deliveries"]
         options = [word for path in paths for word in ("--include-path", f"/v1/{path}")]
-        with served(Liar(side.app, key)) as url:
+        with serve(Liar(side.app, key)) as url:
             options += ["--phases", "examples,fuzzing", "--max-examples", "2"]
             verdict = await asyncio.to_thread(judge, url, key, tmp_path, seed=1, options=options)
     assert verdict.code == 1
