@@ -27,6 +27,7 @@ from ombud.db.database import Database
 from ombud.db.migrate import migrate
 from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound
 from ombud.mailbox.ids import ID_LIMIT
+from tests.support.commits import meanwhile
 from tests.support.databases import Home
 
 NOW = 1_800_000_000_000_000
@@ -102,6 +103,18 @@ def test_people_come_change_and_go(database: Database) -> None:
         ("Anna", "person.remove", "Bo"),
     ]
     check_who_comes_by_a_provider(database, anna)
+
+
+def test_of_two_who_remove_each_other_at_once_one_is_left(database: Database, home: Home) -> None:
+    anna, bo = open_link(database, "Anna"), open_link(database, "Bo")
+    other = home.open(lambda: NOW)
+    remove_bo, remove_anna = (
+        partial(remove_person, mover.caller, gone.id, NOW) for mover, gone in ((anna, bo), (bo, anna))
+    )
+    with pytest.raises(Conflict, match="last owner"):
+        meanwhile(database, remove_bo, other, remove_anna)
+    assert [person.name for person in database.read(list_people)] == ["Anna"]
+    other.close()
 
 
 def check_who_comes_by_a_provider(database: Database, anna: Person) -> None:

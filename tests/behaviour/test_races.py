@@ -3,16 +3,14 @@
 An append and its ring, a release and its recheck are taken apart, as where they are commits of their own.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from itertools import permutations
 
 import pytest
 
 from ombud.db.database import Database
-from ombud.db.operation import Afterwards, Make, Operation
+from ombud.db.operation import Afterwards, Operation
 from ombud.mailbox import lease as leases
 from ombud.mailbox.lease import sweep
 from ombud.mailbox.mailbox import Policy
@@ -21,10 +19,8 @@ from ombud.mailbox.settle import settle
 from tests.behaviour.broken import broken
 from tests.behaviour.conftest import LEASE_SECONDS
 from tests.mailbox.office import PATIENCE_SECONDS, Office, StoppedClock
+from tests.support.commits import A_MOMENT_SECONDS, held_open
 from tests.support.databases import POSTGRES, Home
-
-# Seconds that somebody is given who may have to wait for another's commit: then that commit comes.
-A_MOMENT_SECONDS = 0.2
 
 
 @pytest.fixture
@@ -117,32 +113,12 @@ def test_a_sweep_wakes_nobody_too_early(office: Office, clock: StoppedClock) -> 
     ]
 
 
-@contextmanager
-def held_open(office: Office, make: Make[None]) -> Iterator[None]:
-    """Run an operation in a thread, whose commit comes at the end of the block."""
-    written, gate = threading.Event(), threading.Event()
-
-    def hold() -> Operation[None]:
-        yield from make()
-        written.set()
-        assert gate.wait(PATIENCE_SECONDS)
-
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(office.run, hold)
-        assert written.wait(PATIENCE_SECONDS)
-        try:
-            yield
-        finally:
-            gate.set()
-            done.result(PATIENCE_SECONDS)
-
-
 def test_an_append_while_a_release_is_being_committed_is_not_lost(
     office: Office, other: Office, lane: Lane, clock: StoppedClock
 ) -> None:
     """It may find the lane still owned, while the release does not find it yet."""
     with ThreadPoolExecutor(1) as pool:
-        with held_open(office, lambda: leases.release([(lane, Health())])):
+        with held_open(office.run, lambda: leases.release([(lane, Health())])):
             appending = pool.submit(other.append, lane.id)
             wait([appending], A_MOMENT_SECONDS)
         appending.result(PATIENCE_SECONDS)
@@ -168,7 +144,7 @@ def test_a_thief_cannot_come_between_the_fence_and_the_commit(
         return [found.event_id for loaded in stolen for found in loaded.deliveries]
 
     with ThreadPoolExecutor(1) as pool:
-        with held_open(office, settle_it):
+        with held_open(office.run, settle_it):
             stealing = pool.submit(steal)
             wait([stealing], A_MOMENT_SECONDS)
         assert stealing.result(PATIENCE_SECONDS) == []

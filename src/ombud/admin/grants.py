@@ -12,7 +12,7 @@ from ombud.admin.events import Document, rfc3339
 from ombud.admin.keys import add_key, get_key, revoke_key
 from ombud.admin.links import add_link, add_reset
 from ombud.admin.oidc_people import add_address
-from ombud.admin.people import Person, change_role, get_person, remove_person, sql
+from ombud.admin.people import Person, change_role, get_person, hold_person, remove_person, sql
 from ombud.db.operation import Operation
 from ombud.errors import Conflict, Forbidden
 from ombud.mailbox.ids import format_id
@@ -65,7 +65,7 @@ def add_by_address(caller: Caller, address: str, role: Role, shop_id: int, now: 
 
 def reset(caller: Caller, token: str, person_id: int, now: int) -> Operation[None]:
     """Store a link for a new password: whoever has it is that person. Raises as `invite` does, or NotFound."""
-    person = yield from _person(caller, person_id, None)
+    person = yield from _person(caller, person_id)
     yield from add_reset(caller, token, person, now)
 
 
@@ -73,22 +73,24 @@ def change_person(
     caller: Caller, person_id: int, role: Role | None, shop_id: int | None, match: str | None, now: int
 ) -> Operation[Person]:
     """Give somebody another role or shop; None leaves it. Raises NotFound, Forbidden, Outdated, Conflict."""
-    person = yield from _person(caller, person_id, match)
+    person = yield from _person(caller, person_id)
     role = role or person.role
     _check(caller, SCOPES_OF[role])
+    # What would be refused anyway is told so, whatever the version (RFC 9110, 13.2.1).
+    _check_version(person, match)
     yield from change_role(caller, person_id, role, person.shop_id if shop_id is None else shop_id, now)
     return (yield from get_person(person_id))
 
 
 def remove(caller: Caller, person_id: int, match: str | None, now: int) -> Operation[None]:
     """Let somebody in no more. Raises as `change_person` does."""
-    yield from _person(caller, person_id, match)
+    _check_version((yield from _person(caller, person_id)), match)
     yield from remove_person(caller, person_id, now)
 
 
 def end_sessions(caller: Caller, person_id: int, now: int) -> Operation[Person]:
     """Log somebody out everywhere. Raises NotFound, Forbidden."""
-    person = yield from _person(caller, person_id, None)
+    person = yield from _person(caller, person_id)
     yield sql["end_sessions_of_person"], {"person_id": person_id, "but": b"", "now": now}
     yield from record(caller, "person.end_sessions", person.name, now)
     return person
@@ -110,11 +112,14 @@ def person_document(person: Person) -> Document:
     }
 
 
-def _person(caller: Caller, person_id: int, match: str | None) -> Operation[Person]:
-    person = yield from get_person(person_id)
+def _person(caller: Caller, person_id: int) -> Operation[Person]:
+    person = yield from hold_person(person_id)
     _check(caller, SCOPES_OF[person.role])
-    check_match(match, etag_of_person(person), person.name)
     return person
+
+
+def _check_version(person: Person, match: str | None) -> None:
+    check_match(match, etag_of_person(person), person.name)
 
 
 def _check(caller: Caller, scopes: Collection[Scope]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ombud.admin.access import EVERY_SHOP, Caller
 from ombud.admin.audit_log import record
 from ombud.admin.deliveries import waiting
-from ombud.admin.edits import check_match
+from ombud.admin.edits import check_match, hold
 from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.admin.inbox_search import sql
 from ombud.admin.shops import source_documents
@@ -112,6 +112,7 @@ def _find(caller: Caller, number: int) -> Operation[Row]:
 
 
 def _find_matching(caller: Caller, number: int, match: str | None) -> Operation[Row]:
+    yield from hold(format_id("shop", number))
     row = yield from _find(caller, number)
     check_match(match, _etag_of(row), f"The shop {row['name']!r}")
     return row

@@ -30,6 +30,12 @@ from (
 group by e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at
 order by e.id desc;
 
+-- name: hold
+-- Whoever edits this at the same moment waits for the commit: until then nobody else makes another version of it.
+select :target as target;
+-- postgres:
+select pg_advisory_xact_lock(hashtextextended('edit of ' || cast(:target as text), 0));
+
 -- name: shop_of_endpoint
 -- Whose endpoint it is, deleted or not.
 select shop_id from endpoint where id = :id;

@@ -7,7 +7,7 @@ from ombud.admin.access import Caller
 from ombud.admin.alarms.book import sql
 from ombud.admin.alarms.channel import Channel, ChannelEdit, Kind, channel_of, etag_of, shown_target, values_of
 from ombud.admin.audit_log import number_at, record
-from ombud.admin.edits import check_match
+from ombud.admin.edits import check_match, hold
 from ombud.db.operation import Operation
 from ombud.errors import Conflict, NotFound
 from ombud.mailbox.ids import format_id
@@ -62,6 +62,7 @@ class ChannelEdits:
 
     def change(self, caller: Caller, number: int, match: str | None, now: int, **changes: Any) -> Operation[Channel]:
         """Change some of the fields of ChannelEdit, but neither kind nor target. Raises InvalidInput."""
+        yield from hold(format_id("alc", number))
         channel = yield from self.get(caller, number)
         accepted = replace(channel.edit, **changes).accepted()
         # A precondition is looked at last (RFC 9110, 13.2.1).
@@ -75,6 +76,7 @@ class ChannelEdits:
 
     def delete(self, caller: Caller, number: int, match: str | None, now: int) -> Operation[None]:
         """Delete one; nobody is told there any more."""
+        yield from hold(format_id("alc", number))
         # So that no look, which has read that there is this channel, leaves messages for it.
         yield sql["lock_alarms"], {}
         channel = yield from self.get(caller, number)
