@@ -71,6 +71,8 @@ def test_the_first_link_opens_once_and_then_none_of_them_does(database: Database
         assert "older than a day" in refused(database, partial(use, token, "Eve", "hash", NOW), NotFound)
     assert database.write(lambda: first_link(new_token(), NOW)) is False
     assert database.read(lambda: find_person("ANNA")) == anna
+    for nobody in ("", "Anna\x00", "Anna\ud800", "Anna" * 100):
+        assert database.read(partial(find_person, nobody)) is None
     assert actions(database) == [("Anna", "person.add", "Anna")]
 
 

@@ -4,19 +4,20 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
 import jwt
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from tests.support.serving import serve
 
 CLIENT_ID, CLIENT_SECRET = "ombud", "a secret of the tests: of no use elsewhere"
 Claims = dict[str, Any]
@@ -44,11 +45,11 @@ class Lies:
 
 
 class OpenIdProvider:
-    """It runs until `close`. Whoever comes is logged in at once, as `email` with the name `subject`."""
+    """Whoever comes is logged in at once, as `email` with the name `subject`. It signs with `key`, called `kid`."""
 
     def __init__(self) -> None:
         self.email, self.subject, self.lies = "anna@example.test", "subject 1", Lies()
-        self.key = new_key()
+        self.key, self.kid = new_key(), "one"
         self._codes: dict[str, dict[str, str]] = {}
         routes = [
             Route("/.well-known/openid-configuration", self._description),
@@ -56,18 +57,8 @@ class OpenIdProvider:
             Route("/authorize", self._authorize),
             Route("/token", self._token, methods=["POST"]),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), port=0, lifespan="off", log_config=None)
-        self._server = uvicorn.Server(config)
-        self._thread = Thread(target=self._server.run)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.005)
-        self.issuer = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
-
-    def close(self) -> None:
-        """End it."""
-        self._server.should_exit = True
-        self._thread.join()
+        self.app = Starlette(routes=routes)
+        self.issuer = ""
 
     async def _description(self, _: Request) -> Response:
         places = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
@@ -76,7 +67,7 @@ class OpenIdProvider:
 
     async def _keys(self, _: Request) -> Response:
         found = jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
-        return JSONResponse({"keys": [{**found, "kid": "one", "use": "sig", "alg": "ES256"}]})
+        return JSONResponse({"keys": [{**found, "kid": self.kid, "use": "sig", "alg": "ES256"}]})
 
     async def _authorize(self, request: Request) -> Response:
         asked = request.query_params
@@ -105,5 +96,13 @@ class OpenIdProvider:
         claims: Claims = {"iss": self.issuer, "aud": CLIENT_ID, "sub": self.subject, "iat": now, "exp": now + 300}
         claims |= {"nonce": asked["nonce"], "email": self.email, "email_verified": True} | self.lies.claims
         claims = {name: value for name, value in claims.items() if value is not None}
-        token = self.lies.token(claims) if self.lies.token else sign(claims, self.key)
+        token = self.lies.token(claims) if self.lies.token else sign(claims, self.key, kid=self.kid)
         return JSONResponse({"id_token": token, "access_token": "not looked at", "token_type": "Bearer"})
+
+
+@contextmanager
+def run_provider() -> Iterator[OpenIdProvider]:
+    """A provider on a port of loopback."""
+    made = OpenIdProvider()
+    with serve(made.app) as made.issuer:
+        yield made

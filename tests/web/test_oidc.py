@@ -7,33 +7,34 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import pytest
 
 from ombud.admin.access import EVERY_SHOP, OPERATOR, Role
 from ombud.admin.oidc_people import add_address
+from ombud.errors import Forbidden
 from ombud.sender.sender import Sender
 from ombud.web.app import SenderApp
+from ombud.web.oidc import ANSWER_BYTES, KEYS_AGAIN_SECONDS, Attempt, Client, Provider
 from ombud.web.oidc_pages import BACK, OUT
 from tests.support.people import somebody
-from tests.support.provider import CLIENT_ID, CLIENT_SECRET, Claims, Lies, OpenIdProvider, new_key, sign
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET, Claims, Lies, OpenIdProvider, new_key, run_provider, sign
 
 BASE = "http://127.0.0.1:8700"
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[OpenIdProvider]:
-    made = OpenIdProvider()
-    yield made
-    made.close()
+    with run_provider() as made:
+        yield made
 
 
 @pytest.fixture
 def provider(running: OpenIdProvider) -> OpenIdProvider:
     """A provider that says what is so."""
-    running.email, running.subject, running.lies = "anna@example.test", "subject 1", Lies()
+    running.email, running.subject, running.kid, running.lies = "anna@example.test", "subject 1", "one", Lies()
     return running
 
 
@@ -69,8 +70,13 @@ async def away(client: httpx2.AsyncClient, where: str = "/") -> str:
     """Go to the provider and log in there; returns the way back that it names."""
     out = await client.get(OUT, params={"next": where})
     assert out.status_code == 303, out.text
-    async with httpx2.AsyncClient(trust_env=False) as abroad:
-        answer = await abroad.get(out.headers["Location"])
+    return await abroad(out.headers["Location"])
+
+
+async def abroad(address: str) -> str:
+    """Log in at the provider; returns the way back that it names."""
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.get(address)
     assert answer.status_code == 302
     return answer.headers["Location"].removeprefix(BASE)
 
@@ -92,7 +98,8 @@ async def test_somebody_who_is_invited_comes_in_and_is_known_from_then_on(
     # An address may change hands: the provider's own name decides.
     provider.email = "anna.new@example.test"
     async with browser(app) as client:
-        assert (await come_in(app, client)).status_code == 303
+        answer = await come_in(app, client, '/deliveries?subject=€;"')
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/deliveries?subject=%E2%82%AC;%22")
     assert [row["name"] for row in rows("select name from person where subject is not null")] == ["Anna@example.test"]
     provider.email, provider.subject = "anna@example.test", "somebody else"
     async with browser(app) as client:
@@ -148,6 +155,10 @@ LIES = {
     "no address": Lies({"email": None}),
     "an address that is none": Lies({"email": ["anna@example.test"]}),
     "no name": Lies({"sub": None}),
+    "a name that is none": Lies({"sub": "subject\x00"}),
+    "half a character in a name": Lies({"sub": "\ud800"}),
+    "half a character in an address": Lies({"email": "\ud800@staff.example.test"}),
+    "half a character as nonce": Lies({"nonce": "\ud800"}),
     "another state": Lies(answer={"state": "another"}),
     "another code": Lies(answer={"code": "another"}),
     "an answer of somebody else": Lies(answer={"iss": "https://evil.example.test"}),
@@ -185,6 +196,34 @@ async def test_a_log_in_comes_back_once_and_to_the_browser_that_began_it(app: Se
         assert (await client.get(BACK)).status_code == 403
 
 
+async def test_whoever_runs_it_reads_why_nobody_comes_in(
+    app: SenderApp, provider: OpenIdProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.lies = Lies(answer={"code": "another"})
+    async with browser(app) as client:
+        assert (await come_in(app, client)).status_code == 403
+    assert "the OpenID provider refuses a token: 400, invalid_grant" in caplog.text
+    assert CLIENT_SECRET not in caplog.text
+
+
+async def test_a_key_that_is_not_known_is_looked_for_twice_a_minute(provider: OpenIdProvider) -> None:
+    now = 1_000.0
+    client = Provider(Client(provider.issuer, CLIENT_ID, CLIENT_SECRET), lambda: now)
+
+    async def log_in() -> str:
+        attempt = Attempt.new()
+        back = await abroad(await client.address(attempt, BASE + BACK))
+        return (await client.identity(attempt, dict(parse_qsl(urlsplit(back).query)), BASE + BACK)).subject
+
+    assert await log_in() == "subject 1"
+    provider.key, provider.kid = new_key(), "another"
+    now += KEYS_AGAIN_SECONDS
+    with pytest.raises(Forbidden, match="a key that the provider does not have"):
+        await log_in()
+    now += 1
+    assert await log_in() == "subject 1"
+
+
 async def test_a_refusal_of_the_provider_is_said(app: SenderApp) -> None:
     async with browser(app) as client:
         state = dict(part.split("=") for part in urlsplit(await away(client)).query.split("&"))["state"]
@@ -205,7 +244,12 @@ async def test_passwords_go_on_beside_it_and_who_has_none_needs_none(app: Sender
 
 @pytest.mark.parametrize(
     "described",
-    [{"issuer": "https://evil.example.test"}, {"token_endpoint": "http://192.0.2.1/token"}, {"jwks_uri": 7}],
+    [
+        {"issuer": "https://evil.example.test"},
+        {"token_endpoint": "http://192.0.2.1/token"},
+        {"jwks_uri": 7},
+        {"more": "x" * ANSWER_BYTES},
+    ],
 )
 async def test_a_provider_that_describes_somebody_else_is_asked_nothing(
     app: SenderApp, provider: OpenIdProvider, described: dict[str, Any]

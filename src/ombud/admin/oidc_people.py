@@ -4,7 +4,7 @@ import re
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
 from ombud.admin.audit_log import record
-from ombud.admin.people import Person, add_person, check_name, find_person, get_person, sql
+from ombud.admin.people import Person, add_person, find_person, get_person, sql
 from ombud.db.operation import Operation
 from ombud.errors import Conflict, Forbidden, InvalidInput
 
@@ -21,7 +21,7 @@ def add_address(caller: Caller, address: str, role: Role, shop_id: int, now: int
     """Let somebody in by the provider, once it says that this address is theirs. Raises InvalidInput, Conflict."""
     if not re.fullmatch(ADDRESS_PATTERN, address) or len(address) > LONGEST_NAME:
         raise InvalidInput("address", "It is an e-mail address: anna@example.com.")
-    person = yield from add_person(check_name(address), role, shop_id, NO_PASSWORD, now)
+    person = yield from add_person(address, role, shop_id, NO_PASSWORD, now)
     yield from record(caller, "person.address", address, now, detail=role)
     return person
 
@@ -39,7 +39,7 @@ def let_in_by(subject: str, address: str, domain: tuple[str, Role] | None, now: 
     person = yield from find_person(address)
     if person is None and domain is not None and address.rpartition("@")[2].casefold() == domain[0]:
         try:
-            person = yield from add_person(check_name(address), domain[1], EVERY_SHOP, NO_PASSWORD, now)
+            person = yield from add_person(address, domain[1], EVERY_SHOP, NO_PASSWORD, now)
         except (InvalidInput, Conflict) as error:
             raise Forbidden(str(error)) from None
         yield from record(person.caller, "person.add", person.name, now, detail=f"{domain[1]}, by domain")

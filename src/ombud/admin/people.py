@@ -50,7 +50,9 @@ def add_person(name: str, role: Role, shop_id: int, password: str, now: int) -> 
 
 
 def find_person(name: str) -> Operation[Person | None]:
-    """Return the person of that name, whatever its case, or None."""
+    """Return the person of that name, whatever its case, or None; nobody has one that cannot be stored."""
+    if not _NAME.fullmatch(name):
+        return None
     rows = yield sql["person_by_login"], {"login": name.casefold()}
     return _person(rows[0]) if rows else None
 

@@ -8,6 +8,9 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
+import math
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +23,9 @@ import jwt
 
 from ombud.errors import Forbidden, NetworkError
 from ombud.web.local import is_loopback
+from ombud.web.words import mark
+
+log = logging.getLogger("ombud.web")
 
 # Signatures with a key that only the provider has. `none`, and HS256 with the client's secret, are not among them.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -32,9 +38,15 @@ KEPT_SECONDS = 3_600.0
 KEYS_AGAIN_SECONDS = 30.0
 # Bytes of an answer of the provider: tokens with many groups are large, and this is larger.
 ANSWER_BYTES = 256 * 1024
+# Characters of a refusal's code that are logged.
+LONGEST_CODE = 60
+# What a provider may call somebody (OpenID Connect Core 1.0, 2).
+_SUBJECT = re.compile(r"[ -~]{1,255}")
 
 _WRONG = "The provider's answer cannot be believed: {}. Log in again; if it stays so, ask whoever runs Ombud."
-_AWAY = "The provider of the log-in does not answer as it should. Try again in a minute."
+_AWAY = mark("The provider of the log-in does not answer as it should. Try again in a minute.")
+_NOT_LET_IN = mark("The provider did not let you in. Log in again, or ask whoever runs it.")
+_UNVERIFIED = mark("The provider does not say that your e-mail address is verified. Verify it there, then log in.")
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,9 @@ class Provider:
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
+        # Made once: to read whom to trust takes 20 ms, in which the event loop would stand still.
+        self._tls = httpx2.create_ssl_context(trust_env=False)
+        # When they were asked for, and what was found.
         self._description: tuple[float, Mapping[str, Any]] | None = None
         self._keys: tuple[float, Mapping[str, jwt.PyJWK]] | None = None
 
@@ -115,7 +130,7 @@ class Provider:
         if "iss" not in answer and described.get("authorization_response_iss_parameter_supported"):
             raise Forbidden(_WRONG.format("it does not say whom it comes from"))
         if "code" not in answer:
-            raise Forbidden("The provider did not let you in. Log in again, or ask whoever runs it.")
+            raise Forbidden(_NOT_LET_IN)
         token = await self._exchange(described, answer["code"], attempt, redirect_uri)
         return _identity_of(await self._claims(described, token), attempt)
 
@@ -159,12 +174,13 @@ class Provider:
 
     async def _key(self, described: Mapping[str, Any], name: str) -> jwt.PyJWK:
         """Return the provider's key of this name, the only one for none; raises Forbidden."""
-        until, keys = self._keys or (0.0, {})
+        now = self._clock()
+        asked_at, keys = self._keys or (-math.inf, {})
         known = name in keys or (not name and len(keys) == 1)
-        if self._clock() > until or (not known and self._clock() > until - KEPT_SECONDS + KEYS_AGAIN_SECONDS):
+        if now - asked_at > (KEPT_SECONDS if known else KEYS_AGAIN_SECONDS):
             found = (await self._ask("GET", str(described["jwks_uri"]))).get("keys")
             keys = _keys_of(found if isinstance(found, list) else [])
-            self._keys = (self._clock() + KEPT_SECONDS, keys)
+            self._keys = (now, keys)
         if not name and len(keys) == 1:
             return next(iter(keys.values()))
         if name not in keys:
@@ -173,52 +189,76 @@ class Provider:
 
     async def _described(self) -> Mapping[str, Any]:
         """Return how the provider describes itself (OpenID Connect Discovery 1.0)."""
-        if self._description is not None and self._clock() < self._description[0]:
+        now = self._clock()
+        if self._description is not None and now - self._description[0] < KEPT_SECONDS:
             return self._description[1]
         issuer = self._client.issuer
         found = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         places = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
         if found.get("issuer") != issuer or not all(is_safe(place) for place in places):
+            log.warning("%s describes itself as %s, or names places without TLS", issuer, found.get("issuer"))
             raise NetworkError(_AWAY)
-        self._description = (self._clock() + KEPT_SECONDS, found)
+        self._description = (now, found)
         return found
 
     async def _ask(self, method: str, url: str, form: Mapping[str, str] | None = None) -> Mapping[str, Any]:
         """Return the document that the provider answers with. Raises NetworkError, Forbidden for a code it refuses."""
-        accepts = {"Accept": "application/json"}
         try:
-            async with (
-                httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT_SECONDS) as client,
-                client.stream(method, url, data=form, headers=accepts) as answer,
-            ):
-                body = b""
-                async for part in answer.aiter_bytes():
-                    body += part
-                    if len(body) > ANSWER_BYTES:
-                        raise NetworkError(_AWAY)
+            answer, body = await self._fetch(method, url, form)
             if form is not None and 400 <= answer.status_code < 500:  # noqa: PLR2004 - RFC 6749, 5.2
+                log.warning("the OpenID provider refuses a token: %s, %s", answer.status_code, _code_of(body))
                 raise Forbidden(_WRONG.format("it does not take back its own code"))
             answer.raise_for_status()
-            document = json.loads(body)
-        except (httpx2.HTTPError, ValueError):
+            return _object_of(body)
+        except (httpx2.HTTPError, ValueError) as error:
+            log.warning("the OpenID provider did not answer %s %s as it should: %s", method, url, error)
             raise NetworkError(_AWAY) from None
-        if not isinstance(document, dict):
-            raise NetworkError(_AWAY)
-        return document
+
+    async def _fetch(self, method: str, url: str, form: Mapping[str, str] | None) -> tuple[httpx2.Response, bytes]:
+        """Return an answer and its body; raises ValueError when that is too large."""
+        async with (
+            httpx2.AsyncClient(
+                trust_env=False, follow_redirects=False, timeout=TIMEOUT_SECONDS, verify=self._tls
+            ) as client,
+            client.stream(method, url, data=form, headers={"Accept": "application/json"}) as answer,
+        ):
+            body = b""
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > ANSWER_BYTES:
+                    raise ValueError(f"more than {ANSWER_BYTES} bytes")
+            return answer, body
+
+
+def _object_of(body: bytes) -> Mapping[str, Any]:
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("no object of JSON")  # noqa: TRY004 - it is as wrong as no JSON
+    return document
 
 
 def _is_same(given: str, ours: str) -> bool:
-    return hmac.compare_digest(given.encode(), ours.encode())
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), ours.encode())
+
+
+def _code_of(refusal: bytes) -> str:
+    """Return the code of a refusal (RFC 6749, 5.2), which tells a wrong secret of ours from a code that is too old."""
+    try:
+        return str(json.loads(refusal)["error"])[:LONGEST_CODE]
+    except (ValueError, TypeError, KeyError):
+        return "without a code"
 
 
 def _identity_of(claims: Mapping[str, Any], attempt: Attempt) -> Identity:
     """Return who it is. Raises Forbidden for a token of another log-in, and for an address that nobody has verified."""
     if not _is_same(str(claims["nonce"]), attempt.nonce):
         raise Forbidden(_WRONG.format("its ID token belongs to another log-in"))
-    email = claims.get("email")
-    if not isinstance(email, str) or claims.get("email_verified") is not True:
-        raise Forbidden("The provider does not say that your e-mail address is verified. Verify it there, then log in.")
-    return Identity(str(claims["sub"]), email)
+    subject, email = claims["sub"], claims.get("email")
+    if not _SUBJECT.fullmatch(subject):
+        raise Forbidden(_WRONG.format("what it calls you is no name"))
+    if not isinstance(email, str) or not email.isprintable() or claims.get("email_verified") is not True:
+        raise Forbidden(_UNVERIFIED)
+    return Identity(subject, email)
 
 
 def _keys_of(found: Sequence[Any]) -> dict[str, jwt.PyJWK]:

@@ -6,6 +6,7 @@ The way back is the one GET that begins a session: only with a code that the pro
 
 import hashlib
 from collections import OrderedDict
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -55,7 +56,7 @@ class OidcPages:
         except NetworkError as error:
             return self._wrong(request, str(error), 502)
         answer = RedirectResponse(address, 303)
-        self._keep(request, answer, f"{attempt.state}.{attempt.nonce}.{attempt.verifier}.{where}")
+        self._keep(request, answer, f"{attempt.state}.{attempt.nonce}.{attempt.verifier}.{quote(where)}")
         return answer
 
     async def back(self, request: Request) -> Response:
@@ -115,7 +116,7 @@ class OidcPages:
         self._used[used] = None
         while len(self._used) > MOST_USED:
             self._used.popitem(last=False)
-        return Attempt(state, nonce, verifier), own_path(where)
+        return Attempt(state, nonce, verifier), own_path(unquote(where))
 
     def _wrong(self, request: Request, words: str, status: int) -> Response:
         wrong = words_for(request).say(words)
