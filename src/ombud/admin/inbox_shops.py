@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from ombud.admin.access import EVERY_SHOP, Caller
+from ombud.admin.access import Caller
 from ombud.admin.audit_log import record
 from ombud.admin.deliveries import waiting
 from ombud.admin.edits import check_match, hold
-from ombud.admin.events import Document, rfc3339, rfc3339_or_none
+from ombud.admin.events import Document, rfc3339_or_none
 from ombud.admin.inbox_search import sql
-from ombud.admin.shops import source_documents
+from ombud.admin.shops import shop_document, source_documents
 from ombud.db.operation import Operation, Row
 from ombud.errors import Conflict, NotFound
 from ombud.mailbox.ids import format_id
@@ -105,7 +105,7 @@ class ShopEdits:
 
 def _find(caller: Caller, number: int) -> Operation[Row]:
     rows = yield sql["shop_shown"], {"id": number}
-    if not rows or caller.shop_id not in (EVERY_SHOP, number):
+    if not rows or not caller.sees(number):
         raise NotFound(f"There is no shop {format_id('shop', number)}.")
     row: Row = rows[0]
     return row
@@ -127,22 +127,10 @@ def _etag_of(row: Row) -> str:
 
 def _document(row: Row) -> Operation[Document]:
     lanes = yield sql["run_lanes_of_shop"], {"box": Box.CHANGES, "shop_id": row["id"], "rows": MOST_LANES}
-    tokens = [{"used_at": rfc3339_or_none(row["token_used_at"])}]
-    tokens += [{"used_at": rfc3339_or_none(row["previous_token_used_at"])}] if row["has_previous"] else []
-    return {
-        "id": format_id("shop", row["id"]),
-        "name": row["name"],
-        "tokens": tokens,
-        "api_key_file": row["api_key_file"],
-        "reads_per_second": row["reads_per_second"],
-        "paused_at": rfc3339_or_none(row["paused_at"]),
-        "created_at": rfc3339(row["created_at"]),
-        "products_known_at": rfc3339_or_none(row["baseline_at"]),
-        "waiting": {
-            "reads": (yield from _waiting([row["reader_lane_id"]])),
-            "runs": (yield from _waiting([lane["id"] for lane in lanes])),
-        },
-    }
+    reads = yield from _waiting([row["reader_lane_id"]])
+    runs = yield from _waiting([lane["id"] for lane in lanes])
+    known_at = rfc3339_or_none(row["baseline_at"])
+    return {"id": format_id("shop", row["id"]), **shop_document(row, reads, runs), "products_known_at": known_at}
 
 
 def _waiting(lane_ids: Sequence[int]) -> Operation[int]:

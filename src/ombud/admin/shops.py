@@ -12,7 +12,21 @@ sql = read_queries("ombud.admin")
 def shop_documents() -> Operation[list[Document]]:
     """Return every shop, oldest first: its tokens, its key, its budget, whether it is paused, and what waits."""
     rows = yield sql["shops_of_inbox"], {"arrivals": Box.INBOX, "changes": Box.CHANGES}
-    return [_document(row) for row in rows]
+    return [shop_document(row, row["reads"], row["runs"]) for row in rows]
+
+
+def shop_document(row: Row, reads: int, runs: int) -> Document:
+    """Return a shop; `reads` and `runs` wait for it."""
+    return {
+        "name": row["name"],
+        "tokens": [_token(row["token_used_at"])]
+        + ([_token(row["previous_token_used_at"])] if row["has_previous"] else []),
+        "api_key_file": row["api_key_file"],
+        "reads_per_second": row["reads_per_second"],
+        "paused_at": rfc3339_or_none(row["paused_at"]),
+        "created_at": rfc3339(row["created_at"]),
+        "waiting": {"reads": reads, "runs": runs},
+    }
 
 
 def source_documents(name: str) -> Operation[list[Document]]:
@@ -27,19 +41,6 @@ def source_documents(name: str) -> Operation[list[Document]]:
         }
         for row in rows
     ]
-
-
-def _document(row: Row) -> Document:
-    return {
-        "name": row["name"],
-        "tokens": [_token(row["token_used_at"])]
-        + ([_token(row["previous_token_used_at"])] if row["has_previous"] else []),
-        "api_key_file": row["api_key_file"],
-        "reads_per_second": row["reads_per_second"],
-        "paused_at": rfc3339_or_none(row["paused_at"]),
-        "created_at": rfc3339(row["created_at"]),
-        "waiting": {"reads": row["reads"], "runs": row["runs"]},
-    }
 
 
 def _token(used_at: int | None) -> Document:
