@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from ombud.admin.access import OPERATOR
 from ombud.admin.alarms.book import list_alarms
@@ -14,18 +13,13 @@ from ombud.admin.alarms.channel import channel_document
 from ombud.admin.events import Document
 from ombud.cli.failures import NETWORK, OK
 from ombud.cli.fields import body_of
-from ombud.cli.wiring import database_url, settings_of_environment
-from ombud.db.connect import open_database
-from ombud.db.migrate import migrate
+from ombud.cli.wiring import Place, admin_database, settings_of_environment
 from ombud.errors import ConfigurationError
 from ombud.mailbox.ids import ID_LIMIT, parse_id
 from ombud.web.alarm_bodies import ChannelChanges, NewChannel, choices
 from ombud.web.alarm_desk import AlarmDesk
 from ombud.web.alarm_words import headline
 from ombud.web.words import ENGLISH, words_in
-
-# The options --database and --data.
-Place = tuple[str, Path | None]
 
 # More than anybody looks at in a terminal.
 MOST = 1_000
@@ -101,16 +95,12 @@ def run_test(channel_id: str, place: Place, *, as_json: bool) -> int:
 @contextmanager
 def _opened(place: Place) -> Iterator[AlarmDesk]:
     settings = settings_of_environment()
-    opened = open_database(database_url(place[0], settings, place[1]))
-    try:
-        migrate(opened, ["ombud.admin"])
-        writer = opened.open_writer()
+    with admin_database(place, settings) as database:
+        writer = database.open_writer()
         try:
             yield AlarmDesk(writer, settings)
         finally:
             writer.close()
-    finally:
-        opened.close()
 
 
 def _number(channel_id: str) -> int:

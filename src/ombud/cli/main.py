@@ -221,7 +221,7 @@ def people_link(
     """Make a link that opens the panel once: for somebody new, or for a new password."""
     from ombud.cli.people import read_role, run_people_link
 
-    run_people_link(name, read_role(role), database, data, as_json=json)
+    run_people_link(name, read_role(role), (database, data), as_json=json)
 
 
 def _version(wanted: bool) -> None:

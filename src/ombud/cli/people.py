@@ -1,15 +1,12 @@
 """`ombud people`, and the link of a first start."""
 
 import json
-from pathlib import Path
 
 from ombud.admin.access import OPERATOR, Role
 from ombud.admin.links import PATH, add_link, add_reset, first_link, new_token
 from ombud.admin.people import find_person
-from ombud.cli.wiring import database_url, settings_of_environment
-from ombud.db.connect import open_database
+from ombud.cli.wiring import Place, admin_database, settings_of_environment
 from ombud.db.database import Database
-from ombud.db.migrate import migrate
 from ombud.errors import InvalidInput, NotFound
 
 
@@ -31,20 +28,16 @@ def read_role(text: str) -> Role:
         raise InvalidInput("--role", f"--role: {text!r} is not one of: {', '.join(Role)}.") from None
 
 
-def run_people_link(name: str, role: Role, database: str, data: Path | None, *, as_json: bool) -> None:
+def run_people_link(name: str, role: Role, place: Place, *, as_json: bool) -> None:
     """Print the path of a link that opens once: for somebody new, or for a new password of `name`."""
-    opened = open_database(database_url(database, settings_of_environment(), data))
     token = new_token()
-    try:
-        migrate(opened, ["ombud.admin"])
-        now = opened.clock()
+    with admin_database(place, settings_of_environment()) as database:
+        now = database.clock()
         if name:
-            person = opened.read(lambda: find_person(name))
+            person = database.read(lambda: find_person(name))
             if person is None:
                 raise NotFound(f"There is nobody named {name!r}.")
-            opened.write(lambda: add_reset(OPERATOR, token, person, now))
+            database.write(lambda: add_reset(OPERATOR, token, person, now))
         else:
-            opened.write(lambda: add_link(OPERATOR, token, now, role))
-    finally:
-        opened.close()
+            database.write(lambda: add_link(OPERATOR, token, now, role))
     print(json.dumps({"path": PATH + token}) if as_json else f"Within a day, open on the panel: {PATH}{token}")

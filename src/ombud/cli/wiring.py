@@ -1,14 +1,18 @@
 """What the verbs share: settings, the database they name, and the sender on it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ombud.db.connect import database_path, open_database
 from ombud.db.database import Database
-from ombud.db.migrate import require_tables
+from ombud.db.migrate import migrate, require_tables
 from ombud.errors import ConfigurationError
 from ombud.settings import Settings, read_settings
 
+# The options --database and --data.
+Place = tuple[str, Path | None]
 # The sender's and the shop's database in the folder of a demo.
 SENDER_FILE = "sender.db"
 SENDER_TABLES = ["ombud.mailbox", "ombud.sender"]
@@ -26,6 +30,17 @@ def database_url(option: str, settings: Settings, data: Path | None = None) -> s
     if option:
         raise ConfigurationError("--database and --data name two databases. Keep one of them.")
     return sqlite_url(data / SENDER_FILE)
+
+
+@contextmanager
+def admin_database(place: Place, settings: Settings) -> Iterator[Database]:
+    """Open the database that a verb was told to use, with the tables of people, keys and alarms."""
+    opened = open_database(database_url(place[0], settings, place[1]))
+    try:
+        migrate(opened, ["ombud.admin"])
+        yield opened
+    finally:
+        opened.close()
 
 
 def sqlite_url(path: Path) -> str:
