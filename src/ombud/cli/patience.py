@@ -105,9 +105,9 @@ class _Heads:
         late = [one for one, since in takewhile(lambda item: item[1] + HEAD_SECONDS <= now, self._since.items())]
         for one in late:
             one.cut()
-        for since in self._since.values():
-            self._timer = loop.call_later(since + HEAD_SECONDS - now, self._cut_late_ones, loop)
-            break
+        if self._since:
+            slowest = next(iter(self._since.values()))
+            self._timer = loop.call_later(slowest + HEAD_SECONDS - now, self._cut_late_ones, loop)
 
 
 # Of all servers of this process.
