@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ombud.admin.access import EVERY_SHOP
 from ombud.admin.alarms.causes import ALL_CAUSES
@@ -18,14 +18,15 @@ from ombud.admin.alarms.channel import (
 from ombud.admin.alarms.quiet import HOURS_PATTERN, ZONE
 from ombud.sender.outbox import LARGEST_SHOP_ID
 from ombud.sender.url import LONGEST_URL
-from ombud.web.openapi_parameters import (
+from ombud.web.bodies import (
     ADDRESS_FORMAT,
     AS_WHOLE,
     URL_FORMAT,
     ZONE_FORMAT,
+    Body,
+    Changes,
     described,
     optional,
-    without_defaults,
 )
 
 # What a target is, by the kind of its channel.
@@ -76,13 +77,11 @@ def _by_kind(schema: dict[str, Any]) -> None:
     del schema["type"], schema["additionalProperties"]
 
 
-class _Choices(BaseModel):
+class _Choices(Body):
     """What can be changed later."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
     name: Name = ""
-    causes: Causes = []
+    causes: Causes = Field([])
     language: Language = LANGUAGES[0]
     zone: Zone = ZONE
     quiet_hours: QuietHours = None
@@ -98,20 +97,13 @@ class NewChannel(_Choices):
     target: str
     shop_id: ShopId = EVERY_SHOP
 
-    @property
-    def named_shop(self) -> int | None:
-        """The shop that the body names, if it does."""
-        return self.shop_id if "shop_id" in self.model_fields_set else None
-
     def edit(self) -> ChannelEdit:
         """Return what is asked for."""
         return ChannelEdit(**choices(self.model_dump(exclude={"shop_id"})))
 
 
-class ChannelChanges(_Choices):
+class ChannelChanges(_Choices, Changes):
     """What to change of a channel; what is left out stays. Where it leads stays for ever."""
-
-    model_config = ConfigDict(json_schema_extra=without_defaults)
 
 
 def choices(fields: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _add_editors(router: APIRouter, desk: AlarmDesk) -> None:
     @router.post(PATH, status_code=201, summary="Have alarms told somewhere", tags=TAGS)
     async def add(request: Request, response: Response, body: NewChannel) -> Document:
         caller, edit, now = caller_of(request), body.edit(), clock()
-        shop_id = caller.shop_for(body.named_shop, EVERY_SHOP)
+        shop_id = caller.shop_for(body.given("shop_id"), EVERY_SHOP)
         await desk.check(edit.kind, edit.target)
         return _tagged(response, await desk.writer.write(lambda: edits.add(caller, edit, shop_id, now)))
 

@@ -10,8 +10,8 @@ from ombud.admin.delivery_filter import STATES, Asked
 from ombud.admin.events import Document
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
+from ombud.web.bodies import TIME, described, optional
 from ombud.web.looking import look
-from ombud.web.openapi_parameters import TIME, described, optional
 from ombud.web.openapi_parts import id_pattern
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject
 from ombud.wire import EVENT_TYPES

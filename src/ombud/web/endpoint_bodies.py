@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ombud.sender.endpoint import HIGHEST_RATE, LONGEST_AUTHORITY, LONGEST_DESCRIPTION, EndpointEdit
 from ombud.sender.endpoints import LONGEST_OVERLAP_SECONDS, OVERLAP_SECONDS, TEST_OBJECT_ID
@@ -10,16 +10,17 @@ from ombud.sender.headers import LONGEST_NAME, LONGEST_VALUE, MOST_HEADERS, name
 from ombud.sender.outbox import DEFAULT_SHOP_ID, LARGEST_SHOP_ID
 from ombud.sender.url import LONGEST_URL
 from ombud.settings import RETRY_PRESETS
-from ombud.web.openapi_parameters import (
+from ombud.web.bodies import (
     AS_WHOLE,
     PAST_FORMAT,
     PEM_FORMAT,
     SECRET_PATTERN,
     STORABLE,
     URL_FORMAT,
+    Body,
+    Changes,
     Whole,
     described,
-    without_defaults,
 )
 from ombud.web.openapi_parts import OBJECT_ID_PATTERN
 from ombud.wire import CHOICES, EVENT_TYPES
@@ -71,58 +72,41 @@ GivenSecret = Annotated[
 ]
 
 
-class NewEndpoint(BaseModel):
-    """An endpoint to be."""
+class _Choices(Body):
+    """What can be changed later."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    url: Url
-    event_types: EventTypes = list(EVENT_TYPES)
+    url: Url = ""
+    event_types: EventTypes = Field(list(EVENT_TYPES))
     description: Description = ""
     enabled: bool = True
-    headers: HeaderMap = {}
+    headers: HeaderMap = Field({})
     strict: Strict = False
     only_200: Only200 = False
     authority: Authority = None
     latest_only: LatestOnly = False
     rate_per_minute: Rate = None
     retry: RetryPreset = ""
+
+
+class NewEndpoint(_Choices):
+    """An endpoint to be."""
+
+    url: Url
     shop_id: ShopId = DEFAULT_SHOP_ID
     secret: GivenSecret = None
     send_since: SendSince = None
-
-    @property
-    def named_shop(self) -> int | None:
-        """The shop that the body names, if it does."""
-        return self.shop_id if "shop_id" in self.model_fields_set else None
 
     def edit(self) -> EndpointEdit:
         """Return what is asked for."""
         return EndpointEdit(**choices(self.model_dump(exclude={"shop_id", "secret", "send_since"})))
 
 
-class EndpointChanges(BaseModel):
+class EndpointChanges(_Choices, Changes):
     """What to change of an endpoint; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=without_defaults)
 
-    url: Url = ""
-    event_types: EventTypes = []
-    description: Description = ""
-    enabled: bool = True
-    headers: HeaderMap = {}
-    strict: Strict = False
-    only_200: Only200 = False
-    authority: Authority = None
-    latest_only: LatestOnly = False
-    rate_per_minute: Rate = None
-    retry: RetryPreset = ""
-
-
-class TestEvent(BaseModel):
+class TestEvent(Body):
     """What to try an endpoint with."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     event_type: Annotated[
         str | None, described("The first that it wants, unless another is said.", enum=[*EVENT_TYPES, None])
@@ -132,10 +116,8 @@ class TestEvent(BaseModel):
     )
 
 
-class NewSecret(BaseModel):
+class NewSecret(Body):
     """How to go over to a new secret."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     secret: GivenSecret = None
     overlap_seconds: Annotated[

@@ -51,7 +51,7 @@ def _add_editors(router: APIRouter, sender: Sender, edits: EndpointEdits) -> Non
     @router.post("/endpoints", status_code=201, summary="Add an endpoint; its secret is shown once", tags=["endpoints"])
     async def add(request: Request, response: Response, body: NewEndpoint) -> Document:
         caller, edit, secret = caller_of(request), body.edit(), new_secret() if body.secret is None else body.secret
-        shop_id = caller.shop_for(body.named_shop, DEFAULT_SHOP_ID)
+        shop_id = caller.shop_for(body.given("shop_id"), DEFAULT_SHOP_ID)
         since = None if body.send_since is None else parse_time(body.send_since, "send_since")
         await sender.check_destination(edit.url)
         document = await _write(sender, response, lambda: edits.add(caller, edit, shop_id, secret, since))

@@ -15,10 +15,10 @@ from ombud.mailbox.ids import parse_id
 from ombud.receiver.receiver import Receiver
 from ombud.web import arrival_pages, run_pages
 from ombud.web.auth import caller_of
+from ombud.web.bodies import STORABLE, TIME, described
 from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES, AskedInbox
 from ombud.web.inbox_shops_api import add_shop_routes
 from ombud.web.looking import look
-from ombud.web.openapi_parameters import STORABLE, TIME, described
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject, before_cursor
 from ombud.wire import EVENT_TYPES
 

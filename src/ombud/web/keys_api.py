@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ombud.admin.access import ALL_SCOPES, EVERY_SHOP, Scope, read_scopes
 from ombud.admin.audit_log import PREFIX, list_entries
@@ -14,8 +14,8 @@ from ombud.db.database import Writer
 from ombud.mailbox.ids import format_id
 from ombud.sender.outbox import LARGEST_SHOP_ID
 from ombud.web.auth import caller_of
+from ombud.web.bodies import AS_WHOLE, Body, described
 from ombud.web.looking import look
-from ombud.web.openapi_parameters import AS_WHOLE, described
 from ombud.web.pages import PAGE_ROWS, Cursor, Limit, before_cursor, page
 
 Name = Annotated[str, Path(description="The name of a key.")]
@@ -30,10 +30,10 @@ _OF_ONE_SHOP: list[Any] = [
 ]
 
 
-class NewKey(BaseModel):
+class NewKey(Body):
     """A key to be."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"anyOf": _OF_ONE_SHOP})
+    model_config = ConfigDict(json_schema_extra={"anyOf": _OF_ONE_SHOP})
 
     name: Annotated[str, described("Who will use it.", pattern="^[^\\u0000-\\u001f\\u007f]{1,100}$")]
     scopes: Annotated[

@@ -1,25 +1,9 @@
-"""What the parameters of paths and queries may be, for the OpenAPI document: the rules are where they are read."""
+"""What ids and cursors in paths and queries look like, and where an id leads, for the OpenAPI document."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field
-
+from ombud.web.bodies import optional
 from ombud.web.openapi_parts import id_pattern
-
-# What grammars of our own are called, where a pattern would not do: ombud.sender.url, and certificates in PEM.
-URL_FORMAT, PEM_FORMAT = "webhook-url", "pem"
-# An e-mail address of ombud.admin.alarms.channel, and a name of the time zone database.
-ADDRESS_FORMAT, ZONE_FORMAT = "e-mail-address", "time-zone"
-# A `date-time` that has passed, since 1970.
-PAST_FORMAT = "past-date-time"
-# 24 to 64 bytes in base 64.
-_FOUR = "[A-Za-z0-9+/]{4}"
-_END = "([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)"
-SECRET_PATTERN = f"^(whsec_)?({_FOUR}){{8,20}}({_END}|{_FOUR}([A-Za-z0-9+/]{{2}}==)?)?$"
-# A time, or nothing.
-TIME = {"anyOf": [{"const": ""}, {"type": "string", "format": "date-time"}]}
-# What a database can keep (ombud.db.texts).
-STORABLE = "^[^\\u0000]*$"
 
 # Prefix and numbers of an id, by the name of its parameter.
 _IDS = {
@@ -54,31 +38,6 @@ LINKS = {
     "POST /v1/keys": ("name", "$response.body#/name"),
     "POST /v1/alarm-channels": ("channel_id", "$response.body#/id"),
 }
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-# Behind the bounds of an integer: it is whole as JSON Schema counts, so 7.0 is one, too.
-AS_WHOLE = BeforeValidator(_whole)
-Whole = Annotated[int, AS_WHOLE]
-
-
-def described(words: str, **schema: Any) -> Any:
-    """Return a field of a model with what the OpenAPI document says of it; it is checked elsewhere, in better words."""
-    return Field(description=words, json_schema_extra=schema)
-
-
-def without_defaults(schema: dict[str, Any]) -> None:
-    """Have a schema say nothing of defaults, where they stand for what is left out."""
-    for field in schema["properties"].values():
-        field.pop("default", None)
-
-
-def optional(pattern: str) -> str:
-    """Return a pattern that an empty text matches, too."""
-    return f"^({pattern[1:-1]})?$"
 
 
 def describe_parameter(path: str, parameter: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Header, Path, Query
 
 from ombud.mailbox.ids import ID_LIMIT, parse_id
-from ombud.web.openapi_parameters import STORABLE, described
+from ombud.web.bodies import STORABLE, described
 
 # Rows of one page: what a person scans, and what a script may ask for.
 PAGE_ROWS = 50

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict
 
 from ombud.admin import grants, links
 from ombud.admin.access import EVERY_SHOP, Role
@@ -14,37 +13,31 @@ from ombud.admin.people import Person, get_person, list_people
 from ombud.db.database import Writer
 from ombud.mailbox.ids import parse_id
 from ombud.web.auth import caller_of
+from ombud.web.bodies import Body, Changes, described
 from ombud.web.keys_api import ShopId, add_audit_route, add_key_routes
 from ombud.web.looking import look
-from ombud.web.openapi_parameters import described, without_defaults
 from ombud.web.pages import Id, IfMatch
 
 RoleName = Annotated[str, described(f"One of: {', '.join(Role)}.", enum=list(Role))]
 
 
-class NewPerson(BaseModel):
+class NewPerson(Body):
     """Somebody whom an OpenID provider knows by an address."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     address: Annotated[str, described("An e-mail address.", pattern=ADDRESS_PATTERN, maxLength=LONGEST_NAME)]
     role: RoleName
     shop_id: ShopId = EVERY_SHOP
 
 
-class Invitation(BaseModel):
+class Invitation(Body):
     """What somebody new may do."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     role: RoleName
     shop_id: ShopId = EVERY_SHOP
 
 
-class PersonChanges(BaseModel):
+class PersonChanges(Changes):
     """What to change of somebody; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=without_defaults)
 
     role: RoleName = Role.READER.value
     shop_id: ShopId = EVERY_SHOP
@@ -52,8 +45,8 @@ class PersonChanges(BaseModel):
     @property
     def named(self) -> tuple[Role | None, int | None]:
         """The role and the shop that the body names; raises InvalidInput."""
-        role = Role.read(self.role) if "role" in self.model_fields_set else None
-        return role, self.shop_id if "shop_id" in self.model_fields_set else None
+        role = self.given("role")
+        return role and Role.read(role), self.given("shop_id")
 
 
 def create_people_router(people: Writer, keys: Writer, public_url: str = "") -> APIRouter:

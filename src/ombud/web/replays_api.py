@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from ombud.admin.delivery_filter import Asked
@@ -22,9 +21,9 @@ from ombud.admin.resending import (
 from ombud.mailbox.ids import parse_id
 from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
+from ombud.web.bodies import TIME, Body, Whole, described
 from ombud.web.deliveries_api import Since, WantedEndpoint, WantedStatus, WantedType
 from ombud.web.looking import look
-from ombud.web.openapi_parameters import TIME, Whole, described
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject, before_cursor, page
 
 PREFIX = "rpl"
@@ -41,10 +40,8 @@ class _ReplayId(StringConvertor):
 register_url_convertor("replay", _ReplayId())
 
 
-class ReplayFilter(BaseModel):
+class ReplayFilter(Body):
     """Which deliveries."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     state: Annotated[str, described("In this state: dead, skipped, done.", enum=["dead", "skipped", "done"])]
     endpoint: WantedEndpoint = ""
@@ -56,7 +53,7 @@ class ReplayFilter(BaseModel):
 
     def asked(self) -> Asked:
         """Return the filter."""
-        return Asked.read(ReplayFilter.model_dump(self, include=set(ReplayFilter.model_fields)))
+        return Asked.read(self.model_dump(exclude={"per_second"}))
 
 
 class NewReplay(ReplayFilter):
