@@ -14,17 +14,15 @@ from ombud.web.intake import EVENTS_PER_REQUEST
 from ombud.web.openapi_bodies import BODIES, EVENT
 from ombud.web.openapi_examples import ANSWERS
 from ombud.web.openapi_inbox_shapes import SHAPES as INBOX_SHAPES
-from ombud.web.openapi_inbox_shapes import OneShop, ShopWithToken
 from ombud.web.openapi_parameters import LINKS, describe_parameter
+from ombud.web.openapi_parts import Tagged
 from ombud.web.openapi_people_shapes import SHAPES as PEOPLE_SHAPES
-from ombud.web.openapi_people_shapes import Person
-from ombud.web.openapi_shapes import ACCEPTED, SHAPES, TAGGED
+from ombud.web.openapi_shapes import ACCEPTED, SHAPES
 
 INTAKE_PATH = "/v1/events"
 
 _ANSWERS = ANSWERS | alarm_examples.ANSWERS
 _BODIES = BODIES | alarm_examples.BODIES
-_TAGGED = TAGGED + openapi_alarm_shapes.TAGGED
 
 _PROBLEM = {
     "type": "object",
@@ -169,7 +167,7 @@ def _describe(method: str, path: str, operation: dict[str, Any], shapes: Mapping
     example = _ANSWERS.get(f"{method} {path}")
     if example is not None and status != "204":
         success["content"][_JSON]["example"] = example
-        if shapes.get(f"{method} {path}") in (*_TAGGED, Person, OneShop, ShopWithToken):
+        if issubclass(shapes.get(f"{method} {path}", BaseModel), Tagged):
             success["headers"]["ETag"] = _TAG
     for status, words in _problems(method, path).items():
         operation["responses"][status] = _problem(status, words, {} if status in _UNCOUNTED else counted)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ombud.admin.alarms.causes import ALL_CAUSES
-from ombud.web.openapi_parts import Count, Page, Shape, Time, id_pattern, words
+from ombud.web.openapi_parts import Count, Page, Shape, Tagged, Time, id_pattern, words
 
 CauseName = Annotated[str, words(*ALL_CAUSES)]
 
@@ -23,7 +23,7 @@ class Alarm(Shape):
     ended_at: Time | None
 
 
-class AlarmChannel(Shape):
+class AlarmChannel(Tagged):
     """Where somebody is told, and how the way there does."""
 
     id: Annotated[str, Field(pattern=id_pattern("alc"))]
@@ -60,5 +60,3 @@ SHAPES: dict[str, type[Shape]] = {
     "PATCH /v1/alarm-channels/{channel_id}": AlarmChannel,
     "POST /v1/alarm-channels/{channel_id}/test": Tested,
 }
-# What can be changed, and is answered with its ETag.
-TAGGED: tuple[type[Shape], ...] = (AlarmChannel,)

@@ -13,6 +13,7 @@ from ombud.web.openapi_parts import (
     Milliseconds,
     Page,
     Shape,
+    Tagged,
     Time,
     id_pattern,
     words,
@@ -145,7 +146,7 @@ class Source(Shape):
     last_at: Time | None
 
 
-class OneShop(Shop):
+class OneShop(Shop, Tagged):
     """A shop with what is counted for it."""
 
     learned: Amounts

@@ -47,6 +47,10 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Tagged(Shape):
+    """What can be changed, and is answered with its ETag."""
+
+
 class Page(Shape, Generic[T]):
     """A page of a list."""
 

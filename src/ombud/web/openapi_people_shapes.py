@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from ombud.admin.access import Role, Scope
-from ombud.web.openapi_parts import Count, Page, Shape, Time, id_pattern, words
+from ombud.web.openapi_parts import Count, Page, Shape, Tagged, Time, id_pattern, words
 
 
-class Person(Shape):
+class Person(Tagged):
     """Somebody who may log in."""
 
     id: Annotated[str, Field(pattern=id_pattern("prs"))]

@@ -16,6 +16,7 @@ from ombud.web.openapi_parts import (
     Page,
     Shape,
     State,
+    Tagged,
     Time,
     id_pattern,
 )
@@ -126,7 +127,7 @@ class Explanation(Shape):
     data: list[Why]
 
 
-class Endpoint(Shape):
+class Endpoint(Tagged):
     """An endpoint."""
 
     id: EndpointId
@@ -270,8 +271,6 @@ class Overview(_Tries):
 
 # What `POST /v1/events` answers: to one, to an array, and to lines.
 ACCEPTED: tuple[type[Shape], ...] = (Accepted, AcceptedTogether, AcceptedLines)
-# What can be changed, and is answered with its ETag.
-TAGGED: tuple[type[Shape], ...] = (Endpoint, EndpointWithSecret)
 # By method and path: what a route answers when all is well.
 SHAPES: dict[str, type[Shape]] = {
     "GET /v1/events": Page[CountedEvent],
