@@ -40,7 +40,7 @@ _PROBLEM = {
 _JSON, _PROBLEM_JSON = "application/json", "application/problem+json"
 # By status, when all is not well: in words.
 _EVERYWHERE = {
-    "400": "A key in the query, or a body that cannot be read.",
+    "400": "A key in the query.",
     "401": "No key, or none of this installation.",
     "403": "The key lacks the scope, or is for another shop.",
     "422": "A field cannot be accepted; `field` names it.",
