@@ -135,6 +135,7 @@ async def check_own_arrivals(receiving: Side, mine: int) -> None:
     async with receiving.client(mine) as me:
         [arrival] = (await me.get("/v1/arrivals")).json()["data"]
         assert arrival["subject"] == "order/of-mine"
+        assert (await me.get("/v1/shops", params={"cursor": "\x00"})).status_code == 422
         for subject, count in (("order/of-mine", 1), ("order/of-theirs", 0)):
             assert len((await me.get("/v1/arrivals", params={"subject": subject})).json()["data"]) == count
 

@@ -12,6 +12,7 @@ from ombud.admin.events import Document, rfc3339_or_none
 from ombud.admin.inbox_search import sql
 from ombud.admin.shops import shop_document, source_documents
 from ombud.db.operation import Operation, Row
+from ombud.db.texts import check_text
 from ombud.errors import Conflict, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Box
@@ -33,8 +34,8 @@ _OF_ENVIRONMENT = (
 
 
 def list_inbox_shops(caller: Caller, after: str, rows: int) -> Operation[list[Document]]:
-    """Return a page of the shops that a caller sees, by name, those after a name."""
-    found = yield sql["shops_shown"], {"shop_id": caller.shop_id, "after": after, "rows": rows}
+    """Return a page of the shops that a caller sees, by name, those after a name. Raises InvalidInput for that."""
+    found = yield sql["shops_shown"], {"shop_id": caller.shop_id, "after": check_text(after, "cursor"), "rows": rows}
     documents = []
     for row in found:
         documents.append((yield from _document(row)))

@@ -1,9 +1,9 @@
 """The receiver's REST API for its shops: to look at, pause, resume, and give another token."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from ombud.admin.access import Caller
 from ombud.admin.events import Document
@@ -14,10 +14,9 @@ from ombud.receiver.receiver import Receiver
 from ombud.receiver.shops import new_token
 from ombud.web.auth import caller_of
 from ombud.web.looking import look
-from ombud.web.pages import PAGE_ROWS, Id, IfMatch, Limit
+from ombud.web.pages import PAGE_ROWS, Id, IfMatch, Limit, NameCursor, page
 
 MatchingEdit = Callable[[Caller, int, str | None], Operation[None]]
-After = Annotated[str, Query(description="`next_cursor` of the page before: the name of its last shop.")]
 
 
 def add_shop_routes(router: APIRouter, receiver: Receiver) -> None:
@@ -32,10 +31,9 @@ def add_shop_routes(router: APIRouter, receiver: Receiver) -> None:
         return document
 
     @router.get("/shops", summary="Shops of the inbox, by name", tags=tags)
-    async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: After = "") -> dict[str, Any]:
+    async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: NameCursor = "") -> dict[str, Any]:
         caller = caller_of(request)
-        data = await look(database, lambda: list_inbox_shops(caller, cursor, limit))
-        return {"data": data, "next_cursor": data[-1]["name"] if len(data) == limit else None}
+        return page(await look(database, lambda: list_inbox_shops(caller, cursor, limit)), limit, by="name")
 
     @router.get("/shops/{inbox_shop_id}", summary="One shop: what was lost, and for what its API was asked", tags=tags)
     async def show(request: Request, response: Response, inbox_shop_id: Id) -> Document:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import ConfigDict, Field
 
 from ombud.admin.access import ALL_SCOPES, EVERY_SHOP, Scope, read_scopes
@@ -14,12 +14,11 @@ from ombud.db.database import Writer
 from ombud.mailbox.ids import format_id
 from ombud.sender.outbox import LARGEST_SHOP_ID
 from ombud.web.auth import caller_of
-from ombud.web.bodies import AS_WHOLE, Body, described
+from ombud.web.bodies import AS_WHOLE, STORABLE, Body, described
 from ombud.web.looking import look
-from ombud.web.pages import PAGE_ROWS, Cursor, Limit, before_cursor, page
+from ombud.web.pages import PAGE_ROWS, Cursor, Limit, NameCursor, before_cursor, page
 
-Name = Annotated[str, Path(description="The name of a key.")]
-After = Annotated[str, Query(description="`next_cursor` of the page before: the name of its last key.")]
+Name = Annotated[str, Path(description="The name of a key.", json_schema_extra={"pattern": STORABLE})]
 ShopId = Annotated[int, Field(ge=0, le=LARGEST_SHOP_ID, description="The only shop, or 0 for every one."), AS_WHOLE]
 
 
@@ -48,10 +47,9 @@ def add_key_routes(router: APIRouter, keys: Writer) -> None:
     database, tags = keys.database, ["keys"]
 
     @router.get("/keys", summary="List keys by name, without the keys themselves", tags=[*tags])
-    async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: After = "") -> dict[str, Any]:
+    async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: NameCursor = "") -> dict[str, Any]:
         check_operator(caller_of(request))
-        found = await look(database, lambda: list_keys(limit, cursor))
-        return {"data": found, "next_cursor": found[-1]["name"] if len(found) == limit else None}
+        return page(await look(database, lambda: list_keys(limit, cursor)), limit, by="name")
 
     @router.post("/keys", status_code=201, summary="Make a key; it is shown once", tags=[*tags])
     async def add(request: Request, body: NewKey) -> Document:

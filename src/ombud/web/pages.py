@@ -20,6 +20,14 @@ IfMatch = Annotated[
     str | None, Header(description="The `ETag` that was read: another version is left alone (412).", examples=["*"])
 ]
 Cursor = Annotated[str, Query(description="`next_cursor` of the page before.")]
+# Of a list by name.
+NameCursor = Annotated[
+    str,
+    Query(
+        description="`next_cursor` of the page before: the name of its last row.",
+        json_schema_extra={"pattern": STORABLE},
+    ),
+]
 
 
 def before_cursor(prefix: str, cursor: str) -> int:
@@ -27,6 +35,6 @@ def before_cursor(prefix: str, cursor: str) -> int:
     return parse_id(prefix, cursor, "cursor") if cursor else ID_LIMIT - 1
 
 
-def page(documents: Sequence[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """Return a page as a document: its rows, and where the next one begins or null."""
-    return {"data": documents, "next_cursor": documents[-1]["id"] if len(documents) == limit else None}
+def page(documents: Sequence[dict[str, Any]], limit: int, by: str = "id") -> dict[str, Any]:
+    """Return a page as a document: its rows, and where the next one begins or null. `by`: what they are sorted by."""
+    return {"data": documents, "next_cursor": documents[-1][by] if len(documents) == limit else None}
