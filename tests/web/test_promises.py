@@ -27,8 +27,8 @@ PUBLIC = "https://ombud.example.test"
 EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
-# A key, the token of a link, a secret of signatures.
-SHOWN = r"ombud_[\w-]{43}|(?<=/set-up/)[\w-]{43}|whsec_[\w+/=]{40,}"
+# A key, the token of a link and of a shop, a secret of signatures.
+SHOWN = r"ombud_[\w-]{43}|(?<=/set-up/)[\w-]{43}|(?<=<code>/hooks/)[\w-]{22,}|whsec_[\w+/=]{40,}"
 
 
 @pytest.fixture
@@ -141,6 +141,7 @@ async def test_what_is_shown_once_is_in_no_address_and_no_log(
             "/people/invite": {"role": "reader"},
             "/settings/webhooks/new": {"url": "https://8.8.8.8/", "event_type": "order.new", "enabled": "on"},
             f"{endpoint}/secret": {},
+            f"{shop}/token": {},
         }
         secrets = []
         for path, form in forms.items():
@@ -148,10 +149,9 @@ async def test_what_is_shown_once_is_in_no_address_and_no_log(
             assert (answer.status_code, "Location" in answer.headers) == (200, False), path
             assert re.search(SHOWN, answer.text), path
             secrets += re.findall(SHOWN, answer.text)
-        assert shop
         key = add(house)["Authorization"].removeprefix("Bearer ")
         assert (await client.get("/v1/events", params={"api_key": key})).status_code == 400
-        pages = [(await client.get(path)).text for path in ("/keys", "/people", "/audit", endpoint)]
+        pages = [(await client.get(path)).text for path in ("/keys", "/people", "/audit", endpoint, shop)]
     # What the client of this test says of itself is not ours.
     log = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("http"))
     for secret in [*secrets, key]:
