@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ombud.admin.events import delivery_id
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import format_delivery_id, format_id
 from ombud.mailbox.model import NEVER
 
 # 77 is no id of the databases here. Statements are for both databases, and are given a `returning`.
@@ -78,7 +77,7 @@ SENDER = (
         ),
         {"wrong_fan_out", "delivery_on_foreign_lane"},
         f"select {EVENT}, 77",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "a delivery on the lane of another box",
@@ -114,7 +113,7 @@ SENDER = (
         (f"delete from event where id = {DONE}",),
         {"delivery_without_event", "event_key_without_event"},
         f"select {DONE}, {DONE_LANE}",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "an attempt at nothing",
@@ -124,7 +123,7 @@ SENDER = (
         ),
         {"attempt_without_delivery"},
         f"select {EVENT}, 77",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "a lane is deleted",
@@ -173,14 +172,14 @@ SENDER = (
         (TOMORROW, f"update delivery set day = day + 1 where {IS_DONE}"),
         {"delivery_of_other_day", "wrong_fan_out", "attempt_of_other_day", "delivery_done_without_attempt"},
         f"select {DONE}, {DONE_LANE}",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "attempts are moved alone",
         (TOMORROW, f"update attempt set day = day + 1 where {IS_DONE}"),
         {"attempt_of_other_day", "delivery_done_without_attempt"},
         f"select {DONE}, {DONE_LANE}",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "a pending delivery that no load asks for",
@@ -192,7 +191,7 @@ SENDER = (
         (f"update delivery set shop_id = 9 where {IS_DONE}",),
         {"delivery_of_other_shop"},
         f"select {DONE}, {DONE_LANE}",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "a pending delivery is never due",
@@ -223,14 +222,14 @@ SENDER = (
         (f"update delivery set attempts = 0 where {IS_DONE}",),
         {"attempts_not_counted"},
         f"select {DONE}, {DONE_LANE}",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "done, and nobody tried",
         (f"delete from attempt where {IS_DONE}",),
         {"delivery_done_without_attempt"},
         f"select {DONE}, {DONE_LANE}",
-        delivery_id,
+        format_delivery_id,
     ),
     Damage(
         "a delivery about something else",

@@ -3,13 +3,13 @@
 from typing import Any
 
 from ombud.admin.access import OPERATOR, Caller
-from ombud.admin.events import Document, Page, attempt_document, delivery_id, rfc3339
+from ombud.admin.events import Document, Page, attempt_document, last_attempt, next_try_at, rfc3339
 from ombud.admin.inbox_search import EVERYTHING, Sought, find_arrivals, state_word
-from ombud.admin.runs import last_attempt, reading_document, told_of_change
+from ombud.admin.runs import reading_document, told_of_change
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import NotFound
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import format_delivery_id, format_id
 from ombud.mailbox.model import Box, State
 
 sql = read_queries("ombud.admin")
@@ -58,7 +58,7 @@ def _head(row: Row) -> Document:
         "note": row["data"],
         "state": state_word(row),
         "reason": row["reason"],
-        "next_attempt_at": rfc3339(row["due_at"]) if row["state"] == State.PENDING else None,
+        "next_attempt_at": next_try_at(row),
     }
 
 
@@ -97,7 +97,7 @@ def _runs(shop_id: int, subject: str, reading_id: int) -> Operation[list[Documen
 
 def _run(row: Row, attempts: list[Row]) -> dict[str, Any]:
     return {
-        "id": delivery_id(row["event_id"], row["lane_id"]),
+        "id": format_delivery_id(row["event_id"], row["lane_id"]),
         "handler": row["handler"],
         "event_type": row["type"],
         "state": State(row["state"]).name.lower(),

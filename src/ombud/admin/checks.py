@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ombud.admin.events import delivery_id, rfc3339
+from ombud.admin.events import rfc3339
 from ombud.db.operation import Row
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import format_delivery_id, format_id
 from ombud.mailbox.model import NEVER
 
 MAILBOX, SENDER, RECEIVER = "ombud.mailbox", "ombud.sender", "ombud.receiver"
@@ -87,7 +87,7 @@ def _ids(row: Row) -> Iterator[tuple[str, str]]:
         number = row.get(column)
         yield column.removesuffix("_id"), format_id(prefix, number) if isinstance(number, int) else repr(number)
     if isinstance(row.get("event_id"), int) and isinstance(row.get("lane_id"), int):
-        yield "delivery", delivery_id(row["event_id"], row["lane_id"])
+        yield "delivery", format_delivery_id(row["event_id"], row["lane_id"])
     else:
         yield "delivery", "A delivery without an id"
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from ombud.admin.access import EVERY_SHOP, Caller
 from ombud.admin.audit_log import record
-from ombud.admin.events import Document, attempt_document, delivery_id, rfc3339
+from ombud.admin.events import Document, attempt_document, last_attempt, next_try_at, rfc3339
 from ombud.admin.walk import walk
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
-from ombud.mailbox.ids import ID_LIMIT, first_id_of, format_id, parse_id
+from ombud.mailbox.ids import ID_LIMIT, first_id_of, format_delivery_id, format_id, parse_id
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box, State
 from ombud.sender.url import redacted
@@ -48,7 +48,7 @@ class Cursor:
     lane_id: int = 0
 
     def __str__(self) -> str:
-        return delivery_id(self.event_id, self.lane_id)
+        return format_delivery_id(self.event_id, self.lane_id)
 
 
 def read_cursor(text: str, field: str = "cursor") -> Cursor:
@@ -93,10 +93,14 @@ def find_deliveries(
 def get_delivery(caller: Caller, event_id: int, lane_id: int) -> Operation[Document]:
     """Return one delivery with its tries, oldest first; raises NotFound."""
     row = yield from _find(caller, event_id, lane_id)
-    values = {"day": row["day"], "event_id": event_id, "lane_id": lane_id, "rows": MOST_TRIES}
+    return _document(row) | {"attempts": (yield from tries_of(row))}
+
+
+def tries_of(row: Row) -> Operation[list[Document]]:
+    """Return the newest tries at the delivery of a row of any box, oldest of them first."""
+    values = {"day": row["day"], "event_id": row["id"], "lane_id": row["lane_id"], "rows": MOST_TRIES}
     tries = yield sql["tries_of_delivery"], values
-    shown = [attempt_document(one) | {"generation": one["generation"]} for one in reversed(tries)]
-    return _document(row) | {"attempts": shown}
+    return [attempt_document(one) | {"generation": one["generation"]} for one in reversed(tries)]
 
 
 def resend(mailbox: Mailbox, caller: Caller, event_id: int, lane_id: int, now: int) -> Operation[int]:
@@ -104,7 +108,7 @@ def resend(mailbox: Mailbox, caller: Caller, event_id: int, lane_id: int, now: i
     row = yield from _find(caller, event_id, lane_id)
     sent = yield from mailbox.replay([(event_id, lane_id)])
     if sent:
-        target = delivery_id(event_id, lane_id)
+        target = format_delivery_id(event_id, lane_id)
         yield from record(caller, "delivery.resend", target, now, shop_id=row["lane_shop_id"], detail=row["subject"])
     return sent
 
@@ -131,7 +135,7 @@ def waiting(lane_ids: Sequence[int], most: int) -> Operation[dict[int, int]]:
 def _find(caller: Caller, event_id: int, lane_id: int) -> Operation[Row]:
     rows = yield sql["one_delivery"], {"box": Box.OUTBOX, "event_id": event_id, "lane_id": lane_id}
     if not rows or not caller.sees(rows[0]["lane_shop_id"]):
-        raise NotFound(f"There is no delivery {delivery_id(event_id, lane_id)}.")
+        raise NotFound(f"There is no delivery {format_delivery_id(event_id, lane_id)}.")
     row: Row = rows[0]
     return row
 
@@ -150,12 +154,8 @@ def _values(caller: Caller, wanted: Filter) -> dict[str, Any]:
 
 
 def _document(row: Row) -> Document:
-    state = State(row["state"])
-    tried = None
-    if row["at"] is not None:
-        tried = {name: row[name] for name in ("status", "milliseconds", "outcome")} | {"at": rfc3339(row["at"])}
     return {
-        "id": delivery_id(row["id"], row["lane_id"]),
+        "id": format_delivery_id(row["id"], row["lane_id"]),
         "event_id": format_id("evt", row["id"]),
         "endpoint_id": format_id("ep", row["endpoint_id"]) if row["endpoint_id"] else None,
         "url": redacted(row["url"]) if row["url"] else None,
@@ -164,10 +164,10 @@ def _document(row: Row) -> Document:
         "subject": row["subject"],
         "test": row["data"] is not None,
         "created_at": rfc3339(row["created_at"]),
-        "state": state.name.lower(),
+        "state": State(row["state"]).name.lower(),
         "reason": row["reason"],
         "tries": row["tries"],
         "replays": row["generation"],
-        "next_attempt_at": rfc3339(row["due_at"]) if state is State.PENDING else None,
-        "last_attempt": tried,
+        "next_attempt_at": next_try_at(row),
+        "last_attempt": last_attempt(row),
     }

@@ -32,7 +32,7 @@ left join endpoint p on p.id = l.destination_id
 where e.day in (select day from day) and e.id = :event_id and e.box = :box and d.lane_id = :lane_id;
 
 -- name: tries_of_delivery
--- Every try at it, oldest first; a replay begins a new generation.
+-- The newest tries at a delivery of any box; a replay begins a new generation.
 select id, generation, at, milliseconds, status, outcome, reason, late
 from attempt where day = :day and event_id = :event_id and lane_id = :lane_id order by id desc limit :rows;
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ombud.admin.events import Document, rfc3339
+from ombud.admin.events import Document, rfc3339, rfc3339_or_none
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.ids import format_id, time_of_id
@@ -42,9 +42,9 @@ def endpoint_document(endpoint: Endpoint) -> Document:
         "rate_per_minute": edit.rate_per_minute,
         "retry": edit.retry,
         "signed": endpoint.signed and not edit.strict,
-        "previous_secret_until": rfc3339(endpoint.previous_until) if endpoint.previous_until else None,
+        "previous_secret_until": rfc3339_or_none(endpoint.previous_until),
         "disabled_reason": endpoint.disabled_reason,
-        "disabled_at": rfc3339(endpoint.disabled_at) if endpoint.disabled_at else None,
+        "disabled_at": rfc3339_or_none(endpoint.disabled_at),
         "sending_since": None if endpoint.backfill_id is None else rfc3339(time_of_id(endpoint.backfill_id)),
         "created_at": rfc3339(endpoint.created_at),
         "updated_at": rfc3339(endpoint.updated_at),

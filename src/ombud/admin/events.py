@@ -79,11 +79,6 @@ def get_event(event_id: int, caller: Caller = OPERATOR) -> Operation[Document]:
     return _event(rows[0]) | {"fan_out": fan_out, "deliveries": shown}
 
 
-def delivery_id(event_id: int, lane_id: int) -> str:
-    """Return the public id of a delivery: event and lane, which is its primary key."""
-    return format_delivery_id(event_id, lane_id)
-
-
 def _counted(row: Row) -> Document:
     return _event(row) | {"deliveries": {state.name.lower(): row[state.name.lower()] for state in State}}
 
@@ -101,16 +96,27 @@ def _event(row: Row) -> Document:
 
 
 def _delivery(row: Row, attempts: list[Row]) -> Document:
-    state = State(row["state"])
     return {
-        "id": delivery_id(row["event_id"], row["lane_id"]),
+        "id": format_delivery_id(row["event_id"], row["lane_id"]),
         "endpoint_id": format_id("ep", row["endpoint_id"]) if row["endpoint_id"] else None,
         "url": redacted(row["url"]) if row["url"] else None,
-        "state": state.name.lower(),
+        "state": State(row["state"]).name.lower(),
         "reason": row["reason"],
-        "next_attempt_at": rfc3339(row["due_at"]) if state is State.PENDING else None,
+        "next_attempt_at": next_try_at(row),
         "attempts": [attempt_document(attempt) for attempt in attempts],
     }
+
+
+def next_try_at(row: Row) -> str | None:
+    """Return when a delivery is tried again; None for one that does not wait, and for none."""
+    return rfc3339(row["due_at"]) if row["state"] == State.PENDING else None
+
+
+def last_attempt(row: Row) -> Document | None:
+    """Return the last try that the row of a delivery has brought along."""
+    if row["at"] is None:
+        return None
+    return {name: row[name] for name in ("status", "milliseconds", "outcome")} | {"at": rfc3339(row["at"])}
 
 
 def attempt_document(row: Row) -> Document:

@@ -101,11 +101,6 @@ join lane l on l.id = d.lane_id and l.box = :box
 join handler h on h.id = l.destination_id
 where e.day in (select day from day) and e.id = :event_id and e.box = :box and d.lane_id = :lane_id;
 
--- name: tries_of
--- The newest tries at a delivery; a replay begins a new generation.
-select id, generation, at, milliseconds, status, outcome, reason, late
-from attempt where day = :day and event_id = :event_id and lane_id = :lane_id order by id desc limit :rows;
-
 -- name: reading
 -- A look at the shop's API.
 select id, event_id, started_at, milliseconds, status, version from reading where shop_id = :shop_id and id = :id;

@@ -3,12 +3,11 @@
 from ombud.admin.access import Caller
 from ombud.admin.arrivals import find_arrival
 from ombud.admin.audit_log import record
-from ombud.admin.events import delivery_id
 from ombud.admin.inbox_search import is_held
 from ombud.admin.runs import find_run
 from ombud.db.operation import Operation, Row
 from ombud.errors import Conflict
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import format_delivery_id, format_id
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import State
 
@@ -47,13 +46,13 @@ def skip_arrival(arrivals: Mailbox, caller: Caller, event_id: int) -> Operation[
 def run_again(changes: Mailbox, caller: Caller, event_id: int, lane_id: int) -> Operation[None]:
     """Call the handler once more. Raises NotFound, Conflict for a run that waits."""
     row = yield from find_run(caller, event_id, lane_id)
-    yield from _again(changes, caller, row, "run.retry", delivery_id(event_id, lane_id))
+    yield from _again(changes, caller, row, "run.retry", format_delivery_id(event_id, lane_id))
 
 
 def skip_run(changes: Mailbox, caller: Caller, event_id: int, lane_id: int) -> Operation[None]:
     """Leave a run out that waits or was given up. Raises NotFound, Conflict."""
     row = yield from find_run(caller, event_id, lane_id)
-    yield from _skip(changes, caller, row, "run.skip", delivery_id(event_id, lane_id))
+    yield from _skip(changes, caller, row, "run.skip", format_delivery_id(event_id, lane_id))
 
 
 def _arrival(caller: Caller, event_id: int) -> Operation[Row]:

@@ -8,13 +8,13 @@ from typing import Any
 
 from ombud.admin.arrivals import LOOK_AHEAD_ROWS, runs_of
 from ombud.admin.endpoints import endpoint_document
-from ombud.admin.events import Document, attempt_document, delivery_id, rfc3339
+from ombud.admin.events import Document, attempt_document, next_try_at, rfc3339
 from ombud.admin.inbox_search import NEWEST, Sought, find_arrivals
 from ombud.admin.redacted import shown_note, without_secrets
 from ombud.db.database import Database
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.mailbox.ids import COUNTER_BITS, ID_LIMIT, NODE_BITS, format_id, parse_id
+from ombud.mailbox.ids import COUNTER_BITS, ID_LIMIT, NODE_BITS, format_delivery_id, format_id, parse_id
 from ombud.mailbox.model import Box, State
 from ombud.sender.endpoint import Endpoint
 from ombud.sender.endpoints import Endpoints
@@ -126,7 +126,7 @@ def _event(row: Row) -> Operation[Document]:
     deliveries = []
     for delivery in rows:
         names = {
-            "id": delivery_id(delivery["event_id"], delivery["lane_id"]),
+            "id": format_delivery_id(delivery["event_id"], delivery["lane_id"]),
             "endpoint_id": format_id("ep", delivery["endpoint_id"]) if delivery["endpoint_id"] else None,
             "url": redacted(delivery["url"]) if delivery["url"] else None,
         }
@@ -182,12 +182,11 @@ def _work(row: Row) -> Operation[dict[str, Any]]:
     """Return where a delivery stands, and its last tries, oldest of them first."""
     key = {name: row[name] for name in ("day", "event_id", "lane_id")}
     rows = yield sql["latest_attempts"], key | {"rows": ATTEMPTS}
-    state = State(row["state"])
     attempts = [attempt_document(attempt) for attempt in reversed(rows)]
     return {
-        "state": state.name.lower(),
+        "state": State(row["state"]).name.lower(),
         "reason": without_secrets(row["reason"]),
-        "next_attempt_at": rfc3339(row["due_at"]) if state is State.PENDING else None,
+        "next_attempt_at": next_try_at(row),
         "tries": row["tries"],
         "attempts": [attempt | {"reason": without_secrets(attempt["reason"])} for attempt in attempts],
     }

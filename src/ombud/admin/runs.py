@@ -5,17 +5,17 @@ from dataclasses import asdict
 from typing import Any
 
 from ombud.admin.access import Caller
+from ombud.admin.deliveries import tries_of
 from ombud.admin.difference import difference
-from ombud.admin.events import Document, Page, attempt_document, delivery_id, rfc3339
+from ombud.admin.events import Document, Page, last_attempt, next_try_at, rfc3339
 from ombud.admin.inbox_search import EVERYTHING, Sought, find_runs, sql, state_word
 from ombud.db.operation import Operation, Row
 from ombud.errors import NotFound
-from ombud.mailbox.ids import format_id
+from ombud.mailbox.ids import format_delivery_id, format_id
 from ombud.mailbox.model import Box, State
 from ombud.receiver.documents import unpack
 
-# Tries of one delivery that are shown, the newest, and webhooks that a run answers for, the oldest.
-MOST_TRIES = 200
+# Webhooks that a run answers for and that are shown, the oldest.
 MOST_ARRIVALS = 100
 # Handlers and shops to choose from.
 MOST_NAMES = 500
@@ -34,12 +34,12 @@ def get_run(caller: Caller, event_id: int, lane_id: int) -> Operation[Document]:
     """
     row = yield from find_run(caller, event_id, lane_id)
     told = told_of_change(row["data"])
-    tries = yield sql["tries_of"], {**_key(row), "rows": MOST_TRIES}
+    attempts = yield from tries_of(row)
     readings = yield sql["reading"], {"shop_id": row["shop_id"], "id": told.get("reading", 0)}
     traces = yield sql["trace_of"], {"event_id": event_id, "lane_id": lane_id}
     before, after = yield from _documents(row, told)
     return run_document(row) | {
-        "attempts": [attempt_document(one) | {"generation": one["generation"]} for one in reversed(tries)],
+        "attempts": attempts,
         "traceback": traces[0]["text"] if traces else None,
         "read": reading_document(readings[0]) if readings else None,
         "arrivals": (yield from _arrivals(row, told, readings[0]["event_id"] if readings else 0)),
@@ -53,7 +53,7 @@ def find_run(caller: Caller, event_id: int, lane_id: int) -> Operation[Row]:
     """Return the row of a run; raises NotFound."""
     rows = yield sql["one_run"], {"box": Box.CHANGES, "event_id": event_id, "lane_id": lane_id}
     if not rows or not caller.sees(rows[0]["shop_id"]):
-        raise NotFound(f"There is no run {delivery_id(event_id, lane_id)}.")
+        raise NotFound(f"There is no run {format_delivery_id(event_id, lane_id)}.")
     row: Row = rows[0]
     return row
 
@@ -88,18 +88,11 @@ def reading_document(row: Row) -> Document:
     }
 
 
-def last_attempt(row: Row) -> Document | None:
-    """Return the last try that a row has brought along."""
-    if row["at"] is None:
-        return None
-    return {name: row[name] for name in ("status", "milliseconds", "outcome")} | {"at": rfc3339(row["at"])}
-
-
 def run_document(row: Row) -> Document:
     """Return a run as a document."""
     source = told_of_change(row["data"]).get("source")
     return {
-        "id": delivery_id(row["id"], row["lane_id"]),
+        "id": format_delivery_id(row["id"], row["lane_id"]),
         "shop": row["shop"],
         "handler": row["handler"],
         "event_type": row["type"],
@@ -110,13 +103,9 @@ def run_document(row: Row) -> Document:
         "reason": row["reason"],
         "tries": row["tries"],
         "replays": row["generation"],
-        "next_attempt_at": rfc3339(row["due_at"]) if row["state"] == State.PENDING else None,
+        "next_attempt_at": next_try_at(row),
         "last_attempt": last_attempt(row),
     }
-
-
-def _key(row: Row) -> dict[str, Any]:
-    return {"day": row["day"], "event_id": row["id"], "lane_id": row["lane_id"]}
 
 
 def _arrivals(row: Row, told: dict[str, Any], until: int) -> Operation[list[Document]]:
