@@ -9,20 +9,20 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ombud.sender.outbox import LARGEST_SHOP_ID
-from ombud.web import alarm_examples, openapi_alarm_shapes
 from ombud.web.intake import EVENTS_PER_REQUEST
 from ombud.web.openapi_bodies import BODIES, EVENT
 from ombud.web.openapi_examples import ANSWERS
 from ombud.web.openapi_inbox_shapes import SHAPES as INBOX_SHAPES
 from ombud.web.openapi_parameters import LINKS, describe_parameter
 from ombud.web.openapi_parts import Tagged
-from ombud.web.openapi_people_shapes import SHAPES as PEOPLE_SHAPES
-from ombud.web.openapi_shapes import ACCEPTED, SHAPES
+from ombud.web.openapi_sender_shapes import ACCEPTED
+from ombud.web.openapi_sender_shapes import SHAPES as SENDER_SHAPES
+from ombud.web.openapi_shared_examples import ANSWERS as SHARED_ANSWERS
+from ombud.web.openapi_shared_shapes import SHAPES as SHARED_SHAPES
 
 INTAKE_PATH = "/v1/events"
 
-_ANSWERS = ANSWERS | alarm_examples.ANSWERS
-_BODIES = BODIES | alarm_examples.BODIES
+_ANSWERS = ANSWERS | SHARED_ANSWERS
 
 _PROBLEM = {
     "type": "object",
@@ -101,7 +101,7 @@ def complete(document: dict[str, Any], *, intake: bool) -> dict[str, Any]:
     document["security"] = [{"key": []}]
     if intake:
         document["paths"].setdefault(INTAKE_PATH, {})["post"] = _intake()
-    shapes = openapi_alarm_shapes.SHAPES | PEOPLE_SHAPES | (SHAPES if intake else INBOX_SHAPES)
+    shapes = SHARED_SHAPES | (SENDER_SHAPES if intake else INBOX_SHAPES)
     _add_shapes(document, shapes, ACCEPTED if intake else ())
     for schema in chain(*([one, *one.get("oneOf", ())] for one in schemas.values())):
         # FastAPI's own model of a document has bounds as floats, and this one is not exact as such.
@@ -172,7 +172,7 @@ def _describe(method: str, path: str, operation: dict[str, Any], shapes: Mapping
     for status, words in _problems(method, path).items():
         operation["responses"][status] = _problem(status, words, {} if status in _UNCOUNTED else counted)
     if body := operation.get("requestBody"):
-        body["content"][_JSON] |= _BODIES.get(f"{method} {path}", {})
+        body["content"][_JSON] |= BODIES.get(f"{method} {path}", {})
 
 
 def _add_links(document: dict[str, Any]) -> None:

@@ -73,4 +73,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /v1/people/{person_id}": {"example": {"role": "reader", "shop_id": 7}},
     "POST /v1/keys": {"example": {"name": "ERP", "scopes": ["events:write", "read"]}},
     "POST /v1/endpoints/{endpoint_id}/secret": {"example": {"overlap_seconds": 3600}},
+    "POST /v1/alarm-channels": {
+        "example": {
+            "kind": "webhook",
+            "target": "https://example.com/hooks/of-the-team",
+            "name": "The team's channel",
+            "quiet_hours": "22:00-07:00",
+        }
+    },
+    "PATCH /v1/alarm-channels/{channel_id}": {"example": {"quiet_hours": None}},
 }

@@ -6,10 +6,13 @@ from pydantic import Field
 
 from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES
 from ombud.web.openapi_parts import (
+    Attempt,
     Count,
+    CountedAttempt,
     DeliveryId,
     EventId,
     HttpStatus,
+    LastAttempt,
     Milliseconds,
     Page,
     Shape,
@@ -18,7 +21,6 @@ from ombud.web.openapi_parts import (
     id_pattern,
     words,
 )
-from ombud.web.openapi_shapes import Attempt, CountedAttempt, LastAttempt
 
 ShopId = Annotated[str, Field(pattern=id_pattern("shop"))]
 ArrivalType = Annotated[str, words(*ARRIVAL_TYPES)]

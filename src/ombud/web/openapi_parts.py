@@ -56,3 +56,29 @@ class Page(Shape, Generic[T]):
 
     data: list[T]
     next_cursor: Annotated[str | None, Field(description="Where the next page begins: send it as `cursor`.")]
+
+
+class Attempt(Shape):
+    """A try and its result."""
+
+    at: Time
+    status: HttpStatus | None
+    milliseconds: Milliseconds | None
+    outcome: str
+    reason: str | None
+    late: bool
+
+
+class CountedAttempt(Attempt):
+    """A try; `generation` counts how often the delivery had been sent again by then."""
+
+    generation: Count
+
+
+class LastAttempt(Shape):
+    """The last try."""
+
+    status: HttpStatus | None
+    milliseconds: Milliseconds | None
+    outcome: str
+    at: Time

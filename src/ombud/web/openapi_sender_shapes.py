@@ -6,12 +6,15 @@ from pydantic import Field
 
 from ombud.web.openapi_parts import (
     AnyType,
+    Attempt,
     Count,
+    CountedAttempt,
     DeliveryId,
     EndpointId,
     EventId,
     EventType,
     HttpStatus,
+    LastAttempt,
     Milliseconds,
     Page,
     Shape,
@@ -69,23 +72,6 @@ class CountedEvent(_Event):
     """An event of a list."""
 
     deliveries: Counts
-
-
-class Attempt(Shape):
-    """A try and its result."""
-
-    at: Time
-    status: HttpStatus | None
-    milliseconds: Milliseconds | None
-    outcome: str
-    reason: str | None
-    late: bool
-
-
-class CountedAttempt(Attempt):
-    """A try; `generation` counts how often the delivery had been sent again by then."""
-
-    generation: Count
 
 
 class Delivery(Shape):
@@ -159,15 +145,6 @@ class EndpointWithSecret(Endpoint):
     """An endpoint with its new secret, which is shown this once."""
 
     secret: str
-
-
-class LastAttempt(Shape):
-    """The last try."""
-
-    status: HttpStatus | None
-    milliseconds: Milliseconds | None
-    outcome: str
-    at: Time
 
 
 class FoundDelivery(Shape):
