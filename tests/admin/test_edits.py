@@ -5,24 +5,62 @@ from typing import Any
 
 import pytest
 
-from ombud.admin.access import OPERATOR
-from ombud.admin.edits import EndpointEdits, etag_of
+from ombud.admin.access import EVERY_SHOP, OPERATOR
+from ombud.admin.alarms.channel import ChannelEdit, Kind, etag_of
+from ombud.admin.alarms.channels import ChannelEdits
+from ombud.admin.edits import EndpointEdits
+from ombud.admin.edits import etag_of as etag_of_endpoint
+from ombud.admin.inbox_shops import ShopEdits, get_tagged_shop, list_inbox_shops
 from ombud.db.database import Database
+from ombud.db.migrate import migrate
+from ombud.db.operation import Make
 from ombud.errors import Outdated
+from ombud.mailbox.ids import parse_id
+from ombud.receiver.inbox import Inbox
 from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.guard import Guard
 from ombud.sender.sender import Sender
+from ombud.settings import Settings
 from tests.support.commits import meanwhile
 from tests.support.databases import Home
 
 
-def test_of_two_who_change_the_same_version_one_is_refused(
+def check_refused(database: Database, first: Make[Any], home: Home, second: Make[Any]) -> None:
+    """Check that the second, which begins before the first is stored, sees a version that is not its own."""
+    other = home.open()
+    with pytest.raises(Outdated):
+        meanwhile(database, first, other, second)
+    other.close()
+
+
+def test_of_two_who_change_the_same_endpoint_one_is_refused(
     sender: Sender, database: Database, shared_home: Home
 ) -> None:
-    edits, other = EndpointEdits(sender.endpoints, database.clock), shared_home.open()
+    edits = EndpointEdits(sender.endpoints, database.clock)
     edit = EndpointEdit("https://8.8.8.8/", ("order.new",))
     made = database.write(lambda: edits.add(OPERATOR, edit, 7, None))
-    change: Any = partial(edits.change, OPERATOR, made.id, etag_of(made))
-    with pytest.raises(Outdated):
-        meanwhile(database, partial(change, description="mine"), other, partial(change, description="theirs"))
+    change: Any = partial(edits.change, OPERATOR, made.id, etag_of_endpoint(made))
+    check_refused(database, partial(change, description="mine"), shared_home, partial(change, description="theirs"))
     assert database.read(lambda: edits.get(OPERATOR, made.id)).edit.description == "mine"
-    other.close()
+
+
+def test_of_two_who_edit_the_same_channel_one_is_refused(database: Database, shared_home: Home) -> None:
+    edits, now = ChannelEdits(Guard(), mail=True), database.clock()
+    edit = ChannelEdit(Kind.EMAIL, "anna@example.test")
+    made = database.write(lambda: edits.add(OPERATOR, edit, EVERY_SHOP, now))
+    change = partial(edits.change, OPERATOR, made.id, etag_of(made), now, name="mine")
+    delete = partial(edits.delete, OPERATOR, made.id, etag_of(made), now)
+    check_refused(database, change, shared_home, delete)
+    assert database.read(lambda: edits.get(OPERATOR, made.id)).edit.name == "mine"
+
+
+def test_of_two_who_edit_the_same_shop_one_is_refused(home: Home) -> None:
+    inbox = Inbox(Settings(database_url=home.url, token="token-of-the-shop", perform="elsewhere"))
+    edits, database = ShopEdits(inbox.receiver), inbox.receiver.database
+    migrate(database, ["ombud.admin"])
+    [shop] = database.read(lambda: list_inbox_shops(OPERATOR, "", 2))
+    number = parse_id("shop", shop["id"])
+    _, tag = database.read(lambda: get_tagged_shop(OPERATOR, number, database.clock()))
+    pause, resume = (partial(act, OPERATOR, number, tag) for act in (edits.pause, edits.resume))
+    check_refused(database, pause, home, resume)
+    inbox.close()
