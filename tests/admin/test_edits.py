@@ -44,6 +44,20 @@ def test_of_two_who_change_the_same_endpoint_one_is_refused(
     assert database.read(lambda: edits.get(OPERATOR, made.id)).edit.description == "mine"
 
 
+def test_an_edit_leaves_an_endpoint_disabled_that_the_sender_disables_meanwhile(
+    sender: Sender, database: Database, shared_home: Home
+) -> None:
+    edit = EndpointEdit("https://8.8.8.8/", ("order.new",))
+    made = database.write(lambda: sender.endpoints.add(edit, 7, None))
+    other = shared_home.open()
+    disable = partial(sender.notices.disable, 7, made.id, "Every try has failed.")
+    meanwhile(database, disable, other, partial(sender.endpoints.change, made.id, description="mine"))
+    found = database.read(lambda: sender.endpoints.get(made.id))
+    assert (found.edit.enabled, found.disabled_reason) == (False, "Every try has failed.")
+    assert (found.edit.description, found.disabled_at is not None) == ("mine", True)
+    other.close()
+
+
 def test_of_two_who_edit_the_same_channel_one_is_refused(database: Database, shared_home: Home) -> None:
     edits, now = ChannelEdits(Guard(), mail=True), database.clock()
     edit = ChannelEdit(Kind.EMAIL, "anna@example.test")

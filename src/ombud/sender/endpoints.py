@@ -114,14 +114,15 @@ class Endpoints:
         if moved or enabled:
             # Before its own row: a turn that notes how it does has its lanes before that.
             yield from self._mailbox.resume(*(lane["id"] for lane in lanes if lane["hold_until"] != NEVER))
-        yield sql["update_endpoint"], (yield from self._values_of(endpoint))
+        switched = int(edit.enabled != old.edit.enabled)
+        yield sql["update_endpoint"], (yield from self._values_of(endpoint)) | {"switched": switched}
         if moved or enabled:
             values = {"id": endpoint_id, "shop_id": endpoint.shop_id, "box": self._mailbox.box}
             yield sql["reset_endpoint"], values
         yield sql["delete_subscriptions"], {"endpoint_id": endpoint_id}
         yield from _subscribe(endpoint)
         yield from self._mailbox.ring(*(lane["id"] for lane in lanes))
-        return endpoint
+        return (yield from self.get(endpoint_id))
 
     def rotate_secret(
         self, endpoint_id: int, secret: str, overlap_seconds: int = OVERLAP_SECONDS

@@ -71,10 +71,14 @@ values (:shop_id, :id, :lane_id, :lanes, :url, :description, :enabled, :headers,
   :latest_only, :rate_per_minute, :retry, :secret, :disabled_at, :now, :now);
 
 -- name: update_endpoint
--- An edit; takes effect with the next load of its lane.
-update endpoint set url = :url, description = :description, enabled = :enabled, headers = :headers, strict = :strict,
-  only_200 = :only_200, authority = :authority, latest_only = :latest_only, rate_per_minute = :rate_per_minute,
-  retry = :retry, disabled_at = :disabled_at, disabled_reason = :disabled_reason, updated_at = :now
+-- An edit; takes effect with the next load of its lane. What is `switched` by nobody stays as it is now: the sender may
+-- have disabled it since it was read, and does so once.
+update endpoint set url = :url, description = :description, headers = :headers, strict = :strict, only_200 = :only_200,
+  authority = :authority, latest_only = :latest_only, rate_per_minute = :rate_per_minute, retry = :retry,
+  enabled = case when :switched = 1 then :enabled else enabled end,
+  disabled_at = case when :switched = 1 then cast(:disabled_at as bigint) else disabled_at end,
+  disabled_reason = case when :switched = 1 then cast(:disabled_reason as text) else disabled_reason end,
+  updated_at = :now
 where shop_id = :shop_id and id = :id;
 
 -- name: delete_endpoint
