@@ -367,9 +367,14 @@ async def test_elsewhere_needs_a_public_address_with_tls(sender: Sender) -> None
         assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
         [(name, value)] = log_in(app.people).items()
         assert (await client.get("/account", headers={"Cookie": f"{name}={value}"})).status_code == 303
-        assert (await client.get("/account", headers={"Cookie": f"__Host-{name}={value}"})).status_code == 200
+        secure = {"Cookie": f"__Host-{name}={value}"}
+        assert (await client.get("/account", headers=secure)).status_code == 200
         entered = await client.post(LOGIN, data={"name": "x", "password": "y"})
         assert entered.status_code == 403
+    # As a proxy passes it on that has taken TLS off.
+    async with browser(app, "192.0.2.7", "http://ombud.example.test") as client:
+        for path in ("/", "/settings/webhooks"):
+            assert "curl https://ombud.example.test/v1/endpoints" in (await client.get(path, headers=secure)).text
     async with browser(app, "192.0.2.7", "https://other.example.test") as client:
         assert (await client.get(LOGIN)).status_code == 421
 

@@ -63,7 +63,7 @@ class ArrivalPages:
         shown: dict[str, Any] = {"rows": [shown_document(row) for row in rows], "more": more, "asked": asked}
         shown |= {"shops": shops, "types": ARRIVAL_TYPES, "states": ARRIVAL_STATES, "times": list(TIMES)}
         shown |= {"work": [await work_of(database, Box.INBOX)], "confirms": self._receiver.settings.confirm == "api"}
-        base = str(request.base_url).rstrip("/")
+        base = self._house.place.base(request)
         return self._house.page(request, "arrivals.html", **shown, first=not request.query_params, base=base)
 
     async def show(self, request: Request) -> Response:

@@ -171,7 +171,8 @@ class _Home:
     async def stream(self, request: Request) -> Response:
         """Answer with the part that changes, again and again."""
         self._house.operator(request)
-        return self._house.stream(request, _base(request), lambda: self._page("live.html", request))
+        base = self._house.place.base(request)
+        return self._house.stream(request, base, lambda: self._page("live.html", request))
 
     async def order(self, _: Request) -> Response:
         assert self._sides.try_it is not None
@@ -180,11 +181,8 @@ class _Home:
 
     async def _page(self, template: str, request: Request, **shown: Any) -> Response:
         shown |= await read_sides(self._sides, words_for(request))
-        return self._house.page(request, template, **shown, base=_base(request), try_it=self._sides.try_it)
-
-
-def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
+        shown |= {"base": self._house.place.base(request), "try_it": self._sides.try_it}
+        return self._house.page(request, template, **shown)
 
 
 async def read_sides(sides: Sides, words: Words) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class WebhookPages:
             "doings": doings,
             "more": more,
             "first": before == ID_LIMIT - 1,
-            "base": _base(request),
+            "base": self._house.place.base(request),
         }
         return self._house.page(request, "webhooks.html", **shown, deleted=_deleted(request))
 
@@ -151,10 +151,6 @@ def _number(request: Request) -> int:
 
 def _path(request: Request) -> str:
     return f"{PATH}/{format_id('ep', _number(request))}"
-
-
-def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
 
 
 def _deleted(request: Request) -> str:
