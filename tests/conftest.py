@@ -1,7 +1,9 @@
 """Fixtures for every folder of tests: real processes of Ombud, and real endpoints to send to."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,20 +12,39 @@ from tests.receiver.reports import Reports
 from tests.support.databases import KINDS, Home, lend_home
 from tests.support.endpoint import Endpoint
 from tests.support.mail_server import MailServer
+from tests.support.order import InOrder, in_order, is_alone
 from tests.support.postgres import PostgresServers
 from tests.support.processes import Commands, Ombuds
-from tests.support.turns import turn
+from tests.support.turns import Turns
+
+TURNS = pytest.StashKey[Turns]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Join the processes of the run."""
+    session.stash[TURNS] = Turns()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave them."""
+    session.stash[TURNS].end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to the end what runs alone: in between, each would wait for whatever runs, and all others for it."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    """Put the tests in order."""
+    items[:] = in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InOrder:
+    """Deal them out in that order."""
+    return InOrder(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Give each test its turn, before its time limit begins to run."""
-    with turn(alone=item.get_closest_marker("alone") is not None):
+    with item.session.stash[TURNS].alone() if is_alone(item) else nullcontext():
         return (yield)
 
 

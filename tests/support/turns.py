@@ -4,25 +4,33 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-# Files that every process of a run has, to lock.
-DOOR, ROOM = Path(__file__), Path(__file__).with_name("processes.py")
 
 
-@contextmanager
-def turn(*, alone: bool) -> Iterator[None]:
-    """Wait until the tests of the run's other processes leave room; `alone` waits until none of them runs one."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        yield
-        return
-    with DOOR.open() as door, ROOM.open() as room:
-        # Whoever waits for an empty room holds the door meanwhile: else the others would keep it full for ever.
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(door, fcntl.LOCK_UN)
+class Turns:
+    """What one of a run's processes shares with the others: a lock on a file that all of them have.
+
+    Each holds it together with the others until it comes to its first test that runs alone: those come last in every
+    process (`order.py`). Such a test then holds it for itself.
+    """
+
+    def __init__(self) -> None:
+        self._file = os.open(__file__, os.O_RDONLY) if "PYTEST_XDIST_WORKER" in os.environ else None
+        self._lock(fcntl.LOCK_SH)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until no other process runs a test, and keep the others waiting meanwhile."""
+        self._lock(fcntl.LOCK_EX)  # who waits for it has given up the one it had
         try:
             yield
         finally:
-            # Closing is not enough: a child that was forked meanwhile has the lock too.
-            fcntl.flock(room, fcntl.LOCK_UN)
+            self.end()
+
+    def end(self) -> None:
+        """Wait for nobody and keep nobody waiting any more."""
+        # Closing would not be enough: a child that was forked meanwhile has the lock too.
+        self._lock(fcntl.LOCK_UN)
+
+    def _lock(self, how: int) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, how)
