@@ -275,6 +275,10 @@ def test_a_wait_for_the_standby_that_is_cut_short_is_not_confirmed(
     """The server says COMMIT, and a warning: it is stored on this server alone."""
     server.sql("alter system set synchronous_standby_names = 'ANY 1 (*)'")
     server.sql("select pg_reload_conf()")
+    # A new session shows what everybody has been told by then. Commits wait once the checkpointer has heard it too,
+    # which it has when it does something else.
+    _until(lambda: server.sql("show synchronous_standby_names") == ["ANY 1 (*)"])
+    server.sql("checkpoint")
     try:
         for how in ("cancel", "terminate"):
             errors: list[Exception] = []
