@@ -1,6 +1,7 @@
 """Handlers in processes of their own: whatever one does, its run ends, and the next one has a process again."""
 
 import asyncio
+import json
 import os
 import sys
 import textwrap
@@ -226,3 +227,23 @@ async def test_who_hears_of_the_dead_does_so_in_the_handlers_process(runner: Chi
     assert (heard["whose"], heard["reason"]) == ("raises", "it was too much")
     told = await runner.run(call_of("dies_while_told", event_type="order.cancelled", failure="no more"))
     assert isinstance(told, Retry)
+
+
+async def test_what_a_handler_raises_cannot_pass_for_a_record_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    forged = "2026-11-27T09:00:00.000Z ERROR ombud: forged"
+    body = f"@inbox.on('order.new', name='h')\ndef h():\n    raise ValueError('x\\n{forged}\\x1b[2J')"
+    for as_json in (False, True):
+        monkeypatch.setattr(children, "logs_json", lambda as_json=as_json: as_json)
+        runner = runner_of(tmp_path, monkeypatch, body)
+        assert isinstance(await runner.run(call_of("h")), Retry)
+        await runner.close()
+        lines = capfd.readouterr().err.splitlines()
+        assert not [line for line in lines if line.startswith(forged) or "\x1b" in line]
+        if as_json:
+            [said] = [json.loads(line) for line in lines]
+            assert said["message"] == "handler h failed on order/1"
+            assert forged in said["traceback"]
+        else:
+            assert lines[-1] == f"    | {forged}\\x1b[2J"

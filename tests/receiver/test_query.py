@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ombud.receiver.arrival import MALFORMED, UNKNOWN, Arrival, read_in_full, read_query
+from ombud.receiver.arrival import MALFORMED, UNKNOWN, Arrival, raw_query, read_in_full, read_query
 from ombud.wire import EVENT_TYPES, PARAMETER_OF, event_url
 
 IDS = st.from_regex(r"\A[0-9A-Za-z_.:-]{1,64}\Z")
@@ -42,6 +42,7 @@ def test_any_bytes_are_judged_and_can_be_shown(query: bytes) -> None:
         assert arrival.note is not None
         assert arrival.note.isascii()
         assert arrival.note.isprintable()
+        assert raw_query(arrival.note) == query
 
 
 @given(st.sampled_from(sorted(EVENT_TYPES)), st.binary(min_size=1, max_size=80))
@@ -87,6 +88,10 @@ def test_the_short_way_and_the_long_one_mean_the_same(query: bytes) -> None:
         ("event_type=order.new&order_id=1%0a", MALFORMED, "no usable order_id"),
         ("event_type=order.new&order_id=1/2", MALFORMED, "no usable order_id"),
         ("event_type=order.new&order_id=%zz", MALFORMED, "no usable order_id"),
+        ("event_type=order.new&%6frder_id=1&order_id=2", MALFORMED, "a parameter stands there twice"),
+        ("event_type=order.new&order_id[]=1", MALFORMED, "no usable order_id"),
+        ("event_type=order.new&Order_Id=1", MALFORMED, "no usable order_id"),
+        ("event_type=order.new&order_id=%", MALFORMED, "no usable order_id"),
         ("event_type=order.new;order_id=1", UNKNOWN, "an event type that is not known here"),
         ("event_type=order.paid&order_id=1", UNKNOWN, "an event type that is not known here"),
         ("event_type=ORDER.NEW&order_id=1", UNKNOWN, "an event type that is not known here"),
@@ -97,6 +102,12 @@ def test_the_short_way_and_the_long_one_mean_the_same(query: bytes) -> None:
 def test_what_cannot_be_used_is_kept_with_its_problem(query: str, event_type: str, problem: str) -> None:
     arrival = read_query(query.encode())
     assert (arrival.event_type, arrival.note) == (event_type, f"{problem}: {query}")
+
+
+@pytest.mark.parametrize("other", ["order_id[]=2", "Order_Id=2", "ORDER_ID=2", "order_id%5B%5D=2", "order_id%00=2"])
+def test_what_only_resembles_our_parameter_is_a_merchants_own(other: str) -> None:
+    for query in (f"event_type=order.new&order_id=1&{other}", f"{other}&event_type=order.new&order_id=1"):
+        assert read_query(query.encode()) == Arrival("order.new", "order/1")
 
 
 def test_bytes_that_a_query_should_not_have_are_shown_as_such() -> None:

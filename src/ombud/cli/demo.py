@@ -16,13 +16,14 @@ from ombud.cli.alarming import alarms_of
 from ombud.cli.credentials import keep_credentials
 from ombud.cli.demo_app import create_demo_inbox
 from ombud.cli.people import first_path, set_up
-from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
+from ombud.cli.servers import Service, Site, bind, run, url_of
 from ombud.cli.shop import open_shop
 from ombud.cli.wiring import SENDER_FILE, settings_of_environment, sqlite_url
 from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
+from ombud.logs import log_to_stderr
 from ombud.mailbox.ids import ID_LIMIT
 from ombud.receiver.embedded import LocalRunner
 from ombud.receiver.inbox import Inbox
@@ -57,7 +58,7 @@ DEMO_DEFAULTS: dict[str, Any] = {
 
 def run_demo(host: str, port: int, data: Path, *, as_json: bool) -> int:
     """Run the demo until a signal; returns the exit code."""
-    log_to_stderr()
+    log_to_stderr(as_json=as_json)
     settings = settings_of_environment(**DEMO_DEFAULTS)
     ports = [bind(host, port and port + offset) for offset in range(3)]
     credentials = keep_credentials(data)

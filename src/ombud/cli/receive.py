@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ombud.cli.collector import collect_rarely
 from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
+from ombud.logs import log_to_stderr
 from ombud.receiver.children import ChildRunner
 from ombud.receiver.inbox import Inbox, load_inbox
 
@@ -38,6 +39,7 @@ class Work:
 def run_work(target: str, *, as_json: bool) -> int:
     """Perform until a signal; returns the exit code."""
     inbox = load_inbox(target)
+    log_to_stderr(as_json=as_json)
     inbox.receiver.check_keys()
     databases = [inbox.receiver.database]
     received: list[signal.Signals] = []
@@ -86,10 +88,10 @@ class Receiving:
 
 def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool) -> int:
     """Serve hooks and API, and perform unless told not to; returns the exit code."""
-    from ombud.cli.servers import Standby, log_to_stderr
+    from ombud.cli.servers import Standby
 
-    log_to_stderr()
     inbox = load_inbox(target)
+    log_to_stderr(as_json=as_json)
     if work:
         inbox.receiver.check_keys()
     receiving = Receiving(inbox, (lambda: Work(inbox, target)) if work else Standby)
@@ -101,11 +103,10 @@ def serve_receiver(receiving: Receiving, host: str, port: int, *, as_json: bool)
     from ombud.admin.links import new_token
     from ombud.cli.alarming import alarms_of
     from ombud.cli.people import first_path
-    from ombud.cli.servers import Service, Site, bind, log_to_stderr, run, url_of
+    from ombud.cli.servers import Service, Site, bind, run, url_of
     from ombud.db.migrate import migrate
     from ombud.web.receiver_app import ReceiverApp
 
-    log_to_stderr()
     inbox = receiving.inbox
     inbox.leave_work()
     listening = bind(host, port)

@@ -14,6 +14,7 @@ from ombud.cli.receive import Receiving, serve_receiver
 from ombud.cli.wiring import settings_of_environment
 from ombud.clock import utc
 from ombud.errors import ConfigurationError, InvalidInput
+from ombud.logs import log_to_stderr
 from ombud.mailbox.model import Outcome
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.model import Call
@@ -111,6 +112,7 @@ class RelayWork:
 
 def run_relay(options: RelayOptions, host: str, port: int, *, as_json: bool) -> int:
     """Serve hooks, API and panel, and send on what is confirmed; returns the exit code."""
+    log_to_stderr(as_json=as_json)
     url = sys.stdin.readline().strip() if options.to == "-" else options.to
     check_endpoint_url(url, "--to")
     keys = [] if options.secret_file is None else [_key(options.secret_file)]

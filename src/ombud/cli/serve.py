@@ -7,10 +7,11 @@ from ombud.admin.links import new_token
 from ombud.admin.resender import add_resender
 from ombud.cli.alarming import alarms_of
 from ombud.cli.people import first_path, set_up
-from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
+from ombud.cli.servers import Service, Site, Standby, bind, run, url_of
 from ombud.cli.wiring import database_url, settings_of_environment
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
+from ombud.logs import log_to_stderr
 from ombud.sender.sender import Sender
 from ombud.sender.transport import allow_more_files
 from ombud.web.app import SenderApp
@@ -18,7 +19,7 @@ from ombud.web.app import SenderApp
 
 def run_serve(database: str, host: str, port: int, *, as_json: bool) -> int:
     """Serve until a signal; returns the exit code."""
-    log_to_stderr()
+    log_to_stderr(as_json=as_json)
     allow_more_files()
     settings = settings_of_environment()
     url = database_url(database, settings)

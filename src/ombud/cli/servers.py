@@ -1,7 +1,6 @@
 """Several web servers on one event loop: every port bound before anything starts, one signal stops them all."""
 
 import asyncio
-import logging
 import signal
 import socket
 import sys
@@ -168,8 +167,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     import uvloop
 
     return uvloop.new_event_loop
-
-
-def log_to_stderr() -> None:
-    """Show warnings of Ombud and of the web server, a line each."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -3,17 +3,18 @@
 import json
 
 from ombud.cli.credentials import new_shop_key
-from ombud.cli.servers import Service, Site, Standby, bind, log_to_stderr, run, url_of
+from ombud.cli.servers import Service, Site, Standby, bind, run, url_of
 from ombud.cli.wiring import database_url, settings_of_environment
 from ombud.db.connect import open_database
 from ombud.db.migrate import migrate
+from ombud.logs import log_to_stderr
 from ombud.sender.sender import Sender
 from ombud.shop import Shop, create_app
 
 
 def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: bool) -> int:
     """Serve the shop until a signal; another process delivers its events. Returns the exit code."""
-    log_to_stderr()
+    log_to_stderr(as_json=as_json)
     settings = settings_of_environment()
     url = database_url(database, settings)
     listening = bind(host, port)

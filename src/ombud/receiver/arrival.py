@@ -23,8 +23,9 @@ NO_ID = {name: f"no usable {name}" for name in sorted(set(PARAMETER_OF.values())
 # otherwise is read in full; both ways mean the same (tests/receiver/test_query.py).
 _AS_SENT = re.compile(rb"event_type=([a-z.]{1,40})&(order_id|product_id)=([0-9A-Za-z_.:-]{1,64})")
 _PARAMETERS = {event_type.encode(): name.encode() for event_type, name in PARAMETER_OF.items()}
-# The first and the last printable byte of ASCII.
-_PRINTABLE = (0x20, 0x7E)
+# How a byte stands in a note that is no printable ASCII, and the backslash itself: so every query can be had back.
+_SHOWN = re.compile(r"\\x([0-9a-f]{2})")
+_AS_IS = frozenset(range(0x20, 0x7F)) - {0x5C}
 
 
 class Arrival(NamedTuple):
@@ -72,10 +73,15 @@ def read_in_full(query: bytes) -> Arrival:
 
 def parameters_of(note: str) -> dict[str, str]:
     """Return the parameters of a query that was kept in a note; of those that stand there twice the last."""
-    return dict(parse_qsl(note.partition(": ")[2], keep_blank_values=True))
+    return dict(parse_qsl(raw_query(note).decode("latin-1"), keep_blank_values=True))
+
+
+def raw_query(note: str) -> bytes:
+    """Return the query that was kept in a note, byte for byte."""
+    return _SHOWN.sub(lambda match: chr(int(match[1], 16)), note.partition(": ")[2]).encode("latin-1")
 
 
 def _shown(query: bytes, problem: str) -> str:
     """Keep the query as printable text, whatever bytes it has."""
-    shown = "".join(chr(byte) if _PRINTABLE[0] <= byte <= _PRINTABLE[1] else f"\\x{byte:02x}" for byte in query)
+    shown = "".join(chr(byte) if byte in _AS_IS else f"\\x{byte:02x}" for byte in query)
     return f"{problem}: {shown}"

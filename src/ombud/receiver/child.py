@@ -1,6 +1,6 @@
 """The child's side of `children.py`: runs calls of one handler that come as JSON lines on a socket.
 
-usage: python -m ombud.receiver.child APP:INBOX HANDLER DESCRIPTOR
+usage: python -m ombud.receiver.child APP:INBOX HANDLER json|text DESCRIPTOR
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ombud.errors import OmbudError
+from ombud.logs import log_to_stderr
 from ombud.mailbox.model import Outcome, Retry
 from ombud.receiver.children import LINE_BYTES
 from ombud.receiver.execute import execute
@@ -95,7 +96,7 @@ def limit_memory(megabytes: int) -> None:
 
 def main() -> None:
     """Import the app and run one of its handlers."""
-    target, name, descriptor = sys.argv[1:]
+    target, name, log_lines, descriptor = sys.argv[1:]
     connection = socket.socket(fileno=int(descriptor))
     connection.set_inheritable(False)
     step_aside()
@@ -107,6 +108,7 @@ def main() -> None:
         inbox = load_inbox(target)
     except OmbudError as error:
         sys.exit(f"ombud: {error}")
+    log_to_stderr(as_json=log_lines == "json")
     if name not in inbox.handlers:
         sys.exit(f"ombud: {target} has no handler {name!r} any more.")
     handler = inbox.handlers[name]

@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import Any
 
+from ombud.logs import logs_json
 from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry, Skip
 from ombud.receiver.model import Call
 from ombud.receiver.options import HandlerFacts
@@ -105,7 +106,8 @@ class _Child:
         how = "could not be started"
         try:
             with theirs:
-                command = [sys.executable, "-m", "ombud.receiver.child", *arguments, str(theirs.fileno())]
+                log_lines = "json" if logs_json() else "text"
+                command = [sys.executable, "-m", "ombud.receiver.child", *arguments, log_lines, str(theirs.fileno())]
                 self._process = await asyncio.create_subprocess_exec(
                     *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
                 )
