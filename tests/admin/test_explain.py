@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ombud.admin.access import Caller
-from ombud.admin.explain import explain_event, why
+from ombud.admin.explain import explain_event
+from ombud.admin.why import why
 from ombud.db.operation import Make
 from ombud.errors import NotFound
 from ombud.mailbox.ids import format_id
@@ -105,9 +106,11 @@ ENDPOINT: dict[str, Any] = {
 }  # fmt: skip
 DELIVERY: dict[str, Any] = {
     "state": State.PENDING, "reason": None, "due_at": NOW - 1, "tries": 0, "hold_until": 0, "closed_at": None,
-    "lease_token": None,
+    "lease_token": None, "place": None,
 }  # fmt: skip
 HELD = {"closed_at": NOW - 9, "hold_until": NOW + 5, "tries": 3, "reason": "No answer."}
+WAITS = {"waits_since": NOW - 5, "connections": 64, "per_second": 200, "lease_token": 1}
+CROWDED = "As many requests as one place is sent are under way there already."
 EVENT: dict[str, Any] = {"type": "order.new", "data": None, "created_at": NOW - 10}
 
 
@@ -130,6 +133,10 @@ EVENT: dict[str, Any] = {"type": "order.new", "data": None, "created_at": NOW - 
         ({}, HELD, "held", "Try 3 failed: No", NOW + 5),
         ({}, {"due_at": NOW + 7, "tries": 1, "reason": "Answered 500."}, "retry", "The next try is at 2027", NOW + 7),
         ({"rate_per_minute": 6}, {}, "rate", "6 a minute", NOW - 1),
+        ({}, WAITS | {"place": "host shop.example"}, "limit", "to host shop.example at most 64 requests", NOW - 1),
+        ({}, WAITS | {"place": "address 2001:db8::/64"}, "limit", "200 start in a second", NOW - 1),
+        ({"rate_per_minute": 6}, WAITS | {"place": "endpoint 7"}, "limit", "until the endpoint has", NOW - 1),
+        ({}, {"due_at": NOW + 7, "reason": CROWDED}, "limit", CROWDED, NOW + 7),
         ({}, {"lease_token": 1}, "in flight", "under way", NOW - 1),
         ({}, {}, "due", "waits for a worker", NOW - 1),
     ],

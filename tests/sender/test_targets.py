@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ombud.db.operation import Operation
+from ombud.admin.explain import explain_event
+from ombud.db.operation import Operation, Statement
 from ombud.errors import Conflict
 from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.endpoints import TESTS_PER_MINUTE
@@ -16,6 +17,7 @@ from ombud.sender.guard import Guard
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.sender.targets import NEW_ENDPOINT_SECONDS, Targets
+from ombud.sender.waiting import Waiting, on_record
 from ombud.settings import Settings
 from tests.sender.conftest import LOOPBACK, Running
 from tests.support.databases import Home
@@ -85,9 +87,10 @@ def most_in_a_second(times: list[float]) -> int:
 
 
 @pytest.fixture
-def limited(home: Home, names: NameServer) -> Iterator[Callable[..., Running]]:
+def limited(home: Home, names: NameServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
     """A sender whose limits hold on loopback too, on each database."""
     made: list[Running] = []
+    monkeypatch.setattr("ombud.sender.sender.WAITING_SECONDS", 0.2)
 
     def make(*, gate: bool = True) -> Running:
         settings = Settings(allow_networks=LOOPBACK, retry_seconds=(0.05,) * 3, endpoints_per_shop=ENDPOINTS)
@@ -122,30 +125,42 @@ def flood(running: Running, names: NameServer, port: int, neighbour: int) -> Non
     running.sender.database.write(add_all)
 
 
-async def run_flood(running: Running, names: NameServer, new_sink: Any) -> tuple[type[Sink], type[Sink]]:
+def reasons(running: Running, event_id: int) -> set[str]:
+    """Return why an event waits, as another process explains it."""
+    sender = running.sender
+    document = sender.database.read(lambda: explain_event(event_id, sender.database.clock(), sender.vault))
+    return {one["why"].partition(": ")[2] for one in document["data"] if one["verdict"] == "limit"}
+
+
+async def run_flood(running: Running, names: NameServer, new_sink: Any) -> tuple[type[Sink], type[Sink], set[str]]:
     (sink, port), (beside, neighbour) = await new_sink(), await new_sink("127.0.0.2")
     await asyncio.to_thread(flood, running, names, port, neighbour)
     for number in range(EVENTS):
-        await running.sender.publish([Event("order.new", str(number), shop_id) for shop_id in range(1, SHOPS + 1)])
+        new = [Event("order.new", str(number), shop_id) for shop_id in range(1, SHOPS + 1)]
+        published = await running.sender.publish(new)
     running.start()
     await wait_for(sink, 20)
     await running.sender.publish([Event("order.new", str(number), SHOPS + 1) for number in range(5)])
+    await wait_for(sink, 150)
+    said = set[str]().union(*(reasons(running, one.event_id) for one in published))
     await wait_for(sink, SHOPS * ENDPOINTS * EVENTS)
     await wait_for(beside, 5)
     await running.stop()
-    return sink, beside
+    return sink, beside, said
 
 
 async def test_one_address_is_sent_no_more_than_its_limit(
     limited: Callable[..., Running], names: NameServer, new_sink: Any
 ) -> None:
     running = limited()
-    sink, beside = await run_flood(running, names, new_sink)
+    sink, beside, said = await run_flood(running, names, new_sink)
 
     assert len(sink.times) == SHOPS * ENDPOINTS * EVENTS
     assert most_in_a_second(sink.times) <= PER_SECOND
     assert sink.most <= CONNECTIONS
     assert beside.times[-1] < sink.times[-1], "nobody else waits in that line"
+    limits = "at most 8 requests are under way at once and 250 start in a second, whatever endpoints lead there"
+    assert f"to address 127.0.0.1 {limits} (OMBUD_TARGET_CONNECTIONS, OMBUD_TARGET_PER_SECOND)." in said
     states = running.rows("select state, attempts, count(*) as number from delivery group by state, attempts")
     assert states == [{"state": 1, "attempts": 1, "number": SHOPS * ENDPOINTS * EVENTS + 5}]
 
@@ -154,9 +169,10 @@ async def test_one_address_is_sent_no_more_than_its_limit(
 async def test_a_build_without_limits_is_caught(
     limited: Callable[..., Running], names: NameServer, new_sink: Any
 ) -> None:
-    sink, _ = await run_flood(limited(gate=False), names, new_sink)
+    sink, _, said = await run_flood(limited(gate=False), names, new_sink)
 
     assert sink.most > CONNECTIONS or most_in_a_second(sink.times) > PER_SECOND
+    assert not said
 
 
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
@@ -165,10 +181,14 @@ async def test_what_never_acknowledges_hears_one_request_a_second(
 ) -> None:
     running, (victim, port) = limited(), await new_sink(status=404)
     await running.add(f"http://127.0.0.1:{port}/")
-    await running.sender.publish([Event("order.new", str(number)) for number in range(30)])
+    *_, last = await running.sender.publish([Event("order.new", str(number)) for number in range(30)])
     running.start()
     await wait_for(victim, 3)
+    assert reasons(running, last.event_id) == {
+        "until the endpoint has answered 2xx, it is sent one request a second, one at once."
+    }
     await running.stop()
+    assert not reasons(running, last.event_id), "nobody performs it now"
 
     assert victim.most == 1
     apart = [later - time for time, later in zip(victim.times, victim.times[1:], strict=False)]
@@ -177,7 +197,7 @@ async def test_what_never_acknowledges_hears_one_request_a_second(
 
 async def test_what_the_operator_allows_is_not_counted() -> None:
     guard = Guard(LOOPBACK)
-    targets = Targets(guard, 1, 1.0, LOOPBACK)
+    targets = Targets(guard, 1, 1, LOOPBACK)
     for url in ("http://127.0.0.1/", "http://[::1]:9/x"):
         facts = {"url": url, "endpoint_id": 1}
         assert all(targets.admits(facts) and targets.enter(facts) is None for _ in range(5))
@@ -214,6 +234,42 @@ async def test_who_asks_again_keeps_its_turn() -> None:
         targets.leave(entered)
         entered = targets.enter(facts)
     assert went == [1, 3]
+
+
+@pytest.mark.parametrize("home", ["sqlite"], indirect=True)
+async def test_waits_that_last_are_on_record_until_they_end(
+    limited: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ombud.sender.waiting.MOST", 2)
+    sender = limited().sender
+    made = [await sender.writer.write(lambda: sender.endpoints.add(EndpointEdit("http://8.8.8.8/"))) for _ in "123"]
+    lanes = [endpoint.lane_id for endpoint in made]
+    targets, waiting, full = sender.targets, Waiting(sender.database), to("8.8.8.8", 9)
+    targets.enter(full)
+
+    async def look() -> list[int]:
+        await waiting.look(targets, sender.writer)
+        found: dict[int, str] = sender.database.read(on_record)
+        return [lanes.index(lane_id) for lane_id in sorted(found)]
+
+    def lease(token: int) -> None:
+        def write() -> Operation[None]:
+            yield Statement("lease", "update lane set lease_token = :token"), {"token": token}
+
+        sender.database.write(write)
+
+    for lane_id in lanes:
+        targets.wait(lane_id, full, lambda: None)
+    assert [await look() for _ in range(2)] == [[], []], "nobody's lease is stored"
+    lease(7)
+    assert await look() == [0, 1], "as many as are kept on record"
+    lease(8)
+    assert sender.database.read(on_record) == {}
+    assert await look() == [0, 1]
+    targets.forget(lanes[0])
+    assert await look() == [0, 1], "a try may be under way"
+    assert await look() == [1]
+    assert await look() == [1, 2]
 
 
 async def test_places_at_rest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

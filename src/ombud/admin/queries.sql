@@ -120,10 +120,12 @@ select e.id, e.shop_id, e.lane_id, e.url, e.enabled, e.created_at, e.deleted_at,
 from endpoint e where e.shop_id in (:shop_id, 0) order by e.id desc limit :rows;
 
 -- name: deliveries_with_lanes
--- An event's deliveries, and how the lanes do on which they are.
+-- An event's deliveries, how the lanes do on which they are, and for what place they wait.
 select d.lane_id, d.state, d.reason, d.due_at, d.attempts as tries, l.destination_id as endpoint_id, l.hold_until,
-  l.closed_at, l.lease_token
-from delivery d join lane l on l.id = d.lane_id where d.day = :day and d.event_id = :event_id;
+  l.closed_at, l.lease_token, t.place, t.connections, t.per_second, t.since as waits_since
+from delivery d join lane l on l.id = d.lane_id
+left join target_wait t on t.lane_id = l.id and t.lease_token = l.lease_token
+where d.day = :day and d.event_id = :event_id;
 
 -- Arrivals ---------------------------------------------------------------------------------------------------------
 

@@ -358,3 +358,36 @@ update endpoint set secret = :secret, previous_secret = :previous_secret, header
 select secret from endpoint where id = :id;
 -- postgres:
 select secret from endpoint where id = :id for update;
+
+-- Who waits until a place may be sent more ----------------------------------------------------------------------------
+
+-- name: target_waits
+-- What is on record, and true.
+select t.lane_id, t.place from target_wait t join lane l on l.id = t.lane_id and l.lease_token = t.lease_token;
+
+-- name: put_target_waits
+-- rows: lane_id bigint, place text, connections bigint, per_second bigint
+-- A lane waits since now. One whose lease is only in its owner's memory is left to the next look: it is stored soon.
+insert into target_wait(lane_id, lease_token, place, connections, per_second, since)
+select id, lease_token, :place, :connections, :per_second, :now from lane where id = :lane_id and lease_token is not null
+on conflict (lane_id) do update set lease_token = excluded.lease_token, place = excluded.place,
+  connections = excluded.connections, per_second = excluded.per_second, since = excluded.since;
+-- postgres:
+insert into target_wait(lane_id, lease_token, place, connections, per_second, since)
+select l.id, l.lease_token, r.place, r.connections, r.per_second, :now
+from {rows} r join lane l on l.id = r.lane_id and l.lease_token is not null
+order by l.id
+on conflict (lane_id) do update set lease_token = excluded.lease_token, place = excluded.place,
+  connections = excluded.connections, per_second = excluded.per_second, since = excluded.since;
+
+-- name: drop_target_waits
+-- rows: lane_id bigint
+-- A lane waits no more.
+delete from target_wait where lane_id = :lane_id;
+-- postgres:
+delete from target_wait t using {rows} r where t.lane_id = r.lane_id;
+
+-- name: drop_untrue_waits
+-- Whoever has written these has lost its lanes, or died.
+delete from target_wait where not exists (
+  select 1 from lane l where l.id = target_wait.lane_id and l.lease_token = target_wait.lease_token);

@@ -25,6 +25,7 @@ from ombud.sender.rounds import Round, Rounds
 from ombud.sender.targets import Targets
 from ombud.sender.vault import Vault
 from ombud.sender.verdict import DeliveryFailed, Failure
+from ombud.sender.waiting import Waiting
 from ombud.settings import Settings
 
 log = logging.getLogger("ombud.sender")
@@ -39,6 +40,8 @@ INTAKE_CHANNEL = "intake"
 LAG_SECONDS = 10.0
 # Seconds between two looks at endpoints that fail: how late a warning may be.
 WATCH_SECONDS = 60.0
+# Seconds between two looks at lanes that wait for a place: a wait of twice that is on record.
+WAITING_SECONDS = 1.0
 
 
 class Sender:
@@ -65,6 +68,8 @@ class Sender:
         )
         self._intake = Round(INTAKE_SECONDS, self._take_in)
         rounds = [Round(BACKFILL_SECONDS, self._write_past), Round(WATCH_SECONDS, self._watch), self._intake]
+        self._waiting = Waiting(database)
+        rounds.append(Round(WAITING_SECONDS, self._note_waiting))
         self._rounds = Rounds(rounds)
         self._performer: Performer | None = None
         self._stopped = False
@@ -156,6 +161,10 @@ class Sender:
 
     async def _watch(self) -> bool:
         return await self.writer.write(self.notices.watch)
+
+    async def _note_waiting(self) -> bool:
+        await self._waiting.look(self.targets, self.writer)
+        return False
 
     async def _write_past(self) -> bool:
         waits = await self.database.fetch(self._backfill.waits)

@@ -27,6 +27,8 @@ LATER_SECONDS = 1.0
 # Places remembered, past which those at rest are forgotten; and endpoints that have acknowledged, past which all are.
 PLACES = 20_000
 ACKNOWLEDGED = 100_000
+# How the place of an endpoint begins that has not acknowledged anything yet.
+NEW = "endpoint "
 # Bits of an address of IPv6 that one customer of a network has to themselves.
 IPV6_BITS = 64
 
@@ -43,9 +45,10 @@ def later() -> float:
 class _Place:
     """What is under way to one place, and who waits. Times are of the loop's clock."""
 
-    __slots__ = ("burst", "connections", "free_at", "in_flight", "pause", "timer", "waiting")
+    __slots__ = ("burst", "connections", "free_at", "in_flight", "name", "pause", "timer", "waiting")
 
-    def __init__(self, connections: int, burst: float, pause: float) -> None:
+    def __init__(self, name: str, connections: int, burst: float, pause: float) -> None:
+        self.name = name
         self.connections, self.burst, self.pause = connections, burst, pause
         self.in_flight = 0
         self.free_at = 0.0  # when all that has started would have, evenly spread
@@ -79,10 +82,10 @@ class _Route:
 class Targets:
     """The gate of a sender. For one event loop."""
 
-    def __init__(self, guard: Guard, connections: int, per_second: float, free: Sequence[Network] = ()) -> None:
+    def __init__(self, guard: Guard, connections: int, per_second: int, free: Sequence[Network] = ()) -> None:
         """`connections` at once and starts `per_second`, of one place; what is in the ranges `free` is not counted."""
         self._guard = guard
-        self._connections = connections
+        self.connections, self.per_second = connections, per_second
         self._pause = 1 / (per_second * REST_SHARE)
         self._burst = max(0.0, per_second * BURST_SHARE - 1) * self._pause
         self._free = tuple(free)
@@ -134,6 +137,10 @@ class Targets:
         if place is not None:
             place.waiting.pop(lane_id, None)
 
+    def waiting(self) -> dict[int, str]:
+        """Return the lanes that wait now, each with its place: `host H`, `address A`, or NEW and the endpoint's id."""
+        return {lane_id: place.name for lane_id, place in self._waits_at.items()}
+
     def acknowledged(self, endpoint_id: int, url: str) -> None:
         """An endpoint has answered there as one does: until it leads elsewhere it is as any other."""
         if self._acknowledged.get(endpoint_id) == hash(url):
@@ -141,9 +148,9 @@ class Targets:
         if len(self._acknowledged) >= ACKNOWLEDGED:
             self._acknowledged.clear()
         self._acknowledged[endpoint_id] = hash(url)
-        place = self._places.pop(f"endpoint {endpoint_id}", None)
+        place = self._places.pop(f"{NEW}{endpoint_id}", None)
         if place is not None:
-            place.connections, place.free_at = self._connections, 0.0
+            place.connections, place.free_at = self.connections, 0.0
             self._let_in(place)
 
     @contextmanager
@@ -176,7 +183,7 @@ class Targets:
             route = self._route(text)
         if not route.places or self._acknowledged.get(endpoint_id) == hash(text):
             return route.places
-        return [*route.places, self._place(f"endpoint {endpoint_id}", 1, NEW_ENDPOINT_SECONDS)]
+        return [*route.places, self._place(f"{NEW}{endpoint_id}", 1, NEW_ENDPOINT_SECONDS)]
 
     def _route(self, text: str) -> _Route:
         try:
@@ -200,8 +207,8 @@ class Targets:
         if place is None:
             if len(self._places) >= self._most_places:
                 self._forget_places()
-            alone = _Place(connections, 0.0, pause)
-            place = self._places[name] = alone if connections else _Place(self._connections, self._burst, self._pause)
+            limits = (connections, 0.0, pause) if connections else (self.connections, self._burst, self._pause)
+            place = self._places[name] = _Place(name, *limits)
         return place
 
     def _forget_places(self) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ombud.admin.why import Verdict
 from ombud.web.openapi_parts import (
     AnyType,
     Attempt,
@@ -98,7 +99,7 @@ class Why(Shape):
     endpoint_id: EndpointId
     url: str
     delivery_id: DeliveryId | None
-    verdict: str
+    verdict: Verdict
     why: str
     next_try_at: Time | None
     curl: str | None
