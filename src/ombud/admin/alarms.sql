@@ -1,11 +1,5 @@
 -- Alarms: what is wrong, who is told, and what is still to be told.
 
--- name: lock_alarms
--- Two that look at the same moment write one after the other, and no two wait for each other.
-select 1 as one;
--- postgres:
-select pg_advisory_xact_lock(hashtextextended('alarms', 0));
-
 -- name: known_alarms
 -- All that are not over: what was told must be known to be told once.
 select id, cause, about, facts as text, seen_at, began_at, missed_at from alarm where ended_at is null order by id;
@@ -90,12 +84,6 @@ delete from alarm_message where channel_id = :id;
 -- name: count_channels
 -- For the limit.
 select count(*) as channels from alarm_channel where shop_id = :shop_id;
-
--- name: lock_channels
--- Two that add one to one shop at the same moment must count each other's.
-select :shop_id as shop_id;
--- postgres:
-select pg_advisory_xact_lock(hashtextextended('alarm channels of ' || cast(:shop_id as bigint), 0));
 
 -- name: get_channel
 -- One of them.

@@ -6,6 +6,7 @@ from typing import Any
 
 from ombud.admin.access import Caller
 from ombud.admin.audit_log import record
+from ombud.admin.locks import lock
 from ombud.db.database import Clock
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
@@ -29,13 +30,11 @@ def etag_of(endpoint: Endpoint) -> str:
     return f'"{endpoint.updated_at:x}"'
 
 
-def hold(target: str) -> Operation[None]:
-    """Have whoever edits this at the same moment wait for the commit: till then an If-Match that was right is right."""
-    yield sql["hold"], {"target": target}
-
-
 def check_match(match: str | None, tag: str, what: str) -> None:
-    """Check an If-Match against the tag of what is there. Raises InvalidInput, or Outdated for another version."""
+    """Check an If-Match against the tag of what is there. Raises InvalidInput, or Outdated for another version.
+
+    What it is about was locked before it was read: until the commit, a match that was right stays right.
+    """
     if match is None:
         return
     if not re.fullmatch(_IF_MATCH, match):
@@ -69,7 +68,7 @@ class EndpointEdits:
 
     def change(self, caller: Caller, endpoint_id: int, match: str | None, **changes: Any) -> Operation[Endpoint]:
         """Change some of the fields of EndpointEdit."""
-        yield from hold(format_id("ep", endpoint_id))
+        yield from lock(format_id("ep", endpoint_id))
         old = yield from self.get(caller, endpoint_id)
         # What would be refused anyway is told so, whatever the version (RFC 9110, 13.2.1).
         replace(old.edit, **changes).check()
@@ -129,7 +128,7 @@ class EndpointEdits:
         return endpoint
 
     def _get_matching(self, caller: Caller, endpoint_id: int, match: str | None) -> Operation[Endpoint]:
-        yield from hold(format_id("ep", endpoint_id))
+        yield from lock(format_id("ep", endpoint_id))
         endpoint = yield from self.get(caller, endpoint_id)
         check_match(match, etag_of(endpoint), format_id("ep", endpoint_id))
         return endpoint

@@ -12,7 +12,7 @@ from ombud.admin.events import Document, rfc3339
 from ombud.admin.keys import add_key, get_key, revoke_key
 from ombud.admin.links import add_link, add_reset
 from ombud.admin.oidc_people import add_address
-from ombud.admin.people import Person, change_role, get_person, hold_person, remove_person, sql
+from ombud.admin.people import Person, change_role, get_person, lock_person, remove_person, sql
 from ombud.db.operation import Operation
 from ombud.errors import Conflict, Forbidden
 from ombud.mailbox.ids import format_id
@@ -113,7 +113,7 @@ def person_document(person: Person) -> Document:
 
 
 def _person(caller: Caller, person_id: int) -> Operation[Person]:
-    person = yield from hold_person(person_id)
+    person = yield from lock_person(person_id)
     _check(caller, SCOPES_OF[person.role])
     return person
 

@@ -7,9 +7,10 @@ from typing import Any
 from ombud.admin.access import Caller
 from ombud.admin.audit_log import record
 from ombud.admin.deliveries import waiting
-from ombud.admin.edits import check_match, hold
+from ombud.admin.edits import check_match
 from ombud.admin.events import Document, rfc3339_or_none
 from ombud.admin.inbox_search import sql
+from ombud.admin.locks import lock
 from ombud.admin.shops import shop_document, source_documents
 from ombud.db.operation import Operation, Row
 from ombud.db.texts import check_text
@@ -113,7 +114,7 @@ def _find(caller: Caller, number: int) -> Operation[Row]:
 
 
 def _find_matching(caller: Caller, number: int, match: str | None) -> Operation[Row]:
-    yield from hold(format_id("shop", number))
+    yield from lock(format_id("shop", number))
     row = yield from _find(caller, number)
     check_match(match, _etag_of(row), f"The shop {row['name']!r}")
     return row

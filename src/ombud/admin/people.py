@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
 from ombud.admin.audit_log import number_at, record
+from ombud.admin.locks import lock
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import Conflict, InvalidInput, NotFound
@@ -65,9 +66,10 @@ def get_person(person_id: int) -> Operation[Person]:
     return _person(rows[0])
 
 
-def hold_person(person_id: int) -> Operation[Person]:
+def lock_person(person_id: int) -> Operation[Person]:
     """Return a person whom nobody else changes before the commit; raises NotFound."""
-    yield sql["lock_people"], {}
+    # All of them at once: somebody must be left who can let others in.
+    yield from lock("people")
     return (yield from get_person(person_id))
 
 
@@ -85,7 +87,7 @@ def anybody() -> Operation[bool]:
 
 def change_role(caller: Caller, person_id: int, role: Role, shop_id: int, now: int) -> Operation[None]:
     """Give a person another role. Raises NotFound, or Conflict when nobody would be left to let others in."""
-    person = yield from hold_person(person_id)
+    person = yield from lock_person(person_id)
     yield sql["set_role"], {"id": person_id, "role": role, "shop_id": shop_id}
     yield from _check_owners()
     yield from record(caller, "person.role", person.name, now, detail=f"{person.role} → {role}")
@@ -93,7 +95,7 @@ def change_role(caller: Caller, person_id: int, role: Role, shop_id: int, now: i
 
 def remove_person(caller: Caller, person_id: int, now: int) -> Operation[None]:
     """Let a person in no more, from their next request on. Raises NotFound, or Conflict for the last owner."""
-    person = yield from hold_person(person_id)
+    person = yield from lock_person(person_id)
     yield sql["delete_sessions_of_person"], {"person_id": person_id}
     yield sql["delete_links_of_person"], {"person_id": person_id}
     yield sql["delete_person"], {"id": person_id}

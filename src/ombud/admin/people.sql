@@ -14,12 +14,6 @@ on conflict (login) do nothing returning id;
 -- Who logs in.
 select id, name, role, shop_id, password, created_at from person where login = :login;
 
--- name: lock_people
--- Two that change people at the same moment must see what the other has done: somebody is left who can let others in.
-select 1 as one;
--- postgres:
-select pg_advisory_xact_lock(hashtextextended('people', 0));
-
 -- name: person_by_id
 -- One of them.
 select id, name, role, shop_id, password, created_at from person where id = :id;

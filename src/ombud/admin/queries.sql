@@ -30,11 +30,11 @@ from (
 group by e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at
 order by e.id desc;
 
--- name: hold
--- Whoever edits this at the same moment waits for the commit: until then nobody else makes another version of it.
-select :target as target;
+-- name: lock
+-- Until the commit. Of a file one transaction writes at a time.
+select :what as what;
 -- postgres:
-select pg_advisory_xact_lock(hashtextextended('edit of ' || cast(:target as text), 0));
+select pg_advisory_xact_lock(hashtextextended('admin: ' || cast(:what as text), 0));
 
 -- name: shop_of_endpoint
 -- Whose endpoint it is, deleted or not.

@@ -9,12 +9,15 @@ from ombud.admin.alarms.causes import Cause, Finding
 from ombud.admin.alarms.state import Known, judge
 from ombud.admin.audit_log import number_at
 from ombud.admin.events import Document, rfc3339, rfc3339_or_none
+from ombud.admin.locks import lock
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.ids import format_id
 
 sql = read_queries("ombud.admin", "alarms.sql")
 
+# What is locked while alarms and what is to be told of them are written.
+ALARMS = "alarms"
 BEGAN, ENDED = "began", "ended"
 # Microseconds that an alarm is kept after its end: as long as what has failed is.
 KEPT = 30 * 86_400_000_000
@@ -44,7 +47,8 @@ def note(looks: Sequence[Look], now: int, hold: int) -> Operation[None]:
 
     `hold`: microseconds that a trouble lasts before it is an alarm, and is away before it is over.
     """
-    yield sql["lock_alarms"], {}
+    # Two that look at the same moment write one after the other, and no two wait for each other.
+    yield from lock(ALARMS)
     rows = yield sql["known_alarms"], {}
     for look in looks:
         yield from _note(look, rows, now, hold)

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from ombud.admin.access import Caller
-from ombud.admin.alarms.book import sql
+from ombud.admin.alarms.book import ALARMS, sql
 from ombud.admin.alarms.channel import Channel, ChannelEdit, Kind, channel_of, etag_of, shown_target, values_of
 from ombud.admin.audit_log import number_at, record
-from ombud.admin.edits import check_match, hold
+from ombud.admin.edits import check_match
+from ombud.admin.locks import lock
 from ombud.db.operation import Operation
 from ombud.errors import Conflict, NotFound
 from ombud.mailbox.ids import format_id
@@ -50,7 +51,8 @@ class ChannelEdits:
             self._guard.check(accepted.target, "target")
         elif not self._mail:
             raise Conflict(NO_MAIL)
-        yield sql["lock_channels"], {"shop_id": shop_id}
+        # Two that add one at the same moment must count each other's.
+        yield from lock(f"alarm channels of {shop_id}")
         rows = yield sql["count_channels"], {"shop_id": shop_id}
         if rows[0]["channels"] >= CHANNELS_PER_SHOP:
             raise Conflict(f"There are {CHANNELS_PER_SHOP} alarm channels, which is the most. Delete one first.")
@@ -62,7 +64,7 @@ class ChannelEdits:
 
     def change(self, caller: Caller, number: int, match: str | None, now: int, **changes: Any) -> Operation[Channel]:
         """Change some of the fields of ChannelEdit, but neither kind nor target. Raises InvalidInput."""
-        yield from hold(format_id("alc", number))
+        yield from lock(format_id("alc", number))
         channel = yield from self.get(caller, number)
         accepted = replace(channel.edit, **changes).accepted()
         # A precondition is looked at last (RFC 9110, 13.2.1).
@@ -76,9 +78,9 @@ class ChannelEdits:
 
     def delete(self, caller: Caller, number: int, match: str | None, now: int) -> Operation[None]:
         """Delete one; nobody is told there any more."""
-        yield from hold(format_id("alc", number))
+        yield from lock(format_id("alc", number))
         # So that no look, which has read that there is this channel, leaves messages for it.
-        yield sql["lock_alarms"], {}
+        yield from lock(ALARMS)
         channel = yield from self.get(caller, number)
         check_match(match, etag_of(channel), format_id("alc", number))
         yield sql["delete_messages_of_channel"], {"id": number}
