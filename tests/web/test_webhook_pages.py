@@ -196,6 +196,12 @@ async def test_failures_are_told_and_sent_again(
     assert "It is sent again" in (await owner.get(sent.headers["Location"])).text
     again = await owner.post(f"/deliveries/{ids[0]}/resend")
     assert "It still waits" in (await owner.get(again.headers["Location"])).text
+    [event] = re.findall(r'href="(/events/evt_\w+)"', (await owner.get(f"/deliveries/{ids[0]}")).text)
+    why = (await owner.get(event, headers={"Accept-Language": "sv"})).text
+    assert "Ska skickas nu, och väntar på den som skickar." in why
+    assert f'href="/deliveries/{ids[0]}"' in why
+    given_up = (await owner.get(f"/deliveries/{ids[1]}")).text
+    assert "it is not available now" in given_up
     counted = (await owner.get("/deliveries/resend?state=dead&time=7d")).text
     assert "<b>4</b> deliveries are sent again" in " ".join(counted.split())
     job = {"filter": "state=dead&time=7d", "per_second": "50"}
@@ -301,6 +307,8 @@ async def test_somebody_of_one_shop_sees_that_shop_alone(
         for other in set(ids) - set(seen):
             assert (await editor.get(f"/deliveries/{other}")).status_code == 404
             assert (await editor.post(f"/deliveries/{other}/resend")).status_code == 404
+        events = [re.findall(r"/events/evt_\w+", (await owner.get(f"/deliveries/{one}")).text)[0] for one in ids]
+        assert sorted({event: (await editor.get(event)).status_code for event in events}.values()) == [200, 404]
         for path in (theirs, every):
             assert (await editor.get(path)).status_code == 404
             assert (await editor.get(f"{path}/edit")).status_code == 404

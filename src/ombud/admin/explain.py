@@ -1,6 +1,7 @@
 """Why an event was sent to an endpoint, or was not: of each one of its shop, in words, with the request as curl."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ombud.admin.access import OPERATOR, Caller
 from ombud.admin.events import Document, rfc3339_or_none
@@ -23,8 +24,25 @@ sender_sql = read_queries("ombud.sender")
 ENDPOINTS = 200
 
 
+class Explained(NamedTuple):
+    """One endpoint, and why it was sent an event, or was not."""
+
+    document: Document
+    lane_id: int
+    why: Why
+
+
 def explain_event(event_id: int, now: int, vault: Vault, caller: Caller = OPERATOR) -> Operation[Document]:
     """Return why an event was or was not sent to each endpoint that the caller sees; raises NotFound."""
+    event, found = yield from explained(event_id, now, caller)
+    requests = yield from _requests(event, found, vault)
+    documents = [one.document | {"curl": requests.get(one.document["endpoint_id"])} for one in found]
+    about = {"event_type": event["type"], "subject": event["subject"]}
+    return {"id": format_id("evt", event_id), **about, "data": documents}
+
+
+def explained(event_id: int, now: int, caller: Caller) -> Operation[tuple[Row, list[Explained]]]:
+    """Return an event and what is to be said of its endpoints, without the requests; raises NotFound."""
     rows = yield sql["get_event"], {"box": Box.OUTBOX, "id": event_id}
     if not rows or not caller.sees(rows[0]["shop_id"]):
         raise NotFound(f"There is no event {format_id('evt', event_id)}.")
@@ -33,16 +51,14 @@ def explain_event(event_id: int, now: int, vault: Vault, caller: Caller = OPERAT
     endpoints = yield sql["endpoints_for_event"], values
     deliveries = yield sql["deliveries_with_lanes"], {"day": event["day"], "event_id": event_id}
     by_endpoint = {row["endpoint_id"]: row for row in deliveries}
-    documents = []
+    found = []
     for endpoint in endpoints:
         if caller.sees(endpoint["shop_id"]):
             delivery = by_endpoint.get(endpoint["id"])
-            documents.append(_document(event, endpoint, delivery, why(event, endpoint, delivery, now)))
-    requests = yield from _requests(event, endpoints, by_endpoint, vault)
-    for document in documents:
-        document["curl"] = requests.get(document["endpoint_id"])
-    about = {"event_type": event["type"], "subject": event["subject"]}
-    return {"id": format_id("evt", event_id), **about, "data": documents}
+            reason = why(event, endpoint, delivery, now)
+            lane_id = (delivery or endpoint)["lane_id"]
+            found.append(Explained(_document(event, endpoint, delivery, reason), lane_id, reason))
+    return event, found
 
 
 def _document(event: Row, endpoint: Row, delivery: Row | None, found: Why) -> Document:
@@ -53,16 +69,12 @@ def _document(event: Row, endpoint: Row, delivery: Row | None, found: Why) -> Do
         "verdict": found.verdict,
         "why": found.words,
         "next_try_at": rfc3339_or_none(found.next_try_at),
-        "curl": None,
     }
 
 
-def _requests(
-    event: Row, endpoints: Sequence[Row], deliveries: Mapping[int, Row], vault: Vault
-) -> Operation[dict[str, str]]:
+def _requests(event: Row, found: Sequence[Explained], vault: Vault) -> Operation[dict[str, str]]:
     """Return the requests as they would be made now, by their endpoints, where there is or was one to make."""
-    lanes = {deliveries.get(row["id"], row)["lane_id"] for row in endpoints}
-    facts = yield sender_sql["destination_facts"], [(lane_id,) for lane_id in sorted(lanes)]
+    facts = yield sender_sql["destination_facts"], [(lane_id,) for lane_id in sorted(one.lane_id for one in found)]
     requests: dict[str, str] = {}
     for row in facts:
         delivery = Delivery(

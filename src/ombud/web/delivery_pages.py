@@ -13,6 +13,8 @@ from ombud.admin.deliveries import Cursor, get_delivery, list_deliveries, read_c
 from ombud.admin.delivery_filter import STATES, TIMES, Asked
 from ombud.admin.edits import EndpointEdits
 from ombud.admin.events import Document
+from ombud.admin.explain import explained
+from ombud.admin.why import Said
 from ombud.db.operation import Operation
 from ombud.errors import NotFound
 from ombud.mailbox.ids import ID_LIMIT, format_id, parse_id
@@ -78,24 +80,36 @@ class DeliveryPages:
     async def show(self, request: Request) -> Response:
         caller, key = self._house.caller(request), _key(request)
 
-        def read() -> Operation[tuple[Document, Endpoint | None, dict[int, str]]]:
+        def read() -> Operation[tuple[Document, Endpoint | None, dict[int, str], tuple[Said, ...]]]:
             delivery = yield from get_delivery(caller, key.event_id, key.lane_id)
             who = yield from resent_by(delivery)
-            return delivery, (yield from self._endpoint(caller, delivery)), who
+            return (
+                delivery,
+                (yield from self._endpoint(caller, delivery)),
+                who,
+                (yield from self._why(caller, delivery)),
+            )
 
-        delivery, endpoint, who = await look(self._sender.database, read)
+        delivery, endpoint, who, why = await look(self._sender.database, read)
         # A URL may hold a token: whole it is for those who could read it in the endpoint's form.
         may = self._house.session(request).role.includes(Role.EDITOR)
         shown: dict[str, Any] = {"delivery": delivery, "done": request.query_params.get("done", "")}
         shown |= {"asked": request_of(endpoint, delivery) if endpoint and may else ""}
         shown |= {"commands": commands_of(endpoint, delivery) if endpoint and may else {}}
-        return self._house.page(request, "delivery.html", **shown, who=who)
+        return self._house.page(request, "delivery.html", **shown, who=who, why=why)
 
     async def resend(self, request: Request) -> Response:
         caller, key, now = self._house.caller(request), _key(request), self._sender.database.clock()
         mailbox = self._sender.outbox.mailbox
         sent = await self._sender.writer.write(lambda: resend(mailbox, caller, key.event_id, key.lane_id, now))
         return RedirectResponse(f"{PATH}/{key}?done={'resent' if sent else 'waits'}", 303)
+
+    def _why(self, caller: Caller, delivery: Document) -> Operation[tuple[Said, ...]]:
+        """Return what one that waits is waiting for."""
+        if delivery["state"] != "pending":
+            return ()
+        _, found = yield from explained(parse_id("evt", delivery["event_id"]), self._sender.database.clock(), caller)
+        return next((one.why.said for one in found if one.document["delivery_id"] == delivery["id"]), ())
 
     def _endpoint(self, caller: Caller, delivery: Document) -> Operation[Endpoint | None]:
         if delivery["endpoint_id"] is None:

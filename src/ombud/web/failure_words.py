@@ -1,18 +1,22 @@
 """Reasons in the reader's language: what is stored is English, from the table of verdicts and from the receiver."""
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 
 from ombud.admin.alarms.channel import NO_ADDRESS
 from ombud.admin.alarms.channels import NO_MAIL, TOO_SOON
 from ombud.admin.alarms.mail import TROUBLES
 from ombud.admin.alarms.quiet import NO_HOURS, NO_ZONE
 from ombud.admin.inbox_actions import SKIPPED
+from ombud.admin.why import SENTENCES, TRIED, Said
 from ombud.receiver import listed, order_looks
 from ombud.receiver.arrival import NO_ID, NO_TYPE, NOT_DECODABLE, NOT_KNOWN, TWICE
 from ombud.receiver.caller import COVERED, NOT_READ, SUPERSEDED
+from ombud.sender.targets import Crowded
 from ombud.sender.verdict import TABLE
-from ombud.web.words import Words, mark
+from ombud.web.words import Words, exact, mark
 
 _ANSWERED = mark("Answered %(status)s:")
 # What is said of a channel of alarms.
@@ -32,7 +36,7 @@ _PLACE = re.compile(r"\\\{([a-z]+)\\\}")
 
 def say_reason(reason: str, words: Words) -> str:
     """Return a reason in the reader's language; what is not of the table stays as it is."""
-    if reason in _OF_INBOX:
+    if reason in _OF_INBOX or reason == str(Crowded()):
         return words.say(reason)
     if (found := _COVERED.fullmatch(reason)) and found[2] in _BY:
         return words.say(_BY[found[2]]) % {"id": found[1]}
@@ -44,6 +48,16 @@ def say_reason(reason: str, words: Words) -> str:
             said = match.groupdict()
             return f"{status}{words.say(happened).format(**said)} {words.say(fix).format(**said)}"
     return reason if not status else words.say(reason)
+
+
+def say_why(said: Iterable[Said], words: Words) -> str:
+    """Return why an event was sent or was not in the reader's language."""
+    return " ".join(words.say(one.text) % _named(one.values, words) for one in said)
+
+
+def _named(values: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    said = {name: exact(value) if name.endswith("at") else value for name, value in values.items()}
+    return said | ({"reason": say_reason(values["reason"], words)} if "reason" in values else {})
 
 
 def say_note(note: str, words: Words) -> str:
@@ -72,7 +86,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def texts() -> list[str]:
     """Return every text that is not in a template, for the catalogues."""
-    return sorted({text for pair in _pairs() for text in pair} | set(_OF_INBOX) | set(_NOTES) | set(_OF_ALARMS))
+    pairs = {text for pair in _pairs() for text in pair}
+    return sorted(pairs.union(_OF_INBOX, _NOTES, _OF_ALARMS, SENTENCES.values(), (TRIED, str(Crowded()))))
 
 
 def _pairs() -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound, OmbudError
 from ombud.receiver.source import source_of
 from ombud.sender.outbox import DEFAULT_SHOP_ID
 from ombud.settings import Settings
-from ombud.web.failure_words import say_note, say_reason
+from ombud.web.failure_words import say_note, say_reason, say_why
 from ombud.web.forms import read_form
 from ombud.web.gate import COOKIE_SECONDS, SESSION, Gate, Place, Sessions
 from ombud.web.pace import spending
@@ -189,6 +189,7 @@ def _environment(words: Words) -> Environment:
     # A word of the data in the reader's language. What `_` returns counts as safe: it is for texts of templates alone.
     environment.filters["word"] = words.say
     environment.filters["said"] = lambda reason: say_reason(reason, words)
+    environment.filters["why"] = lambda said: say_why(said, words)
     environment.filters["noted"] = lambda note: say_note(note, words)
     environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID, "LANGUAGES": LANGUAGES}
     return environment

@@ -40,6 +40,7 @@ from ombud.web.alarm_desk import AlarmDesk
 from ombud.web.alarm_pages import AlarmPages
 from ombud.web.arrival_pages import ArrivalPages
 from ombud.web.delivery_pages import DeliveryPages
+from ombud.web.event_pages import EventPages
 from ombud.web.gate import STATIC, Gate
 from ombud.web.house import House, Page, action_route, page_route
 from ombud.web.key_pages import KeyPages
@@ -119,7 +120,7 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
         *AlarmPages(house, AlarmDesk(people, settings)).routes(),
     ]
     if sides.sender is not None:
-        for pages in (OverviewPages, WebhookForm, WebhookPages, ResendPages, DeliveryPages):
+        for pages in (OverviewPages, WebhookForm, WebhookPages, ResendPages, DeliveryPages, EventPages):
             routes += pages(house, sides.sender).routes()
     if sides.receiver is not None:
         for inbox_pages in (ArrivalPages, RunPages, ShopPages):
