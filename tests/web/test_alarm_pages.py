@@ -48,8 +48,9 @@ async def test_a_life_of_a_channel(app: SenderApp, endpoint: Endpoint, rows: Cal
         assert "Nobody is told yet" in (await owner.get(PATH)).text
         assert "E-mail is not set up here" in (await owner.get(ADD)).text
         url = f"{endpoint.url}?token=secret"
-        refused = await owner.post(ADD, data=filled(target="http://10.0.0.1/"))
+        refused = await owner.post(ADD, data=filled(target="http://10.0.0.1/", shop="7"))
         assert (refused.status_code, "private" in refused.text) == (422, True)
+        assert 'name="shop" value="7"' in refused.text
         assert (await owner.post(ADD, data=filled(target=url, name="Chat"))).status_code == 303
         one = await one_of(owner)
         tested = await owner.post(f"{one}/test", follow_redirects=True)

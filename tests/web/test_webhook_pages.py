@@ -128,10 +128,13 @@ async def test_the_life_of_an_endpoint(owner: httpx2.AsyncClient) -> None:
     ],
 )
 async def test_what_cannot_be_is_said_in_the_form(owner: httpx2.AsyncClient, typed: Any, words: str) -> None:
-    page = await owner.post(f"{WEBHOOKS}/new", data=FORM | {"description": "kept"} | typed)
+    filled = FORM | {"description": "kept", "headers": "X-Key: 1", "rate": "60", "shop": "7"} | typed
+    page = await owner.post(f"{WEBHOOKS}/new", data=filled)
     assert page.status_code == 422
     assert words in page.text
-    assert 'value="kept"' in page.text
+    for name in ("description", "rate", "shop"):
+        assert f'name="{name}" value="{filled[name]}"' in page.text
+    assert f">{filled['headers']}</textarea>" in page.text
 
 
 async def test_a_test_event_shows_request_and_answer(

@@ -74,7 +74,8 @@ class AlarmPages:
             await self._desk.check(edit.kind, edit.target)
             await self._desk.writer.write(lambda: self._desk.edits.add(caller, edit, shop_id, now))
         except (InvalidInput, Conflict, Refused) as error:
-            return self._form(request, edit, 422, wrong=words_for(request).say(str(error)))
+            wrong = words_for(request).say(str(error))
+            return self._form(request, edit, 422, wrong=wrong, shop=form.get("shop"))
         return RedirectResponse(PATH, 303)
 
     async def edit(self, request: Request) -> Response:
@@ -135,7 +136,7 @@ class AlarmPages:
     ) -> Response:
         since, _, until = edit.quiet_hours.partition("-")
         shown: dict[str, Any] = {"edit": edit, "names": NAMES, "languages": LANGUAGES, "wrong": None, "etag": None}
-        shown |= {"mails": self._desk.courier.mails, "one": None, "quiet_from": since, "quiet_until": until}
+        shown |= {"shop": "", "mails": self._desk.courier.mails, "one": None, "quiet_from": since, "quiet_until": until}
         if was is not None:
             shown |= {"one": f"{PATH}/{request.path_params['channel_id']}", "target": shown_target(was.edit)}
         return self._house.page(request, "alarm_form.html", status, **(shown | values))

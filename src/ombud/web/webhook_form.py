@@ -71,7 +71,7 @@ class WebhookForm:
             make = lambda: self._edits.add(caller, edit, shop_id, secret)  # noqa: E731
             endpoint = await self._sender.writer.write(make)
         except (InvalidInput, Conflict, Refused) as error:
-            return self._form(request, _typed(form), 422, wrong=words_for(request).say(str(error)))
+            return self._refused(request, form, error)
         # Shown in the answer to the form and nowhere else.
         shown: dict[str, Any] = {"secret": secret, "path": f"{PATH}/{format_id('ep', endpoint.id)}"}
         return self._house.page(request, "webhook_added.html", **shown)
@@ -91,9 +91,7 @@ class WebhookForm:
             if changes:
                 await self._sender.writer.write(make)
         except (InvalidInput, Refused, Outdated) as error:
-            return self._form(
-                request, _typed(form), 422, etag=form.get("etag"), wrong=words_for(request).say(str(error))
-            )
+            return self._refused(request, form, error, etag=form.get("etag"))
         return RedirectResponse(f"{PATH}/{format_id('ep', old.id)}", 303)
 
     async def _endpoint(self, request: Request) -> Endpoint:
@@ -101,9 +99,15 @@ class WebhookForm:
         caller = self._house.caller(request)
         return await look(self._sender.database, lambda: self._edits.get(caller, number))
 
+    def _refused(self, request: Request, form: Form, error: Exception, **values: Any) -> Response:
+        """Answer with the form as it was filled in: what is not there again is gone when it is sent once more."""
+        values |= {name: form.get(name) for name in ("headers", "rate", "shop")}
+        return self._form(request, _typed(form), 422, wrong=words_for(request).say(str(error)), **values)
+
     def _form(self, request: Request, edit: EndpointEdit, status: int = 200, **values: Any) -> Response:
         headers = "\n".join(f"{name}: {value}" for name, value in edit.headers)
-        shown = {"edit": edit, "headers": headers, "groups": GROUPS, "presets": list(RETRY_PRESETS)}
+        shown: dict[str, Any] = {"edit": edit, "headers": headers, "rate": edit.rate_per_minute or "", "shop": ""}
+        shown |= {"groups": GROUPS, "presets": list(RETRY_PRESETS)}
         back = f"{PATH}/{request.path_params['endpoint_id']}" if "endpoint_id" in request.path_params else PATH
         shown |= {"wrong": None, "etag": None, "back": back}
         return self._house.page(request, "webhook_form.html", status, **(shown | values))
@@ -124,13 +128,12 @@ def _edit_of(form: Form) -> EndpointEdit:
 
 
 def _typed(form: Form) -> EndpointEdit:
-    """Return what was filled in as far as the form can show it again."""
+    """Return what was filled in, but for what may not be readable: headers and rate."""
     return EndpointEdit(
         url=form.get("url").strip(),
         event_types=tuple(one for one in EVENT_TYPES if one in form.all("event_type")),
         description=form.get("description").strip(),
         enabled=form.get("enabled") == "on",
-        headers=tuple(_header(line) for line in form.get("headers").splitlines() if line.strip()),
         strict=form.get("strict") == "on",
         only_200=form.get("only_200") == "on",
         latest_only=form.get("latest_only") == "on",
@@ -143,9 +146,5 @@ def _headers(text: str) -> Headers:
     for line in lines:
         if ":" not in line:
             raise InvalidInput("headers", mark("Write one header in each line: X-Key: value."))
-    return tuple(_header(line) for line in lines)
-
-
-def _header(line: str) -> tuple[str, str]:
-    name, _, value = line.partition(":")
-    return name.strip(), value.strip()
+    parts = [line.partition(":") for line in lines]
+    return tuple((name.strip(), value.strip()) for name, _, value in parts)
