@@ -16,6 +16,7 @@ from ombud.admin.access import Role
 from ombud.admin.delivery_filter import Asked
 from ombud.admin.resender import resend_some
 from ombud.db.operation import Operation, Statement
+from ombud.mailbox.ids import parse_id
 from ombud.mailbox.model import Dead, Done
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
@@ -114,6 +115,19 @@ async def test_the_life_of_an_endpoint(owner: httpx2.AsyncClient) -> None:
     assert (await owner.get(path)).status_code == 404
     assert (await owner.post(f"{path}/restore")).status_code == 303
     assert (await owner.get(path)).status_code == 200
+
+
+async def test_a_form_leaves_the_events_that_it_does_not_show(owner: httpx2.AsyncClient, sender: Sender) -> None:
+    path = await add(owner)
+    number, wanted = parse_id("ep", path.rpartition("/")[2]), (*EVENT_TYPES, "endpoint.closed")
+    sender.database.write(lambda: sender.endpoints.change(number, event_types=wanted))
+    assert "<option>endpoint.closed" not in (await owner.get(path)).text
+    assert "6/6" in (await owner.get(WEBHOOKS)).text
+    [etag] = re.findall(r'name="etag" value="&#34;(\w+)&#34;"', (await owner.get(f"{path}/edit")).text)
+    changed = FORM | {"etag": f'"{etag}"', "event_type": ["order.new"]}
+    assert (await owner.post(f"{path}/edit", data=changed)).status_code == 303
+    found = sender.database.read(lambda: sender.endpoints.get(number))
+    assert found.edit.event_types == ("order.new", "endpoint.closed")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from ombud.web.gate import COOKIE_SECONDS, SESSION, Gate, Place, Sessions
 from ombud.web.pace import spending
 from ombud.web.streams import Streams
 from ombud.web.words import COOKIE, LANGUAGES, Words, exact, words_for, words_in
+from ombud.wire import EVENT_TYPES
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -192,4 +193,5 @@ def _environment(words: Words) -> Environment:
     environment.filters["why"] = lambda said: say_why(said, words)
     environment.filters["noted"] = lambda note: say_note(note, words)
     environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID, "LANGUAGES": LANGUAGES}
+    environment.globals["EVENT_TYPES"] = EVENT_TYPES
     return environment

@@ -1,6 +1,6 @@
 """Adding an endpoint, and editing one: the form of Settings → Webhooks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -83,7 +83,7 @@ class WebhookForm:
     async def save(self, request: Request) -> Response:
         form, caller, old = await read_form(request), self._house.caller(request), await self._endpoint(request)
         try:
-            edit = _edit_of(form)
+            edit = _edit_of(form, [one for one in old.edit.event_types if one not in EVENT_TYPES])
             changes = {name: getattr(edit, name) for name in _FIELDS if getattr(edit, name) != getattr(old.edit, name)}
             if "url" in changes:
                 await self._sender.check_destination(edit.url)
@@ -120,11 +120,17 @@ _FIELDS = (
 )
 
 
-def _edit_of(form: Form) -> EndpointEdit:
-    """Return what was filled in; raises InvalidInput."""
+def _edit_of(form: Form, others: Sequence[str] = ()) -> EndpointEdit:
+    """Return what was filled in; raises InvalidInput. `others`: event types that the form does not have, and leaves."""
     rate = form.get("rate").strip()
     limit = number_of(rate, "rate_per_minute") if rate else None
-    return replace(_typed(form), headers=_headers(form.get("headers")), rate_per_minute=limit).accepted()
+    typed = _typed(form)
+    return replace(
+        typed,
+        event_types=(*typed.event_types, *others),
+        headers=_headers(form.get("headers")),
+        rate_per_minute=limit,
+    ).accepted()
 
 
 def _typed(form: Form) -> EndpointEdit:
