@@ -133,7 +133,10 @@ async def test_logging_in_and_out(app: SenderApp, token: str) -> None:
             assert (await enter(second, "Anna", PASSWORD, next=elsewhere)).headers["Location"] == "/"
         # Another password ends every other session.
         changed = {"old": PASSWORD, "password": "another horse battery"}
-        assert (await first.post("/account/password", data=changed | {"old": "wrong"})).status_code == 422
+        refused = await first.post(
+            "/account/password", data=changed | {"old": "wrong"}, headers={"Accept-Language": "sv"}
+        )
+        assert (refused.status_code, "Det gamla lösenordet är ett annat." in refused.text) == (422, True)
         assert (await first.post("/account/password", data=changed)).status_code == 303
         assert (await first.get("/account?done=password")).status_code == 200
         assert (await second.get("/account")).status_code == 303
@@ -336,7 +339,9 @@ async def test_an_owner_makes_keys_and_revokes_them(app: SenderApp) -> None:
         assert key not in (await owner.get("/keys")).text
         bearer = {"Authorization": f"Bearer {key}"}
         assert (await owner.get("/v1/events", headers=bearer)).status_code == 200
-        assert (await owner.post("/keys/add", data={"name": "ERP", "scope": "read"})).status_code == 422
+        refused = await owner.post("/keys/add", data={"name": "ERP", "scope": "read", "shop": "7"})
+        assert (refused.status_code, 'name="shop" value="7"' in refused.text) == (422, True)
+        assert re.findall(r'value="([\w:]+)" checked', refused.text) == ["read"]
         assert (await owner.post("/keys/add", data={"name": "CRM"})).status_code == 422
         assert (await owner.post("/keys/revoke", data={"name": "ERP"})).status_code == 303
         assert (await owner.post("/keys/revoke", data={"name": "ERP"})).status_code == 404

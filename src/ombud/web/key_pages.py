@@ -14,6 +14,7 @@ from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import MOST_PAGE_ROWS
 from ombud.web.people_pages import shop_of
+from ombud.web.words import words_for
 
 PATH = "/keys"
 
@@ -43,7 +44,9 @@ class KeyPages:
             scopes, shop_id = read_scopes(" ".join(form.all("scope"))), shop_of(form)
             await self._house.people.write(lambda: add_key(name, key, now, scopes, shop_id, caller))
         except (InvalidInput, Conflict) as error:
-            return await self._show(request, 422, wrong=str(error), name=name)
+            # As it was filled in: without its shop it would be a key of every one.
+            filled = {"name": name, "chosen": form.all("scope"), "shop": form.get("shop")}
+            return await self._show(request, 422, wrong=words_for(request).say(str(error)), **filled)
         # Shown in the answer to the form and nowhere else.
         return await self._show(request, key=key, key_name=name)
 
@@ -55,6 +58,6 @@ class KeyPages:
     async def _show(self, request: Request, status: int = 200, **values: Any) -> Response:
         self._house.operator(request)
         keys = await look(self._database, lambda: list_keys(MOST_PAGE_ROWS))
-        shown: dict[str, Any] = {"keys": keys, "scopes": list(Scope), "usual": ALL_SCOPES}
-        shown |= {"key": None, "key_name": "", "wrong": None, "name": ""} | values
+        shown: dict[str, Any] = {"keys": keys, "scopes": list(Scope), "chosen": ALL_SCOPES}
+        shown |= {"key": None, "key_name": "", "wrong": None, "name": "", "shop": ""} | values
         return self._house.page(request, "keys.html", status, **shown)

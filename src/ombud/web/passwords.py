@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from ombud.errors import InvalidInput, StorageUnavailable
+from ombud.web.words import mark
 
 T = TypeVar("T")
 
@@ -18,6 +19,9 @@ SHORTEST = 8
 LONGEST = 256
 # Hashes that may wait for their turn: at 30 ms each nobody waits longer than about a second.
 WAITING = 32
+
+_COMMON = mark("This password is among those that are tried first everywhere. Choose another.")
+_NAME = mark("This password is the name. Choose another.")
 
 # OWASP's password storage cheat sheet: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -36,9 +40,9 @@ def check_password(password: str, name: str) -> None:
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidInput("password", f"A password has {SHORTEST} to {LONGEST} characters; 15 or more are good.")
     if password.casefold() in common_passwords():
-        raise InvalidInput("password", "This password is among those that are tried first everywhere. Choose another.")
+        raise InvalidInput("password", _COMMON)
     if name and password.casefold() in (name.casefold(), name.casefold() * 2, "ombud" + name.casefold()):
-        raise InvalidInput("password", "This password is the name. Choose another.")
+        raise InvalidInput("password", _NAME)
 
 
 class Passwords:
