@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
 from ombud.admin.deliveries import Filter
+from ombud.clock import microseconds_of
 from ombud.db.texts import check_text
 from ombud.errors import InvalidInput
 from ombud.mailbox.ids import parse_id
@@ -123,4 +124,4 @@ def read_time(text: str, field: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidInput(field, f"{text!r} is not a time of RFC 3339: 2026-11-02T08:14:05Z.") from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+    return microseconds_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
