@@ -14,8 +14,6 @@ from ombud.client import ShopClient
 from tests.support.endpoint import Endpoint
 from tests.support.processes import Ombud, Ombuds
 
-pytestmark = pytest.mark.alone
-
 ORDERS = 100
 # Seconds.
 MEDIAN_LIMIT = 0.1
@@ -63,6 +61,7 @@ def assert_quick(seconds: list[float]) -> None:
     assert max(seconds) <= LONGEST
 
 
+@pytest.mark.alone
 def test_a_hundred_paid_orders_arrive(demo: Ombud, shop: ShopClient, api: httpx2.Client, endpoint: Endpoint) -> None:
     subscribe(api, endpoint.url)
     started: dict[str, float] = {}
@@ -75,6 +74,7 @@ def test_a_hundred_paid_orders_arrive(demo: Ombud, shop: ShopClient, api: httpx2
     assert_quick([arrived[query] - began for query, began in started.items()])
 
 
+@pytest.mark.alone
 def test_the_other_five_events_arrive(shop: ShopClient, api: httpx2.Client, endpoint: Endpoint) -> None:
     subscribe(api, endpoint.url)
     done, cancelled = place(shop), place(shop)
@@ -96,6 +96,7 @@ def test_the_other_five_events_arrive(shop: ShopClient, api: httpx2.Client, endp
     assert_quick(seconds)
 
 
+@pytest.mark.alone
 def test_an_event_shows_its_delivery_and_attempts(shop: ShopClient, api: httpx2.Client, endpoint: Endpoint) -> None:
     endpoint_id = subscribe(api, f"{endpoint.url}?token=secret")
     endpoint.answer(500)
@@ -153,6 +154,7 @@ def test_a_second_start_keeps_keys_and_goes_on(ombuds: Ombuds, tmp_path: Path, e
     assert endpoint.next().query.startswith("event_type=order.new&order_id=")
 
 
+@pytest.mark.alone
 def test_what_could_not_be_delivered_before_the_stop_is_delivered_after(
     ombuds: Ombuds, tmp_path: Path, endpoint: Endpoint
 ) -> None:

@@ -13,8 +13,6 @@ import pytest
 from ombud.client import ShopClient
 from tests.support.processes import Ombud, Ombuds
 
-pytestmark = pytest.mark.alone
-
 ORDERS = 100
 # Seconds.
 MEDIAN_LIMIT = 0.1
@@ -73,6 +71,7 @@ def assert_quick(seconds: list[float], median_limit: float = MEDIAN_LIMIT) -> No
     assert longest <= LONGEST
 
 
+@pytest.mark.alone
 def test_a_hundred_paid_orders_are_handled_with_what_was_read(shop: ShopClient, handled: Handled) -> None:
     started = {}
     for _ in range(ORDERS):
@@ -88,6 +87,7 @@ def test_a_hundred_paid_orders_are_handled_with_what_was_read(shop: ShopClient, 
     assert_quick([(datetime.fromisoformat(lines[one]["at"]) - began).total_seconds() for one, began in started.items()])
 
 
+@pytest.mark.alone
 def test_the_other_five_events_are_handled(shop: ShopClient, handled: Handled) -> None:
     done, cancelled = place(shop), place(shop)
     seconds = []

@@ -14,8 +14,6 @@ from bench.report import document, text
 from bench.servers import Server
 from tests.support.processes import PATIENCE_SECONDS, ROOT, clean_environment
 
-pytestmark = pytest.mark.alone
-
 # Seconds for the smallest run of all on a busy machine.
 SMOKE_SECONDS = PATIENCE_SECONDS * 3
 
@@ -33,6 +31,7 @@ def bench(*arguments: str, module: str = "bench", **environment: str) -> "subpro
     )
 
 
+@pytest.mark.alone
 def test_the_smallest_run(tmp_path: Path) -> None:
     smallest = ["--rounds", "1", "--seconds", "1", "--no-warm-up"]
     done = bench(*smallest, "--directory", str(tmp_path), "--json", str(tmp_path / "all.json"))
@@ -99,6 +98,7 @@ def test_ratios_are_of_the_same_round() -> None:
     assert "| 5.050 | 0.100-10.000 |" in text({}, rounds)
 
 
+@pytest.mark.alone
 def test_the_smallest_run_of_the_receiver(tmp_path: Path) -> None:
     smallest = ["--rounds", "1", "--seconds", "1", "--no-warm-up", "--only", "64"]
     done = bench(*smallest, "--directory", str(tmp_path), module="bench.receiver")
@@ -108,6 +108,7 @@ def test_the_smallest_run_of_the_receiver(tmp_path: Path) -> None:
     assert "256 connections |" not in done.stdout
 
 
+@pytest.mark.alone
 def test_one_pair_of_a_flood_and_its_picture(tmp_path: Path) -> None:
     files = ["--keep", str(tmp_path / "pairs.json"), "--graph", str(tmp_path / "all.svg")]
     done = bench("isolation", "--only", "flood", "--seconds", "1", *files, module="bench.sender")
@@ -119,6 +120,7 @@ def test_one_pair_of_a_flood_and_its_picture(tmp_path: Path) -> None:
     assert (tmp_path / "all.svg").read_text().count('stroke="#c2410c"') == 1
 
 
+@pytest.mark.alone
 def test_arrivals_are_answered_whatever_happens_behind_them(tmp_path: Path) -> None:
     done = bench("--seconds", "1", "--per-second", "200", "--directory", str(tmp_path), module="bench.receiver.ack")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,8 +8,6 @@ import pytest
 
 from bench.client import CASES, Case, Drive, host
 
-pytestmark = pytest.mark.alone
-
 ENDPOINTS = 3
 
 

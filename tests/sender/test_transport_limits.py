@@ -13,8 +13,6 @@ from ombud.errors import NetworkError
 from ombud.sender.answer import BODY_BYTES, HEADER_BYTES
 from tests.support.name_server import Says
 
-pytestmark = pytest.mark.alone
-
 DEADLINE_SECONDS = 0.3
 # On a busy machine; what is bounded by nothing takes for ever.
 LATEST_SECONDS = 5.0
@@ -71,6 +69,7 @@ DRIPS = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", DRIPS)
 async def test_a_drip_before_the_end_of_the_headers_is_no_answer(peer: Any, deliverer: Any, name: str) -> None:
     peer.says(dripping(*DRIPS[name]))
@@ -80,6 +79,7 @@ async def test_a_drip_before_the_end_of_the_headers_is_no_answer(peer: Any, deli
             await deliverer(timeout_seconds=DEADLINE_SECONDS).send(peer.url)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("head", "status"),
     [
@@ -97,6 +97,7 @@ async def test_a_drip_of_body_changes_nothing_of_the_status(
         assert (await deliverer(timeout_seconds=DEADLINE_SECONDS).send(peer.url)).status == status
 
 
+@pytest.mark.alone
 async def test_a_connection_that_is_never_accepted(deliverer: Any) -> None:
     with socket.socket() as listening, socket.socket() as first, socket.socket() as second:
         listening.bind(("127.0.0.1", 0))
@@ -111,6 +112,7 @@ async def test_a_connection_that_is_never_accepted(deliverer: Any) -> None:
                 await deliverer(timeout_seconds=DEADLINE_SECONDS).send(url)
 
 
+@pytest.mark.alone
 async def test_a_tls_handshake_that_never_begins(peer: Any, deliverer: Any) -> None:
     peer.says(dripping(b"", b""))
 
@@ -119,6 +121,7 @@ async def test_a_tls_handshake_that_never_begins(peer: Any, deliverer: Any) -> N
             await deliverer(timeout_seconds=DEADLINE_SECONDS).send(f"https://127.0.0.1:{peer.port}/")
 
 
+@pytest.mark.alone
 async def test_a_name_that_takes_too_long(names: Any, deliverer: Any, peer: Any) -> None:
     names.are("slow.example", Says(["127.0.0.1"], after_seconds=DEADLINE_SECONDS * 3))
 
@@ -128,6 +131,7 @@ async def test_a_name_that_takes_too_long(names: Any, deliverer: Any, peer: Any)
     assert peer.connections == 0
 
 
+@pytest.mark.alone
 async def test_the_phases_share_one_deadline(names: Any, deliverer: Any, peer: Any) -> None:
     names.are("slow.example", Says(["127.0.0.1"], after_seconds=0.6))
     peer.says(dripping(b"", b""))

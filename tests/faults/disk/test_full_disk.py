@@ -14,8 +14,6 @@ import pytest
 
 from tests.support.processes import ROOT
 
-pytestmark = pytest.mark.alone
-
 ROUNDS = int(os.environ.get("OMBUD_TEST_FULL_DISKS", "3"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # Seconds from the first free byte to the first acceptance.

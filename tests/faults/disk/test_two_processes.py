@@ -11,8 +11,6 @@ import pytest
 from tests.support.endpoint import Endpoint
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Commands, Ombud, Ombuds, clean_environment
 
-pytestmark = pytest.mark.alone
-
 # Seconds after which the other process performs: it looks at the lock twice a second.
 TAKE_OVER_SECONDS = 5.0
 
@@ -44,6 +42,7 @@ class Publisher:
         httpx2.post(f"{ombud.card['api']}/endpoints", json={"url": url}, headers=self._headers).raise_for_status()
 
 
+@pytest.mark.alone
 def test_a_second_process_stands_by_and_takes_over(
     ombuds: Ombuds, commands: Commands, endpoint: Endpoint, tmp_path: Path
 ) -> None:
