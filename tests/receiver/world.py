@@ -16,10 +16,11 @@ from ombud.db.writer import ThreadWriter
 from ombud.mailbox.model import State
 from ombud.receiver.embedded import LocalRunner
 from ombud.receiver.inbox import Inbox
-from ombud.receiver.receiver import Receiver
+from ombud.receiver.receiver import PACKAGES, Receiver
 from ombud.settings import Settings
 from tests.receiver.fronts import Request, ask_asgi
 from tests.receiver.store import KEY, Store
+from tests.support.databases import lay_tables
 from tests.support.processes import PATIENCE_SECONDS
 
 T = TypeVar("T")
@@ -82,7 +83,8 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.clock = Clock()
         self.inbox = Inbox(settings)
-        receiver = Receiver(SqliteDatabase(database_path(settings.database_url), self.clock), settings)
+        path = lay_tables(database_path(settings.database_url), *PACKAGES)
+        receiver = Receiver(SqliteDatabase(path, self.clock), settings)
         receiver.writer.close()
         receiver.writer = self.writer = ObservedWriter(receiver.database)
         # Its own: what one test's API has asked for is no business of the next test.

@@ -22,7 +22,7 @@ from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
-from tests.support.databases import Home
+from tests.support.databases import Home, lay_tables
 from tests.support.loopback import PATIENCE_SECONDS, LoopbackServer
 from tests.support.name_server import NameServer
 
@@ -143,8 +143,8 @@ async def deliverer(names: NameServer) -> AsyncIterator[Callable[..., Deliverer]
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    """A database of its own."""
-    made = SqliteDatabase(tmp_path / "sender.db")
+    """A database of its own, with the tables of a sender."""
+    made = SqliteDatabase(lay_tables(tmp_path / "sender.db", "ombud.mailbox", "ombud.sender"))
     yield made
     made.close()
 

@@ -7,7 +7,6 @@ from typing import Any
 import httpx2
 from starlette.types import ASGIApp
 
-from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.db.writer import ThreadWriter
@@ -15,6 +14,7 @@ from ombud.mailbox.opening import open_ids
 from ombud.sender.outbox import Outbox
 from ombud.settings import Settings
 from ombud.shop import Shop, create_app
+from tests.support.databases import lay_tables
 
 KEY = "k:e(y)#1!å"
 BASE = "http://127.0.0.1:8701"
@@ -99,8 +99,7 @@ def client(app: ASGIApp, *, key: str | None = None, base_url: str = BASE) -> htt
 
 def open_world(folder: Path, **switches: Any) -> World:
     clock = Clock()
-    database = SqliteDatabase(folder / "shop.db", clock)
-    migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.shop"])
+    database = SqliteDatabase(lay_tables(folder / "shop.db", "ombud.mailbox", "ombud.sender", "ombud.shop"), clock)
     outbox = Outbox(open_ids(database), clock, Settings())
     writer = ThreadWriter(database)
     shop = Shop(writer, outbox, clock=clock, **switches)

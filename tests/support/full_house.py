@@ -16,7 +16,6 @@ from ombud.admin.delivery_filter import Asked
 from ombud.admin.keys import add_key, new_key
 from ombud.admin.resending import count_wanted, start_resending
 from ombud.db.database import Database
-from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Row, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.ids import ID_LIMIT, format_id
@@ -25,6 +24,7 @@ from ombud.receiver.documents import read_document
 from ombud.receiver.findings import Look
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.options import HandlerFacts
+from ombud.receiver.receiver import PACKAGES
 from ombud.receiver.registry import register_handlers
 from ombud.receiver.shops import add_shop, list_shops
 from ombud.receiver.sources import change_sources
@@ -35,6 +35,7 @@ from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.web.app import SenderApp
 from tests.admin.post import Post, once
+from tests.support.databases import lay_tables
 from tests.support.people import log_in, somebody
 
 # What is chosen from a list, read as something else or made of other columns: no text of anybody's.
@@ -61,12 +62,11 @@ class FullHouse:
         allowed = Settings(
             allow_networks=(ip_network("127.0.0.0/8"),), token="a-token-of-the-tests", endpoints_per_shop=100
         )
-        database = SqliteDatabase(folder / "sender.db")
-        migrate(database, ["ombud.admin"])
+        database = SqliteDatabase(lay_tables(folder / "sender.db", "ombud.admin", "ombud.mailbox", "ombud.sender"))
         self.sender = Sender(database, allowed)
-        self.inbox = Inbox(replace(allowed, database_url=f"sqlite:///{folder}/receiver.db", perform="elsewhere"))
+        inbox = lay_tables(folder / "receiver.db", "ombud.admin", *PACKAGES)
+        self.inbox = Inbox(replace(allowed, database_url=f"sqlite:///{inbox}", perform="elsewhere"))
         receiver = self.inbox.receiver
-        migrate(receiver.database, ["ombud.admin"])
         self.app = SenderApp(self.sender, receiver)
         self.databases: Sequence[Database] = (database, receiver.database)
         self._fill_sender(rows)

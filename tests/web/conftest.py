@@ -12,20 +12,19 @@ import pytest
 from ombud.admin.access import Scope
 from ombud.admin.keys import add_key, new_key
 from ombud.clock import now_microseconds
-from ombud.db.migrate import migrate
 from ombud.db.operation import Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.web.app import SenderApp
+from tests.support.databases import lay_tables
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    """A database of its own, with the tables of keys."""
-    made = SqliteDatabase(tmp_path / "sender.db")
-    migrate(made, ["ombud.admin"])
+    """A database of its own, with the tables of a sender and of keys."""
+    made = SqliteDatabase(lay_tables(tmp_path / "sender.db", "ombud.admin", "ombud.mailbox", "ombud.sender"))
     yield made
     made.close()
 
