@@ -47,6 +47,11 @@ def fail_disk(ombud: Ombud) -> None:
     resource.prlimit(ombud.process.pid, resource.RLIMIT_FSIZE, (PAGE_BYTES, most))
 
 
+def ended_before() -> contextlib.suppress:
+    """Bear with a process that answers nothing any more: it has had something of its own to store before."""
+    return contextlib.suppress(httpx2.TransportError)
+
+
 def assert_ends(ombud: Ombud, *paths: Path) -> None:
     assert ombud.process.wait(SOON_SECONDS) == 1
     lines = [line for line in said_by(ombud).splitlines() if line.startswith("ombud: ")]
@@ -77,7 +82,8 @@ def test_a_sender_ends_and_the_next_one_goes_on(ombuds: Ombuds, commands: Comman
     first = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
     assert publish(first, key) == 201
     fail_disk(first)
-    assert publish(first, key) == 503
+    with ended_before():
+        assert publish(first, key) == 503
     assert_ends(first, path)
 
     second = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
@@ -93,7 +99,8 @@ def test_a_signal_that_comes_meanwhile_does_not_make_it_well(ombuds: Ombuds, com
     path = commands.folder / "ombud.db"
     sender = ombuds.start("serve", "--port", "0", "--database", f"sqlite:///{path}")
     fail_disk(sender)
-    assert publish(sender, key) == 503
+    with ended_before():
+        assert publish(sender, key) == 503
     sender.process.send_signal(signal.SIGINT)
     assert_ends(sender, path)
 
@@ -103,7 +110,8 @@ def test_a_receiver_ends(ombuds: Ombuds, tmp_path: Path, store: Store, reports: 
         "receive", "tests.receiver.unruly:inbox", "--no-work", "--port", "0", **environment(tmp_path, store, reports)
     )
     fail_disk(receiver)
-    assert httpx2.get(f"{hook_of(receiver)}?event_type=order.new&order_id=1").status_code == 503
+    with ended_before():
+        assert httpx2.get(f"{hook_of(receiver)}?event_type=order.new&order_id=1").status_code == 503
     assert_ends(receiver, tmp_path / "inbox.db")
 
 
@@ -127,8 +135,7 @@ def test_a_worker_ends_and_what_came_in_waits_for_the_next(
 def test_a_demo_ends(ombuds: Ombuds, tmp_path: Path) -> None:
     demo = ombuds.start("demo", "--port", "0", "--data", str(tmp_path / "demo"))
     fail_disk(demo)
-    # It may have had something to store before.
-    with contextlib.suppress(httpx2.TransportError):
+    with ended_before():
         assert httpx2.get(f"{demo.card['receiver']}?event_type=order.new&order_id=1").status_code == 503
     # Housekeeping writes to both: whichever meets the disk first.
     assert_ends(demo, tmp_path / "demo" / "receiver.db", tmp_path / "demo" / "sender.db")
