@@ -107,6 +107,9 @@ async def test_no_list_scans(kind: str, tmp_path: Path, postgres_servers: Postgr
         house.fill()
         if kind != "sqlite":
             watched.write(lambda: _run("analyze"))
+            # What reads for a page plans as these plans are made.
+            [planned] = await watched.fetch(lambda: _run("select current_setting('enable_seqscan') as scans"))
+            assert planned["scans"] == "off"
         clients = house.clients()
         watched.asked.clear()
         for visit in house.visits():

@@ -18,7 +18,7 @@ sql = read_queries("ombud.admin")
 STEP_EVENTS = 2_000
 PAGE_EVENTS = 40_000
 # Seconds after which no further step is begun.
-PAGE_SECONDS = 0.1
+PAGE_SECONDS = 0.07
 
 # Finds at most so many rows of events with an id below `before` and from `since` on, newest first.
 Part: TypeAlias = Callable[[int, int, int], Operation[list[Row]]]

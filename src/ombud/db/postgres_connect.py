@@ -29,12 +29,14 @@ LONG_READ_SECONDS = 600.0
 # Prepared statements that a connection keeps: those of a sender, a receiver and their panel, with each kind of values.
 STATEMENTS = 512
 
-# What writes finds its rows by an index, for each row of its input. A statement is planned once, perhaps while its
-# table is nearly empty, and would scan the table it has become.
+# What writes finds its rows by an index, for each row of its input, and what a page reads is bounded. A statement is
+# planned once, for whatever values, perhaps while its table is nearly empty: it would scan the table it has become, for
+# each row that it joins (docs/decisions/0058).
 _BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _DURABLE = {**_BY_INDEX, "synchronous_commit": "on"}
 _RELAXED = {**_BY_INDEX, "synchronous_commit": "off"}
-_READING = {"default_transaction_read_only": "on"}
+_READING_LONG = {"default_transaction_read_only": "on"}
+_READING = {**_BY_INDEX, **_READING_LONG}
 _COMMON = {
     "application_name": "ombud",
     "search_path": SCHEMA,
@@ -80,7 +82,7 @@ class Server:
 
     async def reading_long(self) -> Session:
         """Connect for reads that a person waits for."""
-        return Session(await self._connect(_READING, LONG_READ_SECONDS), self.now)
+        return Session(await self._connect(_READING_LONG, LONG_READ_SECONDS), self.now)
 
     async def _connect(self, settings: dict[str, str], statement_seconds: float) -> Connection:
         limits = {
