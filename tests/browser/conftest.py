@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from tests.support.processes import Ombud, Ombuds
 
@@ -60,16 +60,22 @@ def make_account(page: Page, demo: Ombud) -> None:
     page.wait_for_url(demo.card["panel"])
 
 
+def watch(context: BrowserContext, site: str) -> Watched:
+    """Return a page of a site on which trouble is noted: of the console, the policy, and requests elsewhere."""
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(_WATCH)
+    made = Watched(context.new_page(), site)
+    made.page.on("console", made.hear)
+    made.page.on("pageerror", lambda error: made.trouble.append(str(error)))
+    made.page.on("request", made.asked)
+    return made
+
+
 @pytest.fixture
 def watched(chromium: Browser, demo: Ombud) -> Iterator[Watched]:
     """The panel with an owner logged in; the test fails if the console, the policy or a request spoke of trouble."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB")
-    context.set_default_timeout(PATIENCE)
-    context.add_init_script(_WATCH)
-    made = Watched(context.new_page(), demo.card["panel"])
-    made.page.on("console", made.hear)
-    made.page.on("pageerror", lambda error: made.trouble.append(str(error)))
-    made.page.on("request", made.asked)
+    made = watch(context, demo.card["panel"])
     make_account(made.page, demo)
     yield made
     context.close()

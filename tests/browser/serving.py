@@ -12,7 +12,7 @@ SITE = "http://127.0.0.1:8700"
 # Lists whose rows have a page of their own.
 LISTS = (
     *("/settings/webhooks", "/deliveries", "/deliveries?state=dead", "/arrivals", "/arrivals?state=dead"),
-    *("/runs", "/runs?state=dead", "/shops"),
+    *("/arrivals?state=held", "/runs", "/runs?state=dead", "/shops"),
 )
 
 

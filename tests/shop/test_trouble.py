@@ -33,7 +33,7 @@ async def turn(browser: httpx2.AsyncClient, dial: str, choice: str) -> str:
 
 
 async def test_every_dial_has_a_button_for_each_place(browser: httpx2.AsyncClient) -> None:
-    page = (await browser.get("/trouble")).text
+    page = (await browser.get("/trouble")).text.partition("<footer>")[0]
     assert page.count('aria-pressed="true"') == len(DIALS)
     assert "All well again" not in page
     for dial in DIALS.values():
@@ -43,7 +43,7 @@ async def test_every_dial_has_a_button_for_each_place(browser: httpx2.AsyncClien
             assert choice.watch.split("'")[0] in shown
             assert ("All well again" in (await browser.get("/")).text) == (choice.name != WELL)
         await browser.post("/trouble")
-    assert (await browser.get("/trouble")).text == page
+    assert (await browser.get("/trouble")).text.startswith(page)
 
 
 @pytest.mark.parametrize("form", [{"webhooks": "eaten"}, {"weather": "well"}, {"api": ""}])

@@ -13,22 +13,24 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from ombud.web.error_words import texts as errors
 from ombud.web.failure_words import texts
 from ombud.web.words import ENGLISH, LANGUAGES
 
-WEB = Path(__file__).parent.parent.parent / "src" / "ombud" / "web"
+SOURCES = Path(__file__).parent.parent.parent / "src" / "ombud"
+WEB, SHOP = SOURCES / "web", SOURCES / "shop"
 KEYWORDS = {"_": None, "say": None, "mark": None, "gettext": None, "ngettext": (1, 2), "count": (1, 2)}
 METHODS = [("**/*.py", "python"), ("templates/**.html", "jinja2")]
 OPTIONS = {"templates/**.html": {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}}
 
 
 def extracted() -> Catalog:
-    """Return every text that the panel says."""
+    """Return every text that the pages of the panel and of the shop say."""
     catalog = Catalog(project="Ombud", charset="utf-8", fuzzy=False)
-    found = extract_from_dir(WEB, METHODS, OPTIONS, KEYWORDS)
+    found = [one for place in (WEB, SHOP) for one in extract_from_dir(place, METHODS, OPTIONS, KEYWORDS)]
     for _file, _line, message, _comments, _context in sorted(found, key=lambda one: (str(one[2]), one[0])):
         catalog.add(message)
-    for text in texts():
+    for text in (*texts(), *errors()):
         catalog.add(text)
     return catalog
 

@@ -23,10 +23,11 @@ from ombud.mailbox.model import Dead, Delivery, Done, Draft, Outcome
 from ombud.receiver.documents import read_document
 from ombud.receiver.findings import Look
 from ombud.receiver.inbox import Inbox
+from ombud.receiver.listed import HELD
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.receiver import PACKAGES
 from ombud.receiver.registry import register_handlers
-from ombud.receiver.shops import add_shop, list_shops
+from ombud.receiver.shops import add_shop, list_shops, sql
 from ombud.receiver.sources import change_sources
 from ombud.receiver.telling import Teller
 from ombud.sender.endpoint import EndpointEdit
@@ -52,20 +53,20 @@ NOT_TEXT = frozenset(
 
 
 INSERT_CHANNEL = alarms["insert_channel"].sql
+SETTINGS = Settings(allow_networks=(ip_network("127.0.0.0/8"),), token="a-token-of-the-tests", endpoints_per_shop=100)
 
 
 class FullHouse:
     """The panel, with so many rows in each list, and whoever is logged in."""
 
-    def __init__(self, folder: Path, rows: int = 3, names: Callable[[int], str] = "name {}".format) -> None:
+    def __init__(
+        self, folder: Path, rows: int = 3, names: Callable[[int], str] = "name {}".format, settings: Settings = SETTINGS
+    ) -> None:
         """`names`: what stands in the fields of objects of the shop's API, of the row with that number."""
-        allowed = Settings(
-            allow_networks=(ip_network("127.0.0.0/8"),), token="a-token-of-the-tests", endpoints_per_shop=100
-        )
         database = SqliteDatabase(lay_tables(folder / "sender.db", "ombud.admin", "ombud.mailbox", "ombud.sender"))
-        self.sender = Sender(database, allowed)
+        self.sender = Sender(database, settings)
         inbox = lay_tables(folder / "receiver.db", "ombud.admin", *PACKAGES)
-        self.inbox = Inbox(replace(allowed, database_url=f"sqlite:///{inbox}", perform="elsewhere"))
+        self.inbox = Inbox(replace(settings, database_url=f"sqlite:///{inbox}", perform="elsewhere"))
         receiver = self.inbox.receiver
         self.app = SenderApp(self.sender, receiver)
         self.databases: Sequence[Database] = (database, receiver.database)
@@ -164,6 +165,15 @@ class FullHouse:
         more = [Draft(shop.id, "product.update", f"product/{number}", lanes) for number in range(rows)]
         database.write(lambda: receiver.arrivals.append(more))
         Post(database, receiver.arrivals).perform(lambda _: Dead("The API says no."))
+        held = [Draft(shop.id, "product.reconcile", f"product/{number}", lanes) for number in range(rows)]
+        ids = database.write(lambda: receiver.arrivals.append(held))
+        values = [(id_, shop.reader_lane_id, HELD) for id_ in ids]
+        database.write(lambda: hold(values))
+
+
+def hold(arrivals: Sequence[tuple[int, int, str]]) -> Operation[None]:
+    """Have arrivals wait for a person: of each its id, its lane and why."""
+    yield sql["hold_arrival"], arrivals
 
 
 def outcome_of(delivery: Delivery) -> Outcome:

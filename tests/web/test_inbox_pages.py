@@ -10,16 +10,16 @@ import pytest
 
 from ombud.admin.access import Role, Scope
 from ombud.admin.keys import add_key, new_key
-from ombud.db.operation import Operation
 from ombud.mailbox.model import Dead, Draft
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.listed import HELD
-from ombud.receiver.shops import list_shops, sql
+from ombud.receiver.shops import list_shops
 from ombud.settings import Settings
 from ombud.web.receiver_app import ReceiverApp
 from tests.admin.audited import make_receiver
 from tests.admin.post import Post
 from tests.support.databases import Home
+from tests.support.full_house import hold
 from tests.support.people import log_in
 
 BASE = "http://127.0.0.1:8702"
@@ -38,7 +38,7 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
     (shop,) = database.read(list_shops)
     draft = Draft(shop.id, "product.reconcile", "product/31", [shop.reader_lane_id])
     [held] = database.write(lambda: receiver.arrivals.append([draft]))
-    database.write(lambda: hold(held, shop.reader_lane_id))
+    database.write(lambda: hold([(held, shop.reader_lane_id, HELD)]))
     reason = f"KeyError: {SCRIPT} token=planted0secret0planted0"
     Post(database, receiver.changes).perform(lambda _: Dead(reason))
     yield made
@@ -57,10 +57,6 @@ def browse(inbox: Inbox) -> Browse:
         return httpx2.AsyncClient(transport=transport, base_url=BASE, headers=given)
 
     return open_browser
-
-
-def hold(event_id: int, lane_id: int) -> Operation[None]:
-    yield sql["hold_arrival"], [(event_id, lane_id, HELD)]
 
 
 async def first(client: httpx2.AsyncClient, path: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ombud.db.operation import Operation
 from ombud.sender.outbox import Event, Fact, Outbox
+from ombud.web.words import mark
 
 # What every dial stands at when nothing is wrong.
 WELL = "well"
@@ -36,51 +37,77 @@ class Dial:
 
 WEBHOOKS = Dial(
     "webhooks",
-    "Webhooks",
+    mark("Webhooks"),
     (
-        Choice(WELL, "As they should be", "Each change publishes its event, once and at once."),
+        Choice(WELL, mark("As they should be"), mark("Each change publishes its event, once and at once.")),
         Choice(
             "lost",
-            "Lost",
-            "Nothing arrives. The receiver finds the change when it compares the shop's lists, which the demo does if"
-            " it is started with OMBUD_RECONCILE_SECONDS=10.",
+            mark("Lost"),
+            mark(
+                "Nothing arrives. The receiver finds the change when it compares the shop's lists, which the demo does"
+                " if it is started with OMBUD_RECONCILE_SECONDS=10."
+            ),
         ),
-        Choice("twice", "Sent twice", "Two webhooks arrive, and the handler runs once."),
+        Choice("twice", mark("Sent twice"), mark("Two webhooks arrive, and the handler runs once.")),
         Choice(
             "late",
-            "Late, in any order",
-            "Each webhook comes 1 to 10 seconds late: pay, ship, cancel. Handlers run for the order as it is then.",
+            mark("Late, in any order"),
+            mark(
+                "Each webhook comes 1 to 10 seconds late: pay, ship, cancel. Handlers run for the order as it is then."
+            ),
         ),
     ),
 )
 API = Dial(
     "api",
-    "The shop's API",
+    mark("The shop's API"),
     (
-        Choice(WELL, "As it should be", "Each read is answered at once."),
+        Choice(WELL, mark("As it should be"), mark("Each read is answered at once.")),
         Choice(
-            "busy", "Too many requests", "Every request is answered 429. Arrivals wait, and are read when this is over."
+            "busy",
+            mark("Too many requests"),
+            mark("Every request is answered 429. Arrivals wait, and are read when this is over."),
         ),
-        Choice("down", "Down", "Every request is answered 503. Webhooks are still answered 200: nothing is lost."),
-        Choice("slow", "Slow", "Every request takes three seconds."),
-        Choice("garbage", "Answers garbage", "Every answer is a page of HTML with status 200. No handler believes it."),
-        Choice("refused", "Refuses the key", "Every request is answered 401: the receiver stops reading, and says so."),
+        Choice(
+            "down",
+            mark("Down"),
+            mark("Every request is answered 503. Webhooks are still answered 200: nothing is lost."),
+        ),
+        Choice("slow", mark("Slow"), mark("Every request takes three seconds.")),
+        Choice(
+            "garbage",
+            mark("Answers garbage"),
+            mark("Every answer is a page of HTML with status 200. No handler believes it."),
+        ),
+        Choice(
+            "refused",
+            mark("Refuses the key"),
+            mark("Every request is answered 401: the receiver stops reading, and says so."),
+        ),
     ),
 )
 ENDPOINT = Dial(
     "endpoint",
-    "An endpoint to try",
+    mark("An endpoint to try"),
     (
-        Choice(WELL, "Answers 200", "What waits for it is delivered."),
+        Choice(WELL, mark("Answers 200"), mark("What waits for it is delivered.")),
         Choice(
-            "500", "Fails: 500", "Deliveries are tried again; after five failures only now and then one, as a probe."
+            "500",
+            mark("Fails: 500"),
+            mark("Deliveries are tried again; after five failures only now and then one, as a probe."),
         ),
-        Choice("429", "Too busy: 429", "With Retry-After: 5. Nothing is sent for five seconds."),
-        Choice("slow", "Answers too late", "After twelve seconds: two too many. Other endpoints do not feel it."),
+        Choice("429", mark("Too busy: 429"), mark("With Retry-After: 5. Nothing is sent for five seconds.")),
         Choice(
-            "404", "Is not there: 404", "The delivery is tried again by itself; the endpoint stays open for others."
+            "slow",
+            mark("Answers too late"),
+            mark("After twelve seconds: two too many. Other endpoints do not feel it."),
         ),
-        Choice("410", "Gone: 410", "Two of these an hour apart, and the endpoint is disabled."),
+        Choice(
+            "404",
+            mark("Is not there: 404"),
+            mark("The delivery is tried again by itself; the endpoint stays open for others."),
+        ),
+        Choice("410", mark("Gone: 410"), mark("Two of these an hour apart, and the endpoint is disabled.")),
     ),
 )
 DIALS = {dial.name: dial for dial in (WEBHOOKS, API, ENDPOINT)}

@@ -24,7 +24,7 @@ LOOKED_AT = 50
 
 # Adds the endpoint to try, by its URL, to those of the sender.
 AddEndpoint = Callable[[str], Awaitable[None]]
-# Renders a template of the shop.
+# Renders a template of the shop for a request.
 Render = Callable[..., Response]
 
 
@@ -51,7 +51,7 @@ class TroublePages:
         shown: dict[str, Any] = {"dials": DIALS.values(), "places": self._shop.trouble.places}
         shown |= {"forged": forged if forged.isdecimal() else "", "added": "added" in query}
         shown |= {"endpoint": _endpoint_url(request), "may_add": self._add_endpoint is not None}
-        return self._render("trouble.html", **shown)
+        return self._render(request, "trouble.html", **shown)
 
     async def turn(self, request: Request) -> Response:
         form = read_form(await read_body(request))

@@ -15,9 +15,12 @@ from ombud.web.forms import read_form
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.passwords import Passwords, check_password
-from ombud.web.words import words_for
+from ombud.web.words import mark
 
 PATH = "/account"
+
+_TOO_MANY = mark("Too many tries. Wait a minute.")
+_ANOTHER = mark("The old password is another one.")
 
 
 class AccountPages:
@@ -43,16 +46,15 @@ class AccountPages:
 
     async def password(self, request: Request) -> Response:
         form, session, now = await read_form(request), self._house.session(request), self._database.clock()
-        words = words_for(request)
         person = await look(self._database, lambda: get_person(session.person_id))
         if self._brakes.take(person.name, "", session.hash):
-            return await self._show(request, 429, wrong=words.say("Too many tries. Wait a minute."))
+            return await self._show(request, 429, wrong=self._house.wrong(request, _TOO_MANY))
         if not await self._passwords.matches(person.password, form.get("old")):
-            return await self._show(request, 422, wrong=words.say("The old password is another one."))
+            return await self._show(request, 422, wrong=self._house.wrong(request, _ANOTHER))
         try:
             check_password(form.get("password"), person.name)
         except InvalidInput as error:
-            return await self._show(request, 422, wrong=words.say(str(error)))
+            return await self._show(request, 422, wrong=self._house.wrong(request, error))
         hashed = await self._passwords.hash(form.get("password"))
         await self._house.people.write(lambda: change_password(person, hashed, session.hash, now))
         return RedirectResponse(f"{PATH}?done=password", 303)

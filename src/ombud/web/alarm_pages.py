@@ -74,7 +74,7 @@ class AlarmPages:
             await self._desk.check(edit.kind, edit.target)
             await self._desk.writer.write(lambda: self._desk.edits.add(caller, edit, shop_id, now))
         except (InvalidInput, Conflict, Refused) as error:
-            wrong = words_for(request).say(str(error))
+            wrong = self._house.wrong(request, error)
             return self._form(request, edit, 422, wrong=wrong, shop=form.get("shop"))
         return RedirectResponse(PATH, 303)
 
@@ -91,7 +91,7 @@ class AlarmPages:
             make = lambda: self._desk.edits.change(caller, channel.id, form.get("etag"), now, **changes)  # noqa: E731
             await self._desk.writer.write(make)
         except (InvalidInput, Refused, Outdated) as error:
-            wrong = words_for(request).say(str(error))
+            wrong = self._house.wrong(request, error)
             return self._form(request, edit, 422, was=channel, etag=form.get("etag"), wrong=wrong)
         return RedirectResponse(PATH, 303)
 
@@ -104,7 +104,7 @@ class AlarmPages:
         try:
             await self._desk.test(self._house.caller(request), _number(request))
         except Conflict as error:
-            return await self._index(request, 409, wrong=words_for(request).say(str(error)))
+            return await self._index(request, 409, wrong=self._house.wrong(request, error))
         return RedirectResponse(f"{PATH}?tested={request.path_params['channel_id']}", 303)
 
     async def _index(self, request: Request, status: int = 200, **values: Any) -> Response:

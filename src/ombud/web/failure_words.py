@@ -68,10 +68,11 @@ def say_note(note: str, words: Words) -> str:
 
 @cache
 def _rows() -> list[tuple[re.Pattern[str], str, str]]:
-    return [(_pattern(f"{words} {fix}"), words, fix) for words, fix in _pairs()]
+    return [(pattern_of(f"{words} {fix}"), words, fix) for words, fix in _pairs()]
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def pattern_of(text: str) -> re.Pattern[str]:
+    """Return what matches a text whose places are filled in: `{name}`."""
     seen: set[str] = set()
 
     def place(match: re.Match[str]) -> str:

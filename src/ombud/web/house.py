@@ -5,9 +5,9 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -22,12 +22,13 @@ from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound, OmbudError
 from ombud.receiver.source import source_of
 from ombud.sender.outbox import DEFAULT_SHOP_ID
 from ombud.settings import Settings
+from ombud.web.error_words import say_error
 from ombud.web.failure_words import say_note, say_reason, say_why
 from ombud.web.forms import read_form
 from ombud.web.gate import COOKIE_SECONDS, SESSION, Gate, Place, Sessions
 from ombud.web.pace import spending
 from ombud.web.streams import Streams
-from ombud.web.words import COOKIE, LANGUAGES, Words, exact, words_for, words_in
+from ombud.web.words import COOKIE, LANGUAGES, Words, environment_of, exact, words_for, words_in
 from ombud.wire import EVENT_TYPES
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -125,18 +126,18 @@ class House:
         else:
             status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
             # The words of a database that is not available name files of this machine.
-            sentence = words.say(str(StorageUnavailable() if isinstance(error, StorageUnavailable) else error))
+            sentence = self.wrong(request, StorageUnavailable() if isinstance(error, StorageUnavailable) else error)
         return self.page(request, "message.html", status, sentence=sentence)
+
+    def wrong(self, request: Request, error: Exception | str) -> str:
+        """Return what an error says in the reader's language."""
+        return say_error(str(error), words_for(request))
 
     async def choose_language(self, request: Request) -> Response:
         """Keep a reader's choice of language in their browser."""
         form = await read_form(request)
-        answer = RedirectResponse(own_path(form.get("next")), 303)
-        if form.get("language") in LANGUAGES:
-            secure = self.place.is_secure(request.scope)
-            chosen = form.get("language")
-            answer.set_cookie(COOKIE, chosen, COOKIE_SECONDS, secure=secure, httponly=True, samesite="lax")
-        return answer
+        secure = self.place.is_secure(request.scope)
+        return language_chosen(form.get("language"), form.get("next"), secure=secure)
 
     def behind(self, app: Any) -> Gate:
         """Return an app with the door before it."""
@@ -169,29 +170,26 @@ def _may(session: Session | None) -> dict[str, bool]:
     return {role.value: session is not None and session.role.includes(role) for role in Role}
 
 
+def language_chosen(language: str, path: str, *, secure: bool) -> Response:
+    """Return to a page, and have the browser keep the choice of a language, if it is one of ours."""
+    answer = RedirectResponse(own_path(path), 303)
+    if language in LANGUAGES:
+        answer.set_cookie(COOKIE, language, COOKIE_SECONDS, secure=secure, httponly=True, samesite="lax")
+    return answer
+
+
 def own_path(path: str) -> str:
     """Return a path of this panel as it is, and `/` for what may lead elsewhere."""
     return path if _OWN_PATH.fullmatch(path) else "/"
 
 
 def _environment(words: Words) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("ombud.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    cast("Any", environment).install_gettext_callables(words.say, words.plural, newstyle=True)
-    environment.policies["ext.i18n.trimmed"] = True
+    environment = environment_of("ombud.web", words)
     environment.filters |= {"ago": words.ago, "due": words.due, "duration": words.duration, "span": words.span}
     environment.filters |= {"exact": exact, "time": rfc3339, "percent": words.percent, "number": words.number}
-    # A word of the data in the reader's language. What `_` returns counts as safe: it is for texts of templates alone.
-    environment.filters["word"] = words.say
     environment.filters["said"] = lambda reason: say_reason(reason, words)
     environment.filters["why"] = lambda said: say_why(said, words)
     environment.filters["noted"] = lambda note: say_note(note, words)
-    environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID, "LANGUAGES": LANGUAGES}
+    environment.globals |= {"ROWS": ROWS, "DEFAULT_SHOP_ID": DEFAULT_SHOP_ID}
     environment.globals["EVENT_TYPES"] = EVENT_TYPES
     return environment

@@ -14,7 +14,6 @@ from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import MOST_PAGE_ROWS
 from ombud.web.people_pages import shop_of
-from ombud.web.words import words_for
 
 PATH = "/keys"
 
@@ -46,7 +45,7 @@ class KeyPages:
         except (InvalidInput, Conflict) as error:
             # As it was filled in: without its shop it would be a key of every one.
             filled = {"name": name, "chosen": form.all("scope"), "shop": form.get("shop")}
-            return await self._show(request, 422, wrong=words_for(request).say(str(error)), **filled)
+            return await self._show(request, 422, wrong=self._house.wrong(request, error), **filled)
         # Shown in the answer to the form and nowhere else.
         return await self._show(request, key=key, key_name=name)
 

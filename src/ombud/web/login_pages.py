@@ -95,7 +95,7 @@ class LoginPages:
             hashed = await self._passwords.hash(password)
             person = await self._house.people.write(lambda: links.use(token, name, hashed, now))
         except (InvalidInput, Conflict) as error:
-            wrong = words_for(request).say(str(error))
+            wrong = self._house.wrong(request, error)
             return self._house.page(request, "set_up.html", 422, link=link, name=name, wrong=wrong)
         return await let_in(self._house, request, person, "/")
 

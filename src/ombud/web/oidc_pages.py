@@ -20,7 +20,7 @@ from ombud.web.entering import let_in
 from ombud.web.gate import LOGIN
 from ombud.web.house import House, own_path, page_route
 from ombud.web.oidc import Attempt, Provider
-from ombud.web.words import mark, words_for
+from ombud.web.words import mark
 
 OUT, BACK = f"{LOGIN}/oidc", f"{LOGIN}/oidc/back"
 # Seconds that somebody has at the provider: to find a telephone, too.
@@ -119,5 +119,5 @@ class OidcPages:
         return Attempt(state, nonce, verifier), own_path(unquote(where))
 
     def _wrong(self, request: Request, words: str, status: int) -> Response:
-        wrong = words_for(request).say(words)
+        wrong = self._house.wrong(request, words)
         return self._house.page(request, "login.html", status, name="", wrong=wrong, next="", oidc=True)

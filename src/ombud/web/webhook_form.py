@@ -22,7 +22,7 @@ from ombud.web.forms import Form, number_of, read_form
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.webhook_pages import PATH
-from ombud.web.words import mark, words_for
+from ombud.web.words import mark
 from ombud.wire import EVENT_TYPES
 
 # The six events in the two groups that a merchant thinks in, with what each means.
@@ -102,7 +102,7 @@ class WebhookForm:
     def _refused(self, request: Request, form: Form, error: Exception, **values: Any) -> Response:
         """Answer with the form as it was filled in: what is not there again is gone when it is sent once more."""
         values |= {name: form.get(name) for name in ("headers", "rate", "shop")}
-        return self._form(request, _typed(form), 422, wrong=words_for(request).say(str(error)), **values)
+        return self._form(request, _typed(form), 422, wrong=self._house.wrong(request, error), **values)
 
     def _form(self, request: Request, edit: EndpointEdit, status: int = 200, **values: Any) -> Response:
         headers = "\n".join(f"{name}: {value}" for name, value in edit.headers)

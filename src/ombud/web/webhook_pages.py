@@ -23,7 +23,6 @@ from ombud.web.forms import read_form
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, before_cursor
-from ombud.web.words import words_for
 
 PATH = "/settings/webhooks"
 # Failures of an endpoint that its page looks at, the newest: the first tells what to mend.
@@ -76,7 +75,7 @@ class WebhookPages:
             make = lambda: self._edits.test(caller, number, event_type, TEST_OBJECT_ID)  # noqa: E731
             event_id = await self._sender.writer.write(make)
         except Conflict as error:
-            return await self._show(request, 409, wrong=words_for(request).say(str(error)))
+            return await self._show(request, 409, wrong=self._house.wrong(request, error))
         return RedirectResponse(f"{_path(request)}?test={format_id('evt', event_id)}#test", 303)
 
     async def tested(self, request: Request) -> Response:

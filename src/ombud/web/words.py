@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import as_file, files
+from typing import Any, cast
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 ENGLISH, SWEDISH = "en", "sv"
@@ -110,6 +112,24 @@ def words_in(language: str) -> Words:
         with as_file(files("ombud.web") / "locale") as folder:
             translations = gettext.translation("ombud", folder, [language])
     return Words(language, translations.gettext, translations.ngettext)
+
+
+def environment_of(package: str, words: Words) -> Environment:
+    """Return what makes pages of a package's templates in a language."""
+    environment = Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    cast("Any", environment).install_gettext_callables(words.say, words.plural, newstyle=True)
+    environment.policies["ext.i18n.trimmed"] = True
+    # A word of the data in the reader's language. What `_` returns counts as safe: it is for texts of templates alone.
+    environment.filters["word"] = words.say
+    environment.globals["LANGUAGES"] = LANGUAGES
+    return environment
 
 
 def words_for(request: Request) -> Words:

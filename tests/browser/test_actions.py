@@ -1,0 +1,256 @@
+"""Every button of the panel in Chromium, in both languages: a house full of rows, on a real port."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from ombud.admin.access import EVERY_SHOP, OPERATOR, Role
+from ombud.admin.oidc_people import add_address
+from ombud.admin.resending import find_step, next_resending, take_step
+from ombud.web.words import LANGUAGES, Words, words_in
+from tests.browser.conftest import PATIENCE, Watched, watch
+from tests.support.full_house import SETTINGS, FullHouse
+from tests.support.provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider, run_provider
+from tests.support.serving import serve
+
+expect.set_options(timeout=PATIENCE)
+
+PASSWORDS = ("correct horse battery", "another horse battery")
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OpenIdProvider]:
+    with run_provider() as made:
+        yield made
+
+
+@pytest.fixture
+def house(tmp_path: Path, provider: OpenIdProvider) -> Iterator[FullHouse]:
+    """A panel that lets an owner in by their provider."""
+    known = replace(SETTINGS, oidc_issuer=provider.issuer, oidc_client_id=CLIENT_ID, oidc_client_secret=CLIENT_SECRET)
+    made = FullHouse(tmp_path, settings=known)
+    invite = partial(add_address, OPERATOR, provider.email, Role.OWNER, EVERY_SHOP, 1)
+    made.sender.database.write(invite)
+    yield made
+    made.close()
+
+
+@dataclass
+class Visit:
+    """Somebody at the panel, who reads it in their language."""
+
+    watched: Watched
+    words: Words
+    house: FullHouse
+
+    @property
+    def page(self) -> Page:
+        return self.watched.page
+
+    def go(self, path: str) -> None:
+        self.page.goto(f"{self.watched.site}{path}")
+
+    def open_first(self, path: str) -> None:
+        """Open the first row of a list."""
+        self.go(path)
+        self.page.locator("a.row").first.click()
+
+    def button(self, words: str) -> Locator:
+        return self.page.get_by_role("button", name=self.words.say(words))
+
+    def press(self, words: str, *then: str) -> None:
+        """Press a button; what the page says then."""
+        self.button(words).first.click()
+        for one in then:
+            self.sees(one)
+
+    def sees(self, words: str) -> None:
+        expect(self.page.get_by_text(self.words.say(words)).first).to_be_visible()
+
+    def field(self, words: str) -> Locator:
+        return self.page.get_by_label(self.words.say(words), exact=True)
+
+
+@pytest.fixture(params=list(LANGUAGES))
+def visit(request: pytest.FixtureRequest, chromium: Browser, house: FullHouse) -> Iterator[Visit]:
+    """Somebody who came in by the button of their organisation."""
+    with serve(house.app) as site, closing(_context(chromium, request.param)) as context:
+        made = Visit(watch(context, f"{site}/"), words_in(request.param), house)
+        made.page.on("dialog", lambda dialog: dialog.accept())
+        made.go("")
+        made.page.get_by_role("link", name=made.words.say("Log in with your organisation")).click()
+        made.page.wait_for_url(f"{site}/")
+        made.watched.trouble = [one for one in made.watched.trouble if "/authorize?" not in one]
+        yield made
+    assert made.watched.trouble == []
+
+
+def _context(chromium: Browser, language: str) -> BrowserContext:
+    return chromium.new_context(locale=language, extra_http_headers={"Accept-Language": language})
+
+
+def test_every_button_does_what_it_says(visit: Visit) -> None:
+    assert visit.page.locator("html").get_attribute("lang") == visit.words.language
+    _what_arrived(visit)
+    _runs(visit)
+    _shops(visit)
+    _endpoints(visit)
+    _many_at_once(visit)
+    _keys(visit)
+    _people(visit)
+
+
+def _what_arrived(visit: Visit) -> None:
+    visit.open_first("arrivals?state=held")
+    visit.press("Release", "It is released: the shop is asked about it now.")
+    visit.open_first("arrivals?state=held")
+    visit.press("Skip", "It is left out; nothing more is done for it.", "skipped by hand")
+    visit.open_first("arrivals?state=dead")
+    visit.press("Read again", "It is tried once more, behind what is live.")
+
+
+def _runs(visit: Visit) -> None:
+    for button, words in (
+        ("Run again", "It is tried once more, behind what is live."),
+        ("Skip", "It is left out; nothing more is done for it."),
+    ):
+        visit.open_first("runs?state=dead")
+        visit.sees("Before and after")
+        visit.press(button, words)
+
+
+def _shops(visit: Visit) -> None:
+    visit.open_first("shops")
+    visit.press("Pause", "Paused: webhooks are stored and wait; nothing is read and no handler is called.")
+    visit.press("Resume")
+    expect(visit.button("Pause")).to_be_visible()
+    visit.press("New token")
+    expect(visit.page.get_by_label(visit.words.say("Token"), exact=True)).to_contain_text("/hooks/")
+    visit.press("End the old token")
+    expect(visit.button("End the old token")).to_have_count(0)
+
+
+def _endpoints(visit: Visit) -> None:
+    visit.open_first("settings/webhooks")
+    visit.page.get_by_role("link", name=visit.words.say("Edit"), exact=True).click()
+    visit.field("Description").fill("The warehouse")
+    visit.page.get_by_text(visit.words.say("More"), exact=True).click()
+    visit.page.get_by_label(visit.words.say("Headers of your own, one in each line")).fill("X-Key: one")
+    visit.press("Save", "The warehouse")
+    visit.press(
+        "New secret", "The new secret. Copy it now: it is not shown again. The one before is good for a day more."
+    )
+    expect(visit.field("Secret")).to_contain_text("whsec_")
+    visit.press("Pause", "Paused: nothing is sent, and what comes waits until you resume it.")
+    visit.press("Resume")
+    visit.press("Delete", "The endpoint is deleted; it is sent nothing more.")
+    visit.press("Undo", "The warehouse")
+
+
+def _many_at_once(visit: Visit) -> None:
+    """What failed is sent again: counted, begun, followed, and another time cancelled."""
+    for state, button in (("dead", ""), ("done", "Cancel")):
+        visit.go(f"deliveries?state={state}&time=24h")
+        visit.page.get_by_role("link", name=visit.words.say("Resend all of it …")).click()
+        visit.sees("deliveries are sent again, behind what is live. Nothing is sent yet.")
+        visit.press("Resend them")
+        expect(visit.page.get_by_role("progressbar")).to_be_visible()
+        if button:
+            visit.press(button, "then cancelled")
+        else:
+            _send(visit.house)
+            visit.sees("all of them")
+            expect(visit.page.get_by_role("progressbar")).to_have_count(0)
+    visit.page.get_by_role("link", name=visit.words.say("What was resent before")).click()
+    expect(visit.page.locator("tbody tr")).to_have_count(5)
+    visit.go("deliveries")
+    with visit.page.expect_request("**/deliveries/stream?*"):
+        visit.page.get_by_role("link", name=visit.words.say("Live view")).click()
+    visit.page.get_by_role("link", name=visit.words.say("Stop the live view")).click()
+    visit.page.wait_for_url("**/deliveries?")
+
+
+def _send(house: FullHouse) -> None:
+    """Take the steps of all jobs, as a sender does that performs."""
+    database = house.sender.database
+    while (job := database.read(next_resending)) is not None:
+        keys, more = database.read(partial(find_step, job))
+        database.write(partial(take_step, house.sender.outbox.mailbox, job, keys, more))
+
+
+def _keys(visit: Visit) -> None:
+    visit.go("keys")
+    visit.field("Name").fill("the warehouse")
+    visit.press("Make a key", "copy the key now. Only its hash is kept, and it is not shown again.")
+    row = visit.page.locator("tr", has_text="the warehouse")
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+
+
+def _people(visit: Visit) -> None:
+    """A link lets somebody in; they change their password, and are removed."""
+    visit.go("people")
+    visit.press("Make a link")
+    link = visit.field("Link").inner_text()
+    other = replace(visit, watched=replace(visit.watched, page=_another(visit)))
+    other.page.goto(link)
+    other.field("Name").fill("Bo")
+    other.field("Password").fill(PASSWORDS[0])
+    other.press("Make the account")
+    other.go("account")
+    for old in (PASSWORDS[1], PASSWORDS[0]):
+        other.field("The old one").fill(old)
+        other.field("The new one").fill(PASSWORDS[1])
+        other.press("Change it")
+        other.sees(
+            "The old password is another one."
+            if old == PASSWORDS[1]
+            else "The password is changed; you are logged out everywhere else."
+        )
+    other.press("Log out everywhere else", "You are logged out everywhere else.")
+    other.press("Log out")
+    for password in PASSWORDS:
+        other.field("Name").fill("Bo")
+        other.field("Password").fill(password)
+        other.press("Log in")
+        if password == PASSWORDS[0]:
+            other.sees("This name and this password do not belong together.")
+    other.page.wait_for_url(other.watched.site)
+    visit.go("people")
+    row = visit.page.locator("tr", has=visit.page.get_by_role("cell", name="Bo", exact=True))
+    row.get_by_role("combobox").select_option("reader")
+    row.get_by_role("button", name=visit.words.say("Save")).click()
+    expect(row.get_by_role("combobox")).to_have_value("reader")
+    row.get_by_role("button", name=visit.words.say("New password")).click()
+    expect(visit.field("Link")).to_contain_text("/set-up/")
+    visit.field("E-mail address").fill("cai@example.test")
+    visit.press("Let in by this address", "cai@example.test")
+    row.get_by_role("button", name=visit.words.say("Remove")).click()
+    expect(row).to_have_count(0)
+    other.go("account")
+    other.page.wait_for_url("**/login?next=*")
+    other.page.context.close()
+    visit.go("audit")
+    for action in (
+        "person.remove",
+        "key.revoke",
+        "endpoint.delete",
+        "arrival.release",
+        "run.skip",
+        "delivery.resend_many",
+    ):
+        expect(visit.page.get_by_text(action, exact=True).first).to_be_visible()
+
+
+def _another(visit: Visit) -> Page:
+    """Return a page of another browser that reads the same language."""
+    browser = visit.page.context.browser
+    assert browser is not None
+    made = _context(browser, visit.words.language).new_page()
+    made.set_default_timeout(PATIENCE)
+    return made
