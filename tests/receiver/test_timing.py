@@ -18,6 +18,8 @@ from ombud.receiver import shops
 from ombud.receiver.inbox import Inbox
 from tests.receiver.world import TOKEN, Desk
 
+pytestmark = pytest.mark.alone
+
 TIMINGS = int(os.environ.get("OMBUD_TEST_TIMINGS", "2000"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # Of |t|: what chance exceeds once in 150,000 times. It is the threshold of dudect, the usual test for leaks of time.
@@ -95,4 +97,6 @@ def test_a_comparison_letter_by_letter_is_found_out(quiet: Desk, monkeypatch: py
 
     real = shops.token_hash
     monkeypatch.setattr("ombud.receiver.hook.token_hash", hash_while_it_is_right)
-    assert abs(measured(lambda token: seconds(quiet.inbox, token), PAIRS["all but the last letter"])) > MOST_T
+    t = measured(lambda token: seconds(quiet.inbox, token), PAIRS["all but the last letter"])
+    print(f"letter by letter: t = {t:.2f} of {TIMINGS} each, seed {SEED}")
+    assert abs(t) > MOST_T
