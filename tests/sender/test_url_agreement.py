@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 import idna
+import urllib3
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from urllib3.exceptions import LocationParseError
 
 from ombud.errors import InvalidInput
 from ombud.sender.request import request_bytes
-from ombud.sender.url import DEFAULT_PORTS, check_endpoint_url, parse_url, redacted
+from ombud.sender.url import DEFAULT_PORTS, EndpointUrl, check_endpoint_url, parse_url, redacted
 
 # Pieces of which confusing URLs are made, and whatever else there is.
 PIECES = st.sampled_from(
@@ -86,6 +88,17 @@ def as_ascii(host: str | None) -> str:
     return name.removesuffix(".")
 
 
+def assert_urllib3_agrees(url: str, ours: EndpointUrl) -> None:
+    try:
+        other = urllib3.util.parse_url(url)
+    except LocationParseError:
+        return
+    assert not other.auth
+    assert as_ascii((other.host or "").strip("[]")) == ours.host
+    assert (other.port or DEFAULT_PORTS[ours.scheme]) == ours.port
+    assert other.scheme == ours.scheme
+
+
 def agree(url: str) -> None:
     """Check that everybody reads this URL as we do, or not at all."""
     try:
@@ -97,6 +110,7 @@ def agree(url: str) -> None:
     assert as_ascii(standard.hostname) == ours.host
     assert (standard.port or DEFAULT_PORTS[ours.scheme]) == ours.port
     assert standard.scheme == ours.scheme
+    assert_urllib3_agrees(url, ours)
     try:
         other = httpx2.URL(url)
     except httpx2.InvalidURL:

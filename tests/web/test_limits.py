@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -11,8 +12,12 @@ import uvicorn
 
 from ombud.db.files import beside
 from ombud.db.locks import FileLock
+from ombud.mailbox.model import Result, State
+from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.outbox import Event
 from ombud.web.app import create_api
 from ombud.web.limits import BODY_BYTES
+from tests.support.loopback import PATIENCE_SECONDS
 
 ORDER = {"event_type": "order.new", "order_id": "90017"}
 BODY = json.dumps(ORDER).encode()
@@ -213,3 +218,26 @@ async def test_a_stranger_is_turned_away_before_the_body_is_read(served: Served)
     answer = await served.say(head("ombud_wrong", "Content-Length: 1000000"))
 
     assert answer.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_an_endpoint_that_leads_back_here_makes_no_further_event(served: Served, sender: Any, rows: Any) -> None:
+    """Nothing of ours makes an event of a GET, so there is no loop to stop."""
+    paths, tries, ended = ("/", "/v1/events", "/v1/endpoints", "/hooks/none", "/settings/webhooks"), [], asyncio.Event()
+
+    def heard(result: Result) -> None:
+        tries.append(result)
+        if len(tries) == 2 * len(paths):
+            ended.set()
+
+    for path in paths:
+        edit = EndpointEdit(f"http://127.0.0.1:{served.port}{path}")
+        await sender.writer.write(partial(sender.endpoints.add, edit))
+    await sender.publish([Event("order.new", "1")])
+    sender.outbox.mailbox.on_result = heard
+    work = asyncio.create_task(sender.run())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await ended.wait()
+    sender.stop()
+    await work
+    assert rows("select count(*) as events from event") == [{"events": 1}]
+    assert rows("select distinct state from delivery") == [{"state": State.DEAD}]
