@@ -1,22 +1,22 @@
 """The settings, read once from the environment, at the edge. An unknown or unreadable one stops the start."""
 
 import difflib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
+from ombud import setting_values as parsers
 from ombud.errors import ConfigurationError
+from ombud.setting_values import (
+    LONGEST_ALARM_SECONDS,
+    LONGEST_LEASE_SECONDS,
+    LONGEST_TIMEOUT_SECONDS,
+    Network,
+    TrustedProxy,
+)
 
 T = TypeVar("T")
-Network = IPv4Network | IPv6Network
-# A range of addresses, or the word for whoever comes through a socket in the file system.
-TrustedProxy = Network | str
-SOCKET = "unix"
-
 # 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, then every 12 h until 72 h have passed: 12 tries in 65.6 hours, which
 # outlasts a merchant's weekend.
 RETRY_SECONDS = (5.0, 30.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 43_200.0, 43_200.0, 43_200.0, 43_200.0)
@@ -31,9 +31,6 @@ RETRY_PRESETS: Mapping[str, tuple[float, ...]] = {
     # Shopify says "8 times over 4 hours": from 56 seconds, doubled.
     "shopify": tuple(56.0 * 2**n for n in range(8)),
 }
-# A longer pause, or more retries than this, is a typing error: together they last a year.
-LONGEST_RETRY_SECONDS = 86_400.0
-MOST_RETRIES = 365
 # More than a worker has slots, and ten years, are typing errors too.
 MOST_IN_FLIGHT = 2_048
 MOST_DAYS = 3_650
@@ -98,151 +95,52 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
 
 
-def _text(value: str) -> str:
-    if not value:
-        raise ValueError("it is empty")
-    return value
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in words:
-            raise ValueError(f"it is one of: {', '.join(words)}")
-        return value
-
-    return parse
-
-
-def _public_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.netloc or "@" in parts.netloc or parts.path.strip("/") or parts.query:
-        raise ValueError("it is an address with https:// and no path: https://ombud.example.com")
-    return f"https://{parts.netloc.lower()}"
-
-
-def _issuer(value: str) -> str:
-    parts = urlsplit(value)
-    here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    secure = parts.scheme == "https" or here
-    if not secure or not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("it is the provider's address with https://, as the provider writes it")
-    return value
-
-
-def _domain(value: str) -> tuple[str, str]:
-    domain, _, role = value.partition(":")
-    if not domain or "@" in domain or role not in ROLES:
-        raise ValueError(f"it is a domain and one of {', '.join(ROLES)}: example.com:reader")
-    return domain.casefold(), role
-
-
-def _positive(value: str) -> float:
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError("it is a number above 0")
-    return number
-
-
-def _retries(value: str) -> tuple[float, ...]:
-    preset = RETRY_PRESETS.get(value.strip())
-    if preset is None and value.strip().isalpha():
-        raise ValueError(f"it is a list of seconds, or one of: {', '.join(RETRY_PRESETS)}")
-    return _seconds_list(value) if preset is None else preset
-
-
-def _seconds_list(value: str) -> tuple[float, ...]:
-    seconds = tuple(float(part) for part in value.split(",")) if value.strip() else ()
-    if len(seconds) > MOST_RETRIES or not all(0 <= number <= LONGEST_RETRY_SECONDS for number in seconds):
-        raise ValueError(f"it is a list of at most {MOST_RETRIES} numbers from 0 to 86400: 5,30,300")
-    return seconds
-
-
-def _probes(value: str) -> tuple[float, ...]:
-    seconds = _seconds_list(value)
-    if len(seconds) != 2 or not 0 < seconds[0] <= seconds[1]:  # noqa: PLR2004 - the first and the longest
-        raise ValueError("it is two numbers above 0, the first and the longest pause between probes: 5,300")
-    return seconds
-
-
-def _quiet(value: str) -> tuple[float, ...]:
-    seconds = _seconds_list(value)
-    if len(seconds) != 2 or not seconds[0] <= seconds[1]:  # noqa: PLR2004 - the pause and how long it may be put off
-        raise ValueError("it is two numbers from 0, the pause and how long more webhooks may put a read off: 2,10")
-    return seconds
-
-
-def _sweeps(value: str) -> tuple[float, ...]:
-    seconds = _seconds_list(value)
-    if seconds and (len(seconds) != 2 or not min(seconds) > 0):  # noqa: PLR2004 - of the orders and of the products
-        raise ValueError("it is two numbers above 0, between two lists of orders and of products, or nothing: 300,3600")
-    return seconds
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        number = int(value)
-        if not least <= number <= most:
-            raise ValueError(f"it is a whole number from {least} to {most}")
-        return number
-
-    return parse
-
-
-def _networks(value: str) -> tuple[Network, ...]:
-    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
-
-
-def _proxies(value: str) -> tuple[TrustedProxy, ...]:
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    return tuple(part if part == SOCKET else ip_network(part) for part in parts)
-
-
 # How each name in the environment is read, and the field it fills. A secret may come from a file: NAME_FILE.
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "OMBUD_DATABASE_URL": ("database_url", _text),
-    "OMBUD_ALLOW_NETWORKS": ("allow_networks", _networks),
-    "OMBUD_RETRY_SECONDS": ("retry_seconds", _retries),
-    "OMBUD_PROBE_SECONDS": ("probe_seconds", _probes),
-    "OMBUD_WINDOW_CAP": ("window_cap", _whole(1, MOST_IN_FLIGHT)),
-    "OMBUD_ENDPOINTS_PER_SHOP": ("endpoints_per_shop", _whole(1, MOST_ENDPOINTS_PER_SHOP)),
-    "OMBUD_ENCRYPTION_KEY_FILE": ("encryption_key_file", _text),
-    "OMBUD_EVENTS_PER_SECOND": ("events_per_second", _whole(0, MOST_EVENTS_PER_SECOND)),
-    "OMBUD_LEASE_SECONDS": ("lease_seconds", _positive),
-    "OMBUD_KEEP_DONE_DAYS": ("keep_done_days", _whole(1, MOST_DAYS)),
-    "OMBUD_KEEP_FAILED_DAYS": ("keep_failed_days", _whole(1, MOST_DAYS)),
-    "OMBUD_TIMEOUT_SECONDS": ("timeout_seconds", _positive),
-    "OMBUD_TARGET_CONNECTIONS": ("target_connections", _whole(1, MOST_IN_FLIGHT)),
-    "OMBUD_TARGET_PER_SECOND": ("target_per_second", _whole(1, MOST_EVENTS_PER_SECOND)),
-    "OMBUD_PERFORM": ("perform", _one_of("here", "elsewhere")),
-    "OMBUD_CONFIRM": ("confirm", _one_of("api", "none")),
-    "OMBUD_SOURCES": ("sources", _one_of("learn", "warn", "enforce")),
-    "OMBUD_SOURCE_LEARN_DAYS": ("source_learn_days", _whole(0, MOST_DAYS)),
-    "OMBUD_ALIKE_PER_MINUTE": ("alike_per_minute", _whole(1, MOST_ALIKE)),
-    "OMBUD_TRUSTED_PROXIES": ("trusted_proxies", _proxies),
-    "OMBUD_READS_PER_SECOND": ("reads_per_second", _positive),
-    "OMBUD_QUIET_SECONDS": ("quiet_seconds", _quiet),
-    "OMBUD_SETTLE_SECONDS": ("settle_seconds", _seconds_list),
-    "OMBUD_RECONCILE_SECONDS": ("reconcile_seconds", _sweeps),
-    "OMBUD_API_URL": ("api_url", _text),
-    "OMBUD_PUBLIC_URL": ("public_url", _public_url),
-    "OMBUD_OIDC_ISSUER": ("oidc_issuer", _issuer),
-    "OMBUD_OIDC_CLIENT_ID": ("oidc_client_id", _text),
-    "OMBUD_OIDC_CLIENT_SECRET": ("oidc_client_secret", _text),
-    "OMBUD_OIDC_DOMAIN": ("oidc_domain", _domain),
-    "OMBUD_SMTP_HOST": ("smtp_host", _text),
-    "OMBUD_SMTP_PORT": ("smtp_port", _whole(1, 65_535)),
-    "OMBUD_SMTP_SECURITY": ("smtp_security", _one_of("starttls", "tls", "none")),
-    "OMBUD_SMTP_USER": ("smtp_user", _text),
-    "OMBUD_SMTP_PASSWORD": ("smtp_password", _text),
-    "OMBUD_MAIL_FROM": ("mail_from", _text),
-    "OMBUD_ALARM_AFTER_SECONDS": ("alarm_after_seconds", _positive),
-    "OMBUD_ALARM_DUE_SECONDS": ("alarm_due_seconds", _positive),
-    "OMBUD_ALARM_SILENCE_SECONDS": ("alarm_silence_seconds", _positive),
-    "OMBUD_ALARM_DISK_PERCENT": ("alarm_disk_percent", _whole(1, 99)),
-    "OMBUD_ALARM_GAP_SECONDS": ("alarm_gap_seconds", _positive),
-    "OMBUD_TOKEN": ("token", _text),
-    "OMBUD_API_KEY": ("api_key", _text),
-    "QUICKBUTIK_API_KEY": ("api_key", _text),
+    "OMBUD_DATABASE_URL": ("database_url", parsers.text),
+    "OMBUD_ALLOW_NETWORKS": ("allow_networks", parsers.networks),
+    "OMBUD_RETRY_SECONDS": ("retry_seconds", parsers.retries(RETRY_PRESETS)),
+    "OMBUD_PROBE_SECONDS": ("probe_seconds", parsers.probes),
+    "OMBUD_WINDOW_CAP": ("window_cap", parsers.whole(1, MOST_IN_FLIGHT)),
+    "OMBUD_ENDPOINTS_PER_SHOP": ("endpoints_per_shop", parsers.whole(1, MOST_ENDPOINTS_PER_SHOP)),
+    "OMBUD_ENCRYPTION_KEY_FILE": ("encryption_key_file", parsers.text),
+    "OMBUD_EVENTS_PER_SECOND": ("events_per_second", parsers.whole(0, MOST_EVENTS_PER_SECOND)),
+    "OMBUD_LEASE_SECONDS": ("lease_seconds", parsers.positive(LONGEST_LEASE_SECONDS)),
+    "OMBUD_KEEP_DONE_DAYS": ("keep_done_days", parsers.whole(1, MOST_DAYS)),
+    "OMBUD_KEEP_FAILED_DAYS": ("keep_failed_days", parsers.whole(1, MOST_DAYS)),
+    "OMBUD_TIMEOUT_SECONDS": ("timeout_seconds", parsers.positive(LONGEST_TIMEOUT_SECONDS)),
+    "OMBUD_TARGET_CONNECTIONS": ("target_connections", parsers.whole(1, MOST_IN_FLIGHT)),
+    "OMBUD_TARGET_PER_SECOND": ("target_per_second", parsers.whole(1, MOST_EVENTS_PER_SECOND)),
+    "OMBUD_PERFORM": ("perform", parsers.one_of("here", "elsewhere")),
+    "OMBUD_CONFIRM": ("confirm", parsers.one_of("api", "none")),
+    "OMBUD_SOURCES": ("sources", parsers.one_of("learn", "warn", "enforce")),
+    "OMBUD_SOURCE_LEARN_DAYS": ("source_learn_days", parsers.whole(0, MOST_DAYS)),
+    "OMBUD_ALIKE_PER_MINUTE": ("alike_per_minute", parsers.whole(1, MOST_ALIKE)),
+    "OMBUD_TRUSTED_PROXIES": ("trusted_proxies", parsers.proxies),
+    "OMBUD_READS_PER_SECOND": ("reads_per_second", parsers.positive(MOST_EVENTS_PER_SECOND)),
+    "OMBUD_QUIET_SECONDS": ("quiet_seconds", parsers.quiet),
+    "OMBUD_SETTLE_SECONDS": ("settle_seconds", parsers.seconds_list),
+    "OMBUD_RECONCILE_SECONDS": ("reconcile_seconds", parsers.sweeps),
+    "OMBUD_API_URL": ("api_url", parsers.text),
+    "OMBUD_PUBLIC_URL": ("public_url", parsers.public_url),
+    "OMBUD_OIDC_ISSUER": ("oidc_issuer", parsers.issuer),
+    "OMBUD_OIDC_CLIENT_ID": ("oidc_client_id", parsers.text),
+    "OMBUD_OIDC_CLIENT_SECRET": ("oidc_client_secret", parsers.text),
+    "OMBUD_OIDC_DOMAIN": ("oidc_domain", parsers.domain(ROLES)),
+    "OMBUD_SMTP_HOST": ("smtp_host", parsers.text),
+    "OMBUD_SMTP_PORT": ("smtp_port", parsers.whole(1, 65_535)),
+    "OMBUD_SMTP_SECURITY": ("smtp_security", parsers.one_of("starttls", "tls", "none")),
+    "OMBUD_SMTP_USER": ("smtp_user", parsers.text),
+    "OMBUD_SMTP_PASSWORD": ("smtp_password", parsers.text),
+    "OMBUD_MAIL_FROM": ("mail_from", parsers.text),
+    "OMBUD_ALARM_AFTER_SECONDS": ("alarm_after_seconds", parsers.positive(LONGEST_ALARM_SECONDS)),
+    "OMBUD_ALARM_DUE_SECONDS": ("alarm_due_seconds", parsers.positive(LONGEST_ALARM_SECONDS)),
+    "OMBUD_ALARM_SILENCE_SECONDS": ("alarm_silence_seconds", parsers.positive(LONGEST_ALARM_SECONDS)),
+    "OMBUD_ALARM_DISK_PERCENT": ("alarm_disk_percent", parsers.whole(1, 99)),
+    "OMBUD_ALARM_GAP_SECONDS": ("alarm_gap_seconds", parsers.positive(LONGEST_ALARM_SECONDS)),
+    "OMBUD_TOKEN": ("token", parsers.text),
+    "OMBUD_API_KEY": ("api_key", parsers.text),
+    "QUICKBUTIK_API_KEY": ("api_key", parsers.text),
 }
 NAMES = frozenset(_PARSERS)
 # What is not shown may come from a file.

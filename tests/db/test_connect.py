@@ -33,6 +33,7 @@ def test_a_sqlite_url_names_a_file(url: str, path: str) -> None:
         "sqlite://ombud.db",
         "sqlite:///",
         "sqlite:////var/lib/",
+        "sqlite:///:memory:",
         "sqlite:///ombud.db?mode=memory",
         "postgresql://ombud:hunter2@db/ombud",
     ],

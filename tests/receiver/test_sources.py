@@ -15,7 +15,7 @@ from ombud.receiver import sources
 from ombud.receiver.shops import DEFAULT_NAME
 from ombud.receiver.source import MOST_HOPS, source_of
 from ombud.receiver.sources import change_sources
-from ombud.settings import TrustedProxy
+from ombud.setting_values import TrustedProxy
 from tests.receiver.fronts import Front, Request
 from tests.receiver.world import Desk, settings_for
 

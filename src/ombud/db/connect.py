@@ -17,7 +17,8 @@ def database_path(url: str) -> Path:
     Raises ConfigurationError for every other URL; the URL is not shown, it may hold a password.
     """
     path = unquote(url.removeprefix(_SQLITE))
-    if not url.startswith(_SQLITE) or not path or path.endswith("/") or "?" in url:
+    # What SQLite takes for no file at all would lose all that was acknowledged.
+    if not url.startswith(_SQLITE) or not path or path.endswith("/") or "?" in url or path == ":memory:":
         raise ConfigurationError(
             "The database URL cannot be used. It looks like sqlite:///ombud.db, or sqlite:////var/lib/ombud/ombud.db"
             " for an absolute path, or postgresql://user@host/database."

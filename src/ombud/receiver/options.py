@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 from ombud.errors import ConfigurationError
 from ombud.receiver.arrival import UNKNOWN
 from ombud.receiver.watching import check_watch
-from ombud.settings import LONGEST_RETRY_SECONDS, MOST_IN_FLIGHT, MOST_RETRIES
+from ombud.setting_values import LONGEST_RETRY_SECONDS, MOST_RETRIES
+from ombud.settings import MOST_IN_FLIGHT
 from ombud.wire import EVENT_TYPES
 
 # Seconds that one run may take before it is cut and tried again.

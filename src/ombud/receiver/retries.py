@@ -8,7 +8,8 @@ from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import Dead, Fault, Outcome, Retry
 from ombud.mailbox.retry import retry_delay
 from ombud.receiver.options import HandlerFacts
-from ombud.settings import MOST_RETRIES, Settings
+from ombud.setting_values import MOST_RETRIES
+from ombud.settings import Settings
 
 # Seconds between tries of what no schedule covers: a mistake of ours behind a handler that wants no retries.
 PAUSE_SECONDS = 60.0

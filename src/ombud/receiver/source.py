@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-from ombud.settings import SOCKET, Network, TrustedProxy
+from ombud.setting_values import SOCKET, Network, TrustedProxy
 
 # A peer that has no address: it came through a socket of this machine's file system.
 NO_ADDRESS = "socket"

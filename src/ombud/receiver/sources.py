@@ -13,7 +13,8 @@ from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
 from ombud.receiver.shop_changes import find_shop
 from ombud.receiver.source import UNREADABLE, is_within
-from ombud.settings import Network, Settings
+from ombud.setting_values import Network
+from ombud.settings import Settings
 
 sql = read_queries("ombud.receiver")
 

@@ -11,7 +11,7 @@ from ombud.mailbox.model import Draft
 from ombud.receiver.hook import LOOKED_AT, NOT_STORED, OK, Asked, Reply, token_of
 from ombud.receiver.notes import Note, write_notes
 from ombud.receiver.source import source_of
-from ombud.settings import TrustedProxy
+from ombud.setting_values import TrustedProxy
 
 if TYPE_CHECKING:
     from ombud.receiver.inbox import Inbox
