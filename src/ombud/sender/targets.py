@@ -20,8 +20,8 @@ from ombud.sender.request import prepare
 # enters somebody else's address is heard there once a second.
 NEW_ENDPOINT_SECONDS = 1.0
 # Of the starts of a second, how many may be at once, and how many follow in that second: what is left is for those that
-# the network holds up and lets go together.
-BURST_SHARE, REST_SHARE = 0.10, 0.85
+# the network, or a busy machine, holds up for a tenth of a second and lets go together.
+BURST_SHARE, REST_SHARE = 0.05, 0.85
 # Seconds until a request is tried again whose name leads to an address that has its fill; up to as much again.
 LATER_SECONDS = 1.0
 # Places remembered, past which those at rest are forgotten; and endpoints that have acknowledged, past which all are.
