@@ -27,7 +27,7 @@ from ombud.errors import Conflict, InvalidInput, Outdated, Refused
 from ombud.mailbox.ids import ID_LIMIT, parse_id
 from ombud.web.alarm_desk import AlarmDesk
 from ombud.web.alarm_words import NAMES, headline
-from ombud.web.forms import Form, number_of, read_form
+from ombud.web.forms import Form, read_form, shop_of
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, before_cursor
@@ -69,8 +69,7 @@ class AlarmPages:
         form, caller, now = await read_form(request), self._house.caller(request), self._desk.database.clock()
         edit = _typed(form)
         try:
-            shop = form.get("shop").strip()
-            shop_id = caller.shop_for(number_of(shop, "shop_id") if shop else None, EVERY_SHOP)
+            shop_id = caller.shop_for(shop_of(form), EVERY_SHOP)
             await self._desk.check(edit.kind, edit.target)
             await self._desk.writer.write(lambda: self._desk.edits.add(caller, edit, shop_id, now))
         except (InvalidInput, Conflict, Refused) as error:

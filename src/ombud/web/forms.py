@@ -46,6 +46,12 @@ def whole_number(form: Form, field: str) -> int:
     return number_of(form.get(field), field)
 
 
+def shop_of(form: Form) -> int | None:
+    """Return the shop that a form names, None when it names none; raises InvalidInput."""
+    shop = form.get("shop").strip()
+    return number_of(shop, "shop") if shop else None
+
+
 def number_of(text: str, field: str) -> int:
     """Return a number that a page wrote into a form or an address; raises InvalidInput."""
     if text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER and int(text) < ID_LIMIT:

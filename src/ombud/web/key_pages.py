@@ -6,14 +6,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ombud.admin.access import ALL_SCOPES, Role, Scope, read_scopes
+from ombud.admin.access import ALL_SCOPES, EVERY_SHOP, Role, Scope, read_scopes
 from ombud.admin.keys import add_key, list_keys, new_key, revoke_key
 from ombud.errors import Conflict, InvalidInput
-from ombud.web.forms import read_form
+from ombud.web.forms import read_form, shop_of
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import MOST_PAGE_ROWS
-from ombud.web.people_pages import shop_of
 
 PATH = "/keys"
 
@@ -40,7 +39,7 @@ class KeyPages:
         form, caller, key = await read_form(request), self._house.operator(request), new_key()
         name, now = form.get("name").strip(), self._database.clock()
         try:
-            scopes, shop_id = read_scopes(" ".join(form.all("scope"))), shop_of(form)
+            scopes, shop_id = read_scopes(" ".join(form.all("scope"))), shop_of(form) or EVERY_SHOP
             await self._house.people.write(lambda: add_key(name, key, now, scopes, shop_id, caller))
         except (InvalidInput, Conflict) as error:
             # As it was filled in: without its shop it would be a key of every one.

@@ -16,7 +16,7 @@ from ombud.admin.oidc_people import add_address
 from ombud.admin.people import change_role, get_person, list_people, remove_person
 from ombud.db.database import Database
 from ombud.mailbox.ids import ID_LIMIT
-from ombud.web.forms import Form, number_of, read_form, whole_number
+from ombud.web.forms import number_of, read_form, shop_of, whole_number
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS
@@ -55,14 +55,14 @@ class PeoplePages:
 
     async def invite(self, request: Request) -> Response:
         form, caller, token = await read_form(request), self._house.operator(request), new_token()
-        role, shop_id, now = Role.read(form.get("role")), shop_of(form), self._database.clock()
+        role, shop_id, now = Role.read(form.get("role")), shop_of(form) or EVERY_SHOP, self._database.clock()
         await self._house.people.write(lambda: add_link(caller, token, now, role, shop_id))
         # Shown in the answer to the form and nowhere else: a redirect would write it into histories.
         return await self._show(request, link=self._link(request, token), link_role=role)
 
     async def address(self, request: Request) -> Response:
         form, caller, now = await read_form(request), self._house.operator(request), self._database.clock()
-        role, shop_id, address = Role.read(form.get("role")), shop_of(form), form.get("address").strip()
+        role, shop_id, address = Role.read(form.get("role")), shop_of(form) or EVERY_SHOP, form.get("address").strip()
         await self._house.people.write(lambda: add_address(caller, address, role, shop_id, now))
         return RedirectResponse(PATH, 303)
 
@@ -78,7 +78,7 @@ class PeoplePages:
         number, role, shop_id, now = (
             whole_number(form, "person"),
             Role.read(form.get("role")),
-            shop_of(form),
+            shop_of(form) or EVERY_SHOP,
             self._database.clock(),
         )
         await self._house.people.write(lambda: change_role(caller, number, role, shop_id, now))
@@ -108,8 +108,3 @@ class PeoplePages:
 
     def _link(self, request: Request, token: str) -> str:
         return self._house.place.base(request) + links.PATH + token
-
-
-def shop_of(form: Form) -> int:
-    """Return the shop that a form names, EVERY_SHOP when it names none; raises InvalidInput."""
-    return whole_number(form, "shop") if form.get("shop").strip() else EVERY_SHOP

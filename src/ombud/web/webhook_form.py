@@ -18,7 +18,7 @@ from ombud.sender.outbox import DEFAULT_SHOP_ID
 from ombud.sender.sender import Sender
 from ombud.settings import RETRY_PRESETS
 from ombud.signing import new_secret
-from ombud.web.forms import Form, number_of, read_form
+from ombud.web.forms import Form, number_of, read_form, shop_of
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.webhook_pages import PATH
@@ -65,8 +65,7 @@ class WebhookForm:
         form, caller, secret = await read_form(request), self._house.caller(request), new_secret()
         try:
             edit = _edit_of(form)
-            shop = form.get("shop").strip()
-            shop_id = caller.shop_for(number_of(shop, "shop_id") if shop else None, DEFAULT_SHOP_ID)
+            shop_id = caller.shop_for(shop_of(form), DEFAULT_SHOP_ID)
             await self._sender.check_destination(edit.url)
             make = lambda: self._edits.add(caller, edit, shop_id, secret)  # noqa: E731
             endpoint = await self._sender.writer.write(make)
