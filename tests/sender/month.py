@@ -15,13 +15,14 @@ import pytest
 
 from ombud.db.operation import Operation, Row, Statement
 from ombud.db.sqlite import SqliteDatabase
-from ombud.mailbox.model import Delivery, Outcome
+from ombud.mailbox.model import Delivery
+from ombud.mailbox.trying import Trying
 from ombud.sender.answer import Answer
+from ombud.sender.attempt import Wanted
 from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
-from ombud.sender.url import EndpointUrl
 from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import Settings
 from ombud.wire import OPERATIONAL_TYPES
@@ -68,14 +69,22 @@ def down(begin: float, end: float, status: int | None = None) -> Plan:
 class Endpoints(Deliverer):
     """Answers in place of the network."""
 
-    month: "Month"
+    def __init__(self, month: "Month") -> None:
+        super().__init__((), 10.0, vault=month.sender.vault)
+        self._month = month
+        self._asked: dict[bytes, Delivery] = {}
 
-    async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
+    def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Trying:
         self._delivery = delivery
-        return await super().perform(delivery, facts)
+        return super().perform(delivery, facts)
 
-    async def _ask(self, url: EndpointUrl, _: bytes, __: str | None = None) -> Answer:
-        member, at, delivery = self.month.members[url.host.partition(".")[0]], self.month.now, self._delivery
+    def attempt(self, wanted: Wanted, attempts: int) -> Trying:
+        self._asked[wanted.request] = self._delivery
+        return super().attempt(wanted, attempts)
+
+    async def ask(self, wanted: Wanted, *_: Any, **__: Any) -> Answer:
+        name = wanted.url.host.partition(".")[0]
+        member, at, delivery = self._month.members[name], self._month.now, self._asked.pop(wanted.request)
         answer = member.plan(at, delivery.subject)
         status, retry_after = answer if isinstance(answer, tuple) else (answer, None)
         member.told.append(Told(at, delivery.event_id, delivery.subject, delivery.attempts, status))
@@ -98,8 +107,7 @@ class Month:
         self.sender = Sender(self.database, Settings(keep_done_days=60, keep_failed_days=60))
         self.sender.writer.close()
         self.sender.writer = InlineWriter(self.database)
-        self.sender.deliverer = Endpoints((), 10.0)
-        self.sender.deliverer.month = self
+        self.sender.deliverer = Endpoints(self)
         self._acts: list[tuple[float, Callable[[], Operation[Any]]]] = []
 
     @property

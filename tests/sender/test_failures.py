@@ -234,7 +234,8 @@ async def test_every_failure_comes_about_and_is_told_as_what_it_is(
         told.append(kind)
         return outcome.outcome_of_failure(error, kind)
 
-    monkeypatch.setattr("ombud.sender.deliver.outcome_of_failure", listen)
+    for name in ("attempt", "deliver"):
+        monkeypatch.setattr(f"ombud.sender.{name}.outcome_of_failure", listen)
     url = await getattr(trouble, failure.value.replace("-", "_"))()
     slow = failure.value.endswith("-timeout")
     one = deliverer(allowed=EVERYTHING, timeout_seconds=0.3 if slow else 10.0)
@@ -291,7 +292,7 @@ def few_files() -> Iterator[Callable[[int], None]]:
 async def test_what_this_process_lacks_is_nobodys_fault(
     new_peer: Any, deliverer: Any, few_files: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ombud.sender.deliver.OURS_SECONDS", 0.0)
+    monkeypatch.setattr("ombud.sender.attempt.OURS_SECONDS", 0.0)
     peer, one = await new_peer(), deliverer()
     with socket.socket() as highest:
         few_files(highest.fileno())

@@ -18,7 +18,6 @@ import pytest
 from ombud.mailbox.model import Delivery, Done
 from ombud.sender import request
 from ombud.sender.deliver import Deliverer
-from ombud.sender.destination import destination_of
 from ombud.sender.key_file import make_key_file, read_key_file
 from ombud.sender.vault import Vault
 from ombud.signing import new_secret
@@ -116,9 +115,7 @@ class Case:
         url, key = f"http://127.0.0.1:{port}{self.path}", vault.key(read_key_file(vault.path)[0].id)
         stored = {"headers": json.dumps([self.header]), "secret": secret}
         kept = {column: vault.reencrypted(key, 1, column, text) for column, text in stored.items()}
-        return destination_of(
-            {"endpoint_id": 1, "url": url, "headers": kept["headers"], "secrets": kept["secret"]}, vault
-        )
+        return {"endpoint_id": 1, "url": url, "headers": kept["headers"], "secrets": kept["secret"]}
 
     def delivery(self) -> Delivery:
         return Delivery(1, 1, 1 << 50, 1, self.type, self.subject, None, 0, 0, 0, 0, 0, None)
@@ -200,7 +197,7 @@ async def run(
 async def test_one_request_line_and_exactly_the_expected_headers(deliverer: Any, sink: Sink, vault: Vault) -> None:
     request.prepare.cache_clear()
 
-    sent, refused, wrong = await run(deliverer(), sink, vault, random.Random(SEED), VALUES)
+    sent, refused, wrong = await run(deliverer(vault=vault), sink, vault, random.Random(SEED), VALUES)
 
     assert wrong == []
     # Both kinds were there, or nothing was tried.
@@ -228,7 +225,7 @@ async def test_a_build_that_does_not_look_is_caught(
     monkeypatch.setattr(request.Prepared, "request", _latin)
     request.prepare.cache_clear()
 
-    _, _, wrong = await run(deliverer(timeout_seconds=0.05), sink, vault, random.Random(SEED), 200)
+    _, _, wrong = await run(deliverer(timeout_seconds=0.05, vault=vault), sink, vault, random.Random(SEED), 200)
 
     request.prepare.cache_clear()
     assert wrong

@@ -87,7 +87,7 @@ async def new_keeper() -> AsyncIterator[Callable[..., Any]]:
 
 
 def idle(deliverer: Deliverer) -> int:
-    return deliverer._transport.idle
+    return deliverer.transport.idle
 
 
 async def idle_becomes(deliverer: Deliverer, wanted: int) -> None:
@@ -342,7 +342,7 @@ async def test_no_list_stays_of_places_that_are_left(new_keeper: Any, deliverer:
         await keeper.close()
     await idle_becomes(one, 0)
 
-    assert (one._transport._idle, one._transport._order) == ({}, {})
+    assert (one.transport._idle, one.transport._order) == ({}, {})
 
 
 async def test_a_name_that_moves_leaves_its_old_connection(names: Any, new_keeper: Any, deliverer: Any) -> None:

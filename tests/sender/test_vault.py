@@ -17,6 +17,7 @@ from ombud.db.operation import Operation, Statement
 from ombud.errors import ConfigurationError, InvalidInput, KeyMissing
 from ombud.mailbox.ids import ID_LIMIT
 from ombud.sender import rotation as rotation_module
+from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.key_file import add_key, make_key_file, read_key_file
 from ombud.sender.outbox import Event
@@ -225,8 +226,9 @@ def test_a_start_that_cannot_make_the_file_says_so(new_sender: Callable[..., Sen
 
 async def test_a_try_waits_for_its_key(anywhere: Running, peer: Any, tmp_path: Path) -> None:
     sender = anywhere.sender
-    sender.vault = Vault(tmp_path / "other.key")
-    make_key_file(tmp_path / "other.key")
+    lacking = Vault(tmp_path / "other.key")
+    sender.deliverer = Deliverer((), 10.0, guard=sender.deliverer.guard, vault=lacking)
+    make_key_file(lacking.path)
     secret = secret_of("s" * 32)
     await sender.writer.write(lambda: sender.endpoints.add(EndpointEdit(peer.url), 1, secret))
     await sender.publish([Event("order.new", "1")])
@@ -234,7 +236,7 @@ async def test_a_try_waits_for_its_key(anywhere: Running, peer: Any, tmp_path: P
     attempt = (await anywhere.until("select reason from attempt"))[0]
     assert "key file lacks" in attempt["reason"]
     with pytest.raises(KeyMissing, match="lacks a key"):
-        sender.vault.key("0" * 16)
+        lacking.key("0" * 16)
 
     keys = (tmp_path / "other.key").read_text() + Vault.of(sender.database, sender.settings).path.read_text()
     (tmp_path / "other.key").write_text(keys)

@@ -1,5 +1,6 @@
 """Why an event was sent to an endpoint, or was not: of each one of its shop, in words, with the request as curl."""
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,10 +11,9 @@ from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, KeyMissing, NotFound
 from ombud.mailbox.ids import format_delivery_id, format_id
-from ombud.mailbox.model import Box, Delivery
+from ombud.mailbox.model import Box
 from ombud.sender.curl import curl_of
-from ombud.sender.deliver import request_of
-from ombud.sender.destination import destination_of
+from ombud.sender.destination import Destinations
 from ombud.sender.url import redacted
 from ombud.sender.vault import Vault
 
@@ -76,15 +76,13 @@ def _requests(event: Row, found: Sequence[Explained], vault: Vault) -> Operation
     """Return the requests as they would be made now, by their endpoints, where there is or was one to make."""
     facts = yield sender_sql["destination_facts"], [(lane_id,) for lane_id in sorted(one.lane_id for one in found)]
     requests: dict[str, str] = {}
+    destinations = Destinations(vault)
     for row in facts:
-        delivery = Delivery(
-            event["day"], event["shop_id"], event["id"], row["lane_id"], event["type"], event["subject"],
-            event["data"], event["created_at"], 0, 0, 0, 0, None,
-        )  # fmt: skip
         try:
-            url, request = request_of(delivery, destination_of(row, vault))
+            to = destinations.read(row)
+            request = to.request(event["id"], event["type"], event["subject"], int(time.time()))
         except (InvalidInput, KeyMissing):
             continue
         private = row["authority"] is not None
-        requests[format_id("ep", row["endpoint_id"])] = curl_of(url, request, private_authority=private)
+        requests[format_id("ep", row["endpoint_id"])] = curl_of(to.prepared.url, request, private_authority=private)
     return requests

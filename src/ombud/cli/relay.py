@@ -20,7 +20,8 @@ from ombud.receiver.inbox import Inbox
 from ombud.receiver.model import Call
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.receiver import Receiver
-from ombud.sender.deliver import Deliverer, Wanted
+from ombud.sender.attempt import Wanted
+from ombud.sender.deliver import Deliverer
 from ombud.sender.request import Prepared, prepare, signature_lines
 from ombud.sender.url import check_endpoint_url, redacted
 from ombud.wire import EVENT_TYPES, PARAMETER_OF

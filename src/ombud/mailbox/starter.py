@@ -10,9 +10,12 @@ from typing import Any, get_args
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Interrupted, Outcome, Result, Retry
+from ombud.mailbox.pool import Pool
 from ombud.mailbox.slots import Slots
+from ombud.mailbox.trying import Known, Trying
 from ombud.mailbox.wishes import schedule_of
 
+# Makes one try. What it returns is awaited in a task, unless it is a Trying, which needs none.
 Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 
 log = logging.getLogger("ombud.mailbox")
@@ -30,15 +33,15 @@ class Starter:
         self._mailbox = mailbox
         self._perform = perform
         self._attend = attend
-        self._slots = Slots(slots, self._try)
+        self._slots = Slots(slots)
+        self._pool = Pool()
+        self._under_way: set[_Try] = set()
         # Who was served last stands at the end.
         self._able: dict[int, HeldLane] = {}
         self._care = mailbox.policy.care
         self._clock, self._clock_at = mailbox.clock(), time.monotonic()
         self._stopping = False
-        # What the gate is to be told when it ends, by lane and event; and whether it has just refused.
-        self._entered: dict[tuple[int, int], object] = {}
-        self._refused = False
+        self._refused = False  # by the gate, just now
 
     @property
     def has_room(self) -> bool:
@@ -64,12 +67,22 @@ class Starter:
     async def stop(self, seconds: float, cut_seconds: float) -> None:
         """Start nothing more; leave that long to what runs, then cut it and leave it the second span."""
         self._stopping = True
-        await self._slots.finish(seconds, cut_seconds)
+        await self._slots.drain(seconds)
+        self._pool.cut()
+        self._cut()
+        await self._slots.drain(cut_seconds)
 
     def cancel(self) -> None:
         """End every try at once, and start nothing more."""
         self._stopping = True
-        self._slots.cancel()
+        self._pool.close()
+        self._cut()
+
+    def _cut(self) -> None:
+        for one in list(self._under_way):
+            if one.trying is not None:
+                one.trying.cancel()
+                one.ended(Interrupted())
 
     def _start(self, able: list[HeldLane]) -> None:
         if self._stopping:
@@ -86,8 +99,7 @@ class Starter:
         self._refused = False
         delivery = held.take(clock, self._admits)
         if delivery is not None:
-            self._enter_gate(held, delivery)
-            self._slots.start(held, delivery)
+            self._begin(held, delivery)
             if held.stock.ready:
                 return True
         # A lane that only finds no slot stays in line.
@@ -106,11 +118,6 @@ class Starter:
         self._refused = gate is not None and held.facts is not None and not gate.admits(held.facts)
         return not self._refused
 
-    def _enter_gate(self, held: HeldLane, delivery: Delivery) -> None:
-        gate = self._mailbox.gate
-        if gate is not None and held.facts is not None and (entered := gate.enter(held.facts)) is not None:
-            self._entered[held.lane.id, delivery.event_id] = entered
-
     def _wait_at_gate(self, held: HeldLane) -> None:
         """Take a lane out of the line until there is room: to ask for hundreds of them at every start costs more."""
         del self._able[held.lane.id]
@@ -124,32 +131,81 @@ class Starter:
             self.enter(held)
             self._start([held])
 
-    async def _try(self, held: HeldLane, delivery: Delivery) -> None:
-        started, token = time.monotonic(), held.lane.token
-        at = self._clock + int((started - self._clock_at) * 1e6)
-        outcome: Outcome
+    def _begin(self, held: HeldLane, delivery: Delivery) -> None:
+        facts, gate = held.facts, self._mailbox.gate
+        assert facts is not None
+        self._slots.enter(held, delivery)
+        began = time.monotonic()
+        at = self._clock + int((began - self._clock_at) * 1e6)
+        one = _Try(self._ended, held, delivery, at, began, None if gate is None else gate.enter(facts))
+        self._under_way.add(one)
         try:
-            assert held.facts is not None
-            outcome = await self._perform(delivery, held.facts)
-            if not isinstance(outcome, _OUTCOMES):
-                outcome = Retry(f"{INTERNAL}: the try ended with {outcome!r}")
-        except asyncio.CancelledError:
-            outcome = Interrupted() if self._stopping else Retry(f"{INTERNAL}: the try cancelled itself")
-        except Exception as error:
-            log.exception("performing %s failed", delivery)
-            outcome = Retry(f"{INTERNAL}: {type(error).__name__}: {error}")
-        seconds = time.monotonic() - started
-        health, milliseconds = held.health, int(seconds * 1000 + 0.5)
+            work = self._perform(delivery, facts)
+            if isinstance(work, Trying):
+                one.trying = work
+                work.begin(one.ended)
+            else:
+                self._pool.run(work, one.ended)
+        except Exception as error:  # noqa: BLE001 - it is logged when the try ends
+            one.trying = Known(error)
+            one.trying.begin(one.ended)
+
+    def _ended(self, one: "_Try", came: Outcome | BaseException) -> None:
+        if one not in self._under_way:
+            return
+        self._under_way.remove(one)
+        try:
+            self._note(one, came if isinstance(came, _OUTCOMES) else self._outcome_of(came, one.delivery))
+        finally:
+            self._slots.leave(one.held, one.delivery)
+
+    def _note(self, one: "_Try", outcome: Outcome) -> None:
+        held, delivery, mailbox = one.held, one.delivery, self._mailbox
+        seconds = time.monotonic() - one.began
+        at, health, milliseconds = one.at, held.health, int(seconds * 1000 + 0.5)
         probe = health.closed_at is not None and at >= health.closed_at
         schedule = schedule_of(held.facts)
-        result = Result(delivery, at, milliseconds, outcome, health.open_time(at), token, schedule, probe)
-        if self._entered:
-            entered = self._entered.pop((held.lane.id, delivery.event_id), None)
-            if entered is not None and self._mailbox.gate is not None:
-                self._mailbox.gate.leave(entered)
+        result = Result(delivery, at, milliseconds, outcome, health.open_time(at), one.token, schedule, probe)
+        if one.entered is not None and mailbox.gate is not None:
+            mailbox.gate.leave(one.entered)
         held.finish(result, at + int(seconds * 1e6), self._care)
         if held.stock.ready:
             self.enter(held)
         self._attend(held)
-        if self._mailbox.on_result is not None:
-            self._mailbox.on_result(result)
+        if mailbox.on_result is not None:
+            mailbox.on_result(result)
+
+    def _outcome_of(self, came: object, delivery: Delivery) -> Outcome:
+        if isinstance(came, asyncio.CancelledError):
+            return Interrupted() if self._stopping else Retry(f"{INTERNAL}: the try cancelled itself")
+        if isinstance(came, Exception):
+            log.error("performing %s failed", delivery, exc_info=came)
+            return Retry(f"{INTERNAL}: {type(came).__name__}: {came}")
+        return Retry(f"{INTERNAL}: the try ended with {came!r}")
+
+
+class _Try:
+    """A try under way: whose, since when (UTC microseconds, and on the monotonic clock), and what the gate is told."""
+
+    __slots__ = ("_ended", "at", "began", "delivery", "entered", "held", "token", "trying")
+
+    def __init__(
+        self,
+        ended: "Callable[[_Try, Any], None]",
+        held: HeldLane,
+        delivery: Delivery,
+        at: int,
+        began: float,
+        entered: object | None,
+    ) -> None:
+        self._ended = ended
+        self.held = held
+        self.delivery = delivery
+        self.at, self.began = at, began
+        self.entered = entered
+        self.token = held.lane.token
+        self.trying: Trying | None = None
+
+    def ended(self, came: Outcome | BaseException) -> None:
+        """Hear what came of it."""
+        self._ended(self, came)

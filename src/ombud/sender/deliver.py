@@ -1,58 +1,38 @@
-"""Performs one delivery: resolve, vet, GET, and say what the answer means."""
+"""Performs deliveries: resolve, vet, GET, and say what the answer means."""
 
 import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any
 
-from ombud.errors import InvalidInput
-from ombud.mailbox.ids import format_id
-from ombud.mailbox.model import Delivery, Interrupted, Outcome, Retry
+from ombud.errors import InvalidInput, KeyMissing
+from ombud.mailbox.model import Delivery, Outcome, Retry
 from ombud.mailbox.retry import retry_delay
+from ombud.mailbox.trying import Known, Trying
 from ombud.sender.address import Network
 from ombud.sender.answer import Answer
+from ombud.sender.attempt import Attempt, Wanted
+from ombud.sender.destination import Destinations
 from ombud.sender.guard import Guard, Vetted
 from ombud.sender.outcome import outcome_of, outcome_of_failure
-from ombud.sender.request import prepare, request_bytes, signature_lines
-from ombud.sender.targets import Crowded, Targets, later
+from ombud.sender.request import request_bytes
+from ombud.sender.targets import Targets
 from ombud.sender.transport import Transport
-from ombud.sender.transport_tls import check_authority
 from ombud.sender.url import EndpointUrl, parse_url
-from ombud.sender.verdict import DeliveryFailed, DestinationRefused, Failure
+from ombud.sender.vault import Vault
+from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.settings import RETRY_PRESETS, RETRY_SECONDS
-from ombud.signing import read_secret
-
-# Seconds between two tries when it is this process that lacks something: such a try counts for nothing.
-OURS_SECONDS = 1.0
-
-# Endpoints whose keys are kept as they are used.
-KEYS = 20_000
 
 _UNCOUNTED: AbstractContextManager[None] = nullcontext()
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A request as it is sent, and where. `authority`, `only_200` and `schedule` as in an endpoint's facts."""
-
-    url: EndpointUrl
-    request: bytes
-    authority: str | None = None
-    only_200: bool = False
-    schedule: str = ""
 
 
 class Deliverer:
     """Sends deliveries to their endpoints. `timeout_seconds` covers name, connection, TLS and answer together.
 
-    For one event loop. What it reads of an endpoint's facts: `url`; and where they are there `headers` (pairs of name
-    and value), `secrets` (`whsec_…`, the newest first; without one nothing is signed), `strict` (the vendor's headers
-    and no others), `only_200`, `authority` (PEM: the only one whose certificates hold), and `schedule` (of retries, by
-    name).
+    For one event loop.
     """
 
     def __init__(
@@ -61,39 +41,34 @@ class Deliverer:
         timeout_seconds: float,
         retry_seconds: Sequence[float] = RETRY_SECONDS,
         guard: Guard | None = None,
+        vault: Vault | None = None,
     ) -> None:
-        """`guard` stands in for one with `allow_networks`."""
+        """`guard` stands in for one with `allow_networks`; `vault` decrypts what an endpoint's facts have encrypted."""
         self.guard = guard or Guard(allow_networks)
-        self._timeout_seconds = timeout_seconds
-        self._retry_seconds = retry_seconds
-        self._transport = Transport()
+        self.transport = Transport()
+        self.timeout_seconds = timeout_seconds
         # Counts requests whose name leads elsewhere than when they started.
         self.targets: Targets | None = None
+        self._retry_seconds = retry_seconds
+        self._destinations = Destinations(vault)
 
-    async def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
-        """Make one attempt and return what came of it; never raises for what an endpoint does."""
+    def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Trying:
+        """Return an attempt; its outcome is never an error for what an endpoint does. `facts`: see Destinations."""
         try:
-            url, request = request_of(delivery, facts)
-            authority = facts.get("authority") or None
-            if authority is not None:
-                check_authority(authority)
+            to = self._destinations.read(facts)
+            request = to.request(delivery.event_id, delivery.type, delivery.subject, int(time.time()))
         except InvalidInput as error:
-            unusable = DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error))
-            return outcome_of_failure(unusable, unusable.failure)
-        wanted = Wanted(url, request, authority, bool(facts.get("only_200")), facts.get("schedule") or "")
-        return await self.attempt(wanted, delivery.attempts)
+            return Known(_failed(Failure.URL_UNUSABLE, detail=str(error)))
+        except KeyMissing:
+            return Known(_failed(Failure.KEY_MISSING))
+        return self.attempt(Wanted(to.prepared.url, request, to.authority, to.only_200, to.schedule), delivery.attempts)
 
-    async def attempt(self, wanted: Wanted, attempts: int) -> Outcome:
-        """Send a request after vetting where it leads, and return what came of it; `attempts` were made before."""
-        try:
-            answer = await self._ask(wanted.url, wanted.request, wanted.authority)
-        except Crowded as error:
-            return Interrupted(str(error), after=later())
-        except (DeliveryFailed, DestinationRefused) as error:
-            outcome = outcome_of_failure(error, error.failure)
-            if isinstance(outcome, Interrupted):
-                await asyncio.sleep(OURS_SECONDS)
-            return outcome
+    def attempt(self, wanted: Wanted, attempts: int) -> Trying:
+        """Return what sends a request after vetting where it leads; `attempts` were made before."""
+        return Attempt(self, wanted, attempts)
+
+    def judge(self, answer: Answer, wanted: Wanted, attempts: int) -> Outcome:
+        """Return what an answer means to who had made so many attempts before."""
         outcome = outcome_of(answer, only_200=wanted.only_200)
         return outcome if answer.retry_after is None else self._later(outcome, attempts + 1, wanted.schedule)
 
@@ -103,24 +78,29 @@ class Deliverer:
         Raises InvalidInput, DestinationRefused or DeliveryFailed.
         """
         parts = parse_url(url)
-        return await self._ask(parts, request_bytes(parts))
+        deadline = asyncio.get_running_loop().time() + self.timeout_seconds
+        return await self.ask(Wanted(parts, request_bytes(parts)), deadline)
 
-    def close(self) -> None:
-        """Close what is kept open. Call it on the event loop; a later delivery begins anew."""
-        self._transport.close()
-        self.guard.close()
+    async def ask(self, wanted: Wanted, deadline: float, *, anew: bool = False) -> Answer:
+        """Send a request by that time of the loop's clock, when `anew` over a new connection.
 
-    async def _ask(self, url: EndpointUrl, request: bytes, authority: str | None = None) -> Answer:
-        now = asyncio.get_running_loop().time()
-        deadline = now + self._timeout_seconds
-        vetted, counted = self.guard.known(url, now), _UNCOUNTED
+        Raises DestinationRefused, DeliveryFailed or Crowded.
+        """
+        url, counted = wanted.url, _UNCOUNTED
+        vetted = self.guard.known(url, asyncio.get_running_loop().time())
         if vetted is None:
             before = self.guard.last_known(url)
             vetted = await self._vet(url, deadline)
             if self.targets is not None and vetted.addresses != before:
                 counted = self.targets.at(before, vetted.addresses)
+        get = self.transport.get_anew if anew else self.transport.get
         with counted:
-            return await self._transport.get(url, vetted.addresses, request, deadline, authority)
+            return await get(url, vetted.addresses, wanted.request, deadline, wanted.authority)
+
+    def close(self) -> None:
+        """Close what is kept open. Call it on the event loop; a later delivery begins anew."""
+        self.transport.close()
+        self.guard.close()
 
     async def _vet(self, url: EndpointUrl, deadline: float) -> Vetted:
         try:
@@ -138,20 +118,5 @@ class Deliverer:
         return outcome
 
 
-def request_of(delivery: Delivery, facts: Mapping[str, Any]) -> tuple[EndpointUrl, bytes]:
-    """Return where a delivery goes, and its request as it would be made now; raises InvalidInput."""
-    strict = facts.get("strict")
-    prepared = prepare(facts["url"], () if strict else facts.get("headers") or ())
-    target = prepared.target_of(delivery.type, delivery.subject)
-    secrets = () if strict else facts.get("secrets") or ()
-    if not secrets:
-        return prepared.url, prepared.request(target)
-    # The same on every retry, so that a receiver can tell a repeat.
-    message_id = format_id("evt", delivery.event_id)
-    lines = signature_lines(_keys(tuple(secrets)), message_id, int(time.time()), target)
-    return prepared.url, prepared.request(target, lines)
-
-
-@lru_cache(maxsize=KEYS)
-def _keys(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
-    return tuple(read_secret(secret) for secret in secrets)
+def _failed(failure: Failure, **said: object) -> Outcome:
+    return outcome_of_failure(DeliveryFailed(failure, **said), failure)

@@ -1,16 +1,71 @@
-"""The facts of an endpoint as a try reads them: from the columns of `destination_facts` to the words of Deliverer."""
+"""Where the deliveries of an endpoint go, ready to be asked: made of its facts once, as long as they stay the same."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from ombud.mailbox.ids import format_id
+from ombud.sender.request import Prepared, prepare, signature_lines
+from ombud.sender.transport_tls import check_authority
 from ombud.sender.vault import Vault
+from ombud.signing import read_secret
+
+# Endpoints whose destinations are kept.
+KEPT = 20_000
+
+_FACTS = ("endpoint_id", "url", "headers", "secrets", "strict", "only_200", "authority", "schedule")
 
 
-def destination_of(facts: Mapping[str, Any], vault: Vault) -> dict[str, Any]:
-    """Return the facts with headers as pairs and secrets as a sequence.
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a try needs to know of an endpoint. `only_200`: no other status acknowledges; `schedule`: of retries."""
 
-    Raises InvalidInput for a row that another program has written, and KeyMissing.
+    prepared: Prepared
+    keys: tuple[bytes, ...] = ()
+    authority: str | None = None
+    only_200: bool = False
+    schedule: str = ""
+
+    def request(self, event_id: int, event_type: str, subject: str, now: int) -> bytes:
+        """Return the request for an event as it would be made at `now` (seconds since 1970); raises InvalidInput."""
+        target = self.prepared.target_of(event_type, subject)
+        if not self.keys:
+            return self.prepared.request(target)
+        # The id is the same on every retry, so that a receiver can tell a repeat.
+        return self.prepared.request(target, signature_lines(self.keys, format_id("evt", event_id), now, target))
+
+
+class Destinations:
+    """Reads destinations from facts: the columns of `destination_facts`, or those of them that are there.
+
+    `url`; `headers` and `secrets`, encrypted as the vault has them, or as they are where there is no vault: pairs of
+    name and value, and `whsec_…`, the newest first (without one nothing is signed); `strict` (the vendor's headers and
+    no others), `only_200`, `authority` (PEM: the only one whose certificates hold), and `schedule` (of retries, by
+    name).
     """
-    endpoint_id = facts["endpoint_id"]
-    headers, secrets = vault.headers(endpoint_id, facts["headers"]), vault.secrets(endpoint_id, facts["secrets"])
-    return {**facts, "headers": headers, "secrets": secrets}
+
+    def __init__(self, vault: Vault | None = None) -> None:
+        self._vault = vault
+        self._kept: dict[tuple[Any, ...], Destination] = {}
+
+    def read(self, facts: Mapping[str, Any]) -> Destination:
+        """Return the destination; raises InvalidInput for a row that another program has written, and KeyMissing."""
+        stated = tuple(map(facts.get, _FACTS))
+        destination = self._kept.get(stated)
+        if destination is None:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            destination = self._kept[stated] = self._read(facts)
+        return destination
+
+    def _read(self, facts: Mapping[str, Any]) -> Destination:
+        headers, secrets, strict = facts.get("headers"), facts.get("secrets"), facts.get("strict")
+        if self._vault is not None:
+            headers = self._vault.headers(facts["endpoint_id"], facts["headers"])
+            secrets = self._vault.secrets(facts["endpoint_id"], facts["secrets"])
+        prepared = prepare(facts["url"], () if strict else headers or ())
+        keys = () if strict else tuple(read_secret(secret) for secret in secrets or ())
+        authority = facts.get("authority") or None
+        if authority is not None:
+            check_authority(authority)
+        return Destination(prepared, keys, authority, bool(facts.get("only_200")), facts.get("schedule") or "")

@@ -8,23 +8,21 @@ from typing import Any
 
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.errors import InvalidInput, KeyMissing, StorageUnavailable
-from ombud.mailbox.model import Delivery, Done, Outcome
+from ombud.mailbox.model import Delivery
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
+from ombud.mailbox.trying import Trying
 from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
-from ombud.sender.destination import destination_of
 from ombud.sender.endpoints import Endpoints
 from ombud.sender.handed_in import anything_waits, take_in
-from ombud.sender.notices import GONE_APART, Notices
-from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Published
-from ombud.sender.outcome import Gone, never_again, outcome_of_failure
+from ombud.sender.notices import Notices
+from ombud.sender.outbox import Event, EventKeyTaken, Outbox, Published
 from ombud.sender.rotation import Rotation
 from ombud.sender.rounds import Round, Rounds
 from ombud.sender.targets import Targets
+from ombud.sender.trial import Trial
 from ombud.sender.vault import Vault
-from ombud.sender.verdict import DeliveryFailed, Failure
 from ombud.sender.waiting import Waiting
 from ombud.settings import Settings
 
@@ -55,8 +53,10 @@ class Sender:
         self.writer = database.open_writer()
         self.outbox = Outbox(open_ids(database), database.clock, settings)
         wake_others(database, self.outbox.mailbox)
-        self.deliverer = Deliverer(settings.allow_networks, settings.timeout_seconds, settings.retry_seconds)
         self.vault = Vault.of(database, settings)
+        self.deliverer = Deliverer(
+            settings.allow_networks, settings.timeout_seconds, settings.retry_seconds, vault=self.vault
+        )
         self.targets = Targets(
             self.deliverer.guard, settings.target_connections, settings.target_per_second, settings.allow_networks
         )
@@ -117,30 +117,8 @@ class Sender:
         """Have this done as well while `run` performs; before it begins."""
         self._rounds.add(each)
 
-    async def _perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Outcome:
-        try:
-            destination = destination_of(facts, self.vault)
-        except InvalidInput as error:
-            return _failed(Failure.URL_UNUSABLE, detail=str(error))
-        except KeyMissing:
-            return _failed(Failure.KEY_MISSING)
-        outcome = await self.deliverer.perform(delivery, destination)
-        if isinstance(outcome, Done):
-            self.targets.acknowledged(facts["endpoint_id"], facts["url"])
-        if facts["gone_at"] is not None or isinstance(outcome, Gone):
-            await self._hear_of_gone(facts, outcome)
-        return never_again(outcome) if delivery.data == TEST_DATA else outcome
-
-    async def _hear_of_gone(self, facts: Mapping[str, Any], outcome: Outcome) -> None:
-        endpoint_id, gone_at = facts["endpoint_id"], facts["gone_at"]
-        # The try has its outcome, whether this can be stored or not.
-        with contextlib.suppress(StorageUnavailable):
-            if isinstance(outcome, Gone):
-                # In between it says nothing new.
-                if gone_at is None or self.database.clock() >= gone_at + GONE_APART:
-                    await self.writer.write(lambda: self.notices.gone(endpoint_id))
-            elif isinstance(outcome, Done):
-                await self.writer.write(lambda: self.notices.not_gone(endpoint_id))
+    def _perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Trying:
+        return Trial(self, delivery, facts)
 
     def _hear_of_intake(self) -> contextlib.AbstractContextManager[None]:
         # On SQLite a look costs microseconds, and other programs have no way to notify.
@@ -181,7 +159,3 @@ class Sender:
         self.writer.close()
         self.deliverer.guard.close()
         self.database.close()
-
-
-def _failed(failure: Failure, **said: object) -> Outcome:
-    return outcome_of_failure(DeliveryFailed(failure, **said), failure)

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Sequence
 
 from ombud.sender.answer import Answer
-from ombud.sender.transport_connection import Connection, Key, NotHeard
+from ombud.sender.transport_connection import Connection, Key, NotHeard, Waiter
 from ombud.sender.transport_tls import context_of, failed_handshake
 from ombud.sender.url import EndpointUrl
 from ombud.sender.verdict import DeliveryFailed, Failure
@@ -63,28 +63,48 @@ class Transport:
         self._order: dict[Connection, None] = {}
         self.buffer = memoryview(bytearray(_READ_BYTES))
 
-    async def get(
-        self, url: EndpointUrl, addresses: Sequence[str], request: bytes, deadline: float, authority: str | None = None
-    ) -> Answer:
-        """Send the request to one of these addresses and return the answer, by that time of the loop's clock.
+    def ask(
+        self,
+        url: EndpointUrl,
+        addresses: Sequence[str],
+        request: bytes,
+        deadline: float,
+        waiter: Waiter,
+        authority: str | None = None,
+    ) -> Connection | None:
+        """Send the request over a connection that is kept open; returns that, or None: nothing was sent.
 
-        With https the certificate must be one of `authority` (PEM), or of a public one. Raises DeliveryFailed.
+        `deadline` is a time of the loop's clock. With https the certificate must be one of `authority` (PEM), or of a
+        public one. The waiter is given the answer, DeliveryFailed, or NotHeard: then the request may be sent once more,
+        over a new connection, and nobody will have heard it twice.
         """
-        connection = None
         for address in addresses:
             connection = self._take((url.scheme, url.host, url.port, authority, address))
             if connection is not None:
-                break
+                connection.ask(request, deadline, waiter)
+                return connection
+        return None
+
+    async def get(
+        self, url: EndpointUrl, addresses: Sequence[str], request: bytes, deadline: float, authority: str | None = None
+    ) -> Answer:
+        """Send the request to one of these addresses and return the answer; like `ask`. Raises DeliveryFailed."""
+        waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        connection = self.ask(url, addresses, request, deadline, waiter, authority)
         if connection is not None:
-            waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-            connection.ask(request, deadline, waiter)
             try:
                 return await waiter
             except NotHeard:
-                # Once and in silence: the endpoint has not heard it, and a new connection is no such surprise.
+                # Once and in silence: a new connection is no such surprise.
                 pass
             finally:
                 connection.forget(waiter)
+        return await self.get_anew(url, addresses, request, deadline, authority)
+
+    async def get_anew(
+        self, url: EndpointUrl, addresses: Sequence[str], request: bytes, deadline: float, authority: str | None = None
+    ) -> Answer:
+        """Do so over a new connection."""
         keys = [(url.scheme, url.host, url.port, authority, address) for address in addresses]
         connection = await self._connect(keys, request, deadline)
         try:

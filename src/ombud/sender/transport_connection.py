@@ -37,6 +37,19 @@ class NotHeard(Exception):
     """A connection that was used again had been closed by the other side: nothing of an answer came."""
 
 
+class Waiter(Protocol):
+    """Is told what came of a request, once: a future of an Answer, or what acts like one."""
+
+    def done(self) -> bool:
+        """Return whether nobody waits any more."""
+
+    def set_result(self, result: Answer, /) -> None:
+        """Hear the answer."""
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Hear why there is none."""
+
+
 class Owner(Protocol):
     """Keeps connections that are free. `buffer` is what all of them read into, one read at a time."""
 
@@ -78,14 +91,14 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = owner.buffer
         self._loop = loop
         self._requests = 0
-        self._waiter: asyncio.Future[Answer] | None = None
+        self._waiter: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
         self._deadline = deadline
         self._head: list[bytes] = []
         self._dies_at = loop.time() + LIFE_SECONDS
 
-    def ask(self, request: bytes, deadline: float, waiter: asyncio.Future[Answer]) -> None:
+    def ask(self, request: bytes, deadline: float, waiter: Waiter) -> None:
         """Send a request and give its answer to `waiter`, by that time of the loop's clock.
 
         It gets DeliveryFailed instead, or NotHeard when the connection turns out to be closed.
@@ -102,7 +115,7 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = deadline
         self._transport.write(request)
 
-    def forget(self, waiter: asyncio.Future[Answer]) -> None:
+    def forget(self, waiter: Waiter) -> None:
         """Drop the connection if this answer is still awaited on it: nobody wants it any more."""
         if self._waiter is waiter:
             self._waiter = None

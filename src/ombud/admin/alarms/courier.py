@@ -9,7 +9,8 @@ from ombud.admin.alarms.channel import Kind
 from ombud.admin.alarms.mail import MAIL_SECONDS, Mailer, MailFailed, MailServer
 from ombud.errors import InvalidInput
 from ombud.mailbox.model import Done
-from ombud.sender.deliver import Deliverer, Wanted
+from ombud.sender.attempt import Wanted
+from ombud.sender.deliver import Deliverer
 from ombud.sender.guard import Guard
 from ombud.sender.url import check_endpoint_url
 from ombud.settings import Settings
