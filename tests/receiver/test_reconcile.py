@@ -10,7 +10,17 @@ import pytest
 from ombud.client import Order
 from ombud.mailbox.model import Draft
 from ombud.receiver import listed
-from ombud.receiver.listed import PRODUCT_RECONCILE, Listed, note_missing, note_open_orders, note_orders, note_products
+from ombud.receiver.findings import known_of
+from ombud.receiver.listed import (
+    ORDER_BACKFILL,
+    PRODUCT_RECONCILE,
+    Listed,
+    find,
+    note_missing,
+    note_open_orders,
+    note_orders,
+    note_products,
+)
 from ombud.receiver.model import Context, Event
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.shops import Shop, list_shops
@@ -256,6 +266,14 @@ def test_lists_on_every_database(home: Home) -> None:
     assert claim.swept_at == now
     assert claim.created_at <= now
     assert hints(receiver, shop) == ["order/2", "product/2", "product/3"]
+    for since in ("1700000000000002", "1700000000000001"):
+        write(partial(find, arrivals, shop, ORDER_BACKFILL, ["order/5"], data=since))
+    assert read(lambda: known_of(shop.id, "order/5")).begins_at == 1_700_000_000_000_001
+    assert read(lambda: known_of(shop.id, "order/4")).begins_at > 1_700_000_000_000_002
+    ranks = read(
+        lambda: once("select distinct rank, type like 'order.new' as live from delivery join event on id = event_id")
+    )
+    assert sorted((row["rank"], bool(row["live"])) for row in ranks) == [(0, True), (1, False)]
 
 
 def hints(receiver: Receiver, shop: Shop) -> list[str]:

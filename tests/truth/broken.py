@@ -48,9 +48,9 @@ def seen_hashes(patch: pytest.MonkeyPatch) -> None:
     """Remember every version that was ever told instead of the last one: A, B, A ends with B."""
     real, seen = Teller._decide, set[Any]()
 
-    def decide(self: Teller, event_type: str, handler: Any, look: Any, known: Any) -> Any:
-        telling = yield from real(self, event_type, handler, look, known)
-        key = (handler["id"], look.delivery.subject, look.version)
+    def decide(self: Teller, event_type: str, handler: Any, finding: Any, *, old: bool) -> Any:
+        telling = yield from real(self, event_type, handler, finding, old=old)
+        key = (handler["id"], finding.look.delivery.subject, finding.look.version)
         if telling is not None and event_type in ("product.add", "product.update") and telling.fire:
             telling = Telling(telling.told, fire=event_type == "product.add" or key not in seen)
             seen.add(key)

@@ -62,6 +62,15 @@ def serve(database: Database = "", host: Host = HOST, port: Port = PORT, json: J
 
 Target = Annotated[str, typer.Argument(metavar="APP:INBOX", help="The module and its inbox, as in app:inbox.")]
 
+Past = Annotated[
+    str,
+    typer.Option(
+        metavar="since=TIME",
+        help="Once: tell handlers also what happened before the inbox was set up, since then. since=2026-11-01",
+        show_default=False,
+    ),
+]
+
 
 @app.command()
 def receive(
@@ -69,20 +78,22 @@ def receive(
     host: Host = HOST,
     port: Port = PORT + 2,
     no_work: Annotated[bool, typer.Option("--no-work", help="Only take webhooks in; `ombud work` performs.")] = False,
+    backfill: Past = "",
     json: Json = False,
 ) -> None:
     """The receiver: hooks, API and work."""
-    from ombud.cli.receive import run_receive
+    from ombud.cli.receive import read_backfill, run_receive
 
-    sys.exit(run_receive(target, host, port, work=not no_work, as_json=json))
+    since = read_backfill(backfill, works=not no_work)
+    sys.exit(run_receive(target, host, port, work=not no_work, backfill=since, as_json=json))
 
 
 @app.command()
-def work(target: Target, json: Json = False) -> None:
+def work(target: Target, backfill: Past = "", json: Json = False) -> None:
     """The receiver's work alone: read, and call handlers, each in a child process."""
-    from ombud.cli.receive import run_work
+    from ombud.cli.receive import read_backfill, run_work
 
-    sys.exit(run_work(target, as_json=json))
+    sys.exit(run_work(target, read_backfill(backfill), as_json=json))
 
 
 @app.command()

@@ -5,19 +5,26 @@ import json
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 from ombud.cli.collector import collect_rarely
 from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
+from ombud.clock import now_microseconds, utc
+from ombud.errors import InvalidInput
 from ombud.logs import log_to_stderr
 from ombud.receiver.children import ChildRunner
 from ombud.receiver.inbox import Inbox, load_inbox
+
+# The vendor was founded later; and what is stored in microseconds is as long for every time since.
+_FIRST_YEAR = 2001
 
 
 class Work:
     """The receiver's work, with every handler in a child process of its own."""
 
-    def __init__(self, inbox: Inbox, target: str) -> None:
+    def __init__(self, inbox: Inbox, target: str, backfill: datetime | None = None) -> None:
+        self._backfill = backfill
         self._receiver = inbox.receiver
         self._handlers = [handler.facts for handler in inbox.handlers.values()]
         self._retired = inbox.all_retired
@@ -27,7 +34,7 @@ class Work:
         """Read and call until `stop`."""
         runner = ChildRunner(self._target, {handler.name: handler for handler in self._handlers})
         try:
-            await self._receiver.run(self._handlers, runner, retired=self._retired)
+            await self._receiver.run(self._handlers, runner, retired=self._retired, backfill=self._backfill)
         finally:
             await runner.close()
 
@@ -36,7 +43,27 @@ class Work:
         self._receiver.stop()
 
 
-def run_work(target: str, *, as_json: bool) -> int:
+def read_backfill(text: str, *, works: bool = True) -> datetime | None:
+    """Return since when the past is to be told, None for not at all; raises InvalidInput."""
+    if not text:
+        return None
+    word, _, time = text.partition("=")
+    example = "since=2026-11-01, or since=2026-11-01T08:00:00Z"
+    try:
+        since = datetime.fromisoformat(time)
+    except ValueError:
+        since = None
+    if word != "since" or since is None:
+        raise InvalidInput("--backfill", f"--backfill {text!r} does not say since when. It looks like {example}.")
+    since = since if since.tzinfo else since.replace(tzinfo=UTC)
+    if since.year <= _FIRST_YEAR or since > utc(now_microseconds()):
+        raise InvalidInput("--backfill", f"--backfill {text!r} is not in the past of a shop. It looks like {example}.")
+    if not works:
+        raise InvalidInput("--backfill", "--backfill is for whoever works: give it to `ombud work`, or drop --no-work.")
+    return since
+
+
+def run_work(target: str, backfill: datetime | None, *, as_json: bool) -> int:
     """Perform until a signal; returns the exit code."""
     inbox = load_inbox(target)
     log_to_stderr(as_json=as_json)
@@ -45,7 +72,7 @@ def run_work(target: str, *, as_json: bool) -> int:
     received: list[signal.Signals] = []
 
     async def work() -> None:
-        performing = Work(inbox, target)
+        performing = Work(inbox, target, backfill)
 
         def stop(*numbers: signal.Signals) -> None:
             received.extend(numbers)
@@ -86,7 +113,7 @@ class Receiving:
     more: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool) -> int:
+def run_receive(target: str, host: str, port: int, *, work: bool, backfill: datetime | None, as_json: bool) -> int:
     """Serve hooks and API, and perform unless told not to; returns the exit code."""
     from ombud.cli.servers import Standby
 
@@ -94,7 +121,7 @@ def run_receive(target: str, host: str, port: int, *, work: bool, as_json: bool)
     log_to_stderr(as_json=as_json)
     if work:
         inbox.receiver.check_keys()
-    receiving = Receiving(inbox, (lambda: Work(inbox, target)) if work else Standby)
+    receiving = Receiving(inbox, (lambda: Work(inbox, target, backfill)) if work else Standby)
     return serve_receiver(receiving, host, port, as_json=as_json)
 
 

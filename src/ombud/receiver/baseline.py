@@ -14,12 +14,10 @@ from ombud.errors import OmbudError
 from ombud.mailbox.mailbox import Clock
 from ombud.receiver.clients import Clients
 from ombud.receiver.documents import read_document
+from ombud.receiver.listed import batches
 from ombud.receiver.shops import Shop, list_shops
 
 sql = read_queries("ombud.receiver")
-
-# Products written in one transaction.
-BATCH = 250
 
 log = logging.getLogger("ombud.receiver")
 
@@ -60,16 +58,11 @@ class Baselines:
                 self._taken.add(shop.id)
 
     async def _read_products(self, client: AsyncShopClient, shop_id: int) -> None:
-        batch: list[Product] = []
-        async for product in client.products():
-            batch.append(product)
-            if len(batch) >= BATCH:
-                await self._put(shop_id, batch)
-                batch = []
-        await self._put(shop_id, batch)
+        async for products in batches(client.products()):
+            await self._put(shop_id, products)
         await self._writer.write(lambda: _finish(shop_id, self._clock()))
 
-    async def _put(self, shop_id: int, products: list[Product]) -> None:
+    async def _put(self, shop_id: int, products: Sequence[Product]) -> None:
         documents = await asyncio.to_thread(lambda: [(one.id, read_document(one.raw)) for one in products])
         now = self._clock()
         rows = [

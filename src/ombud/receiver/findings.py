@@ -7,7 +7,7 @@ from typing import Any
 from ombud.client import OrderStatus
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
-from ombud.mailbox.model import Delivery
+from ombud.mailbox.model import Box, Delivery
 from ombud.receiver.documents import Document
 from ombud.receiver.ledger import Told
 from ombud.receiver.own_writes import Silent
@@ -50,6 +50,13 @@ class Known:
     baseline_at: int | None = None
     # Since when its shop is known here.
     installed_at: int = 0
+    # Since when its past is told, if somebody has asked for that.
+    backfill: str | None = None
+
+    @property
+    def begins_at(self) -> int:
+        """Since when what happens to it is told."""
+        return self.installed_at if self.backfill is None else min(self.installed_at, int(self.backfill))
 
     @property
     def order_status(self) -> OrderStatus | None:
@@ -69,7 +76,7 @@ class Finding:
 
 def known_of(shop_id: int, subject: str) -> Operation[Known]:
     """Return what is known of a subject."""
-    rows = yield sql["get_mirror"], {"shop_id": shop_id, "subject": subject}
+    rows = yield sql["get_mirror"], {"shop_id": shop_id, "subject": subject, "box": Box.INBOX}
     return Known(**rows[0]) if rows else Known()
 
 

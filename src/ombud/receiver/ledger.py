@@ -45,6 +45,7 @@ class Seen:
     hint: str
     baseline: bool = False  # nobody has looked since the shop's first look
     before_baseline: bool = False  # what the hint says may be what the first look has found already
+    backfilled: bool = False  # nor since, and somebody has asked for the past
     allow_unknown: bool = False  # the handler hears of what is gone and was never seen here
 
 
@@ -103,7 +104,7 @@ def product_telling(event_type: str, wanted: Sequence[str], seen: Seen, told: To
     """Decide one product event for one handler that wants these event types; None leaves everything as it is."""
     if seen.version is None:
         return _gone_telling(event_type, seen, told)
-    new = seen.known_version is None or (seen.baseline and seen.hint == "product.add")
+    new = seen.known_version is None or (seen.baseline and seen.hint == "product.add") or seen.backfilled
     following = Told(told.epoch + 1, holds=True, version=seen.version)
     if event_type == "product.add":
         return Telling(following, fire=True) if new and not told.holds else None
@@ -114,7 +115,7 @@ def product_telling(event_type: str, wanted: Sequence[str], seen: Seen, told: To
 
 def last_told(seen: Seen, told: Told) -> str | None:
     """Return the version that a handler of updates knows of; None when nobody can say."""
-    swallowed = seen.before_baseline and seen.hint == "product.update"
+    swallowed = seen.backfilled or (seen.before_baseline and seen.hint == "product.update")
     return told.version if told.version is not None or swallowed else seen.known_version
 
 
@@ -130,6 +131,6 @@ def _update_telling(wanted: Sequence[str], seen: Seen, told: Told, following: To
     if last_told(seen, told) == seen.version:
         return None
     # Who hears of a new product as such need not hear that it changed; who did not ask for that hears if it was said.
-    if new and ("product.add" in wanted or seen.hint != "product.update"):
+    if new and ("product.add" in wanted or not (seen.hint == "product.update" or seen.backfilled)):
         return Telling(Told(told.epoch, version=seen.version), fire=False)
     return Telling(following, fire=True)

@@ -1,14 +1,15 @@
 """What a list of a shop shows, against what is known: whatever differs is handed to the reader, in one transaction."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ombud.client import OrderStatus
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import Draft
+from ombud.mailbox.model import Draft, Rank
 from ombud.receiver.documents import unpack
 from ombud.receiver.marks import tracking_of
 from ombud.receiver.shops import Shop
@@ -18,6 +19,12 @@ sql = read_queries("ombud.receiver")
 # The types under which such finds are stored among the arrivals.
 ORDER_RECONCILE = "order.reconcile"
 PRODUCT_RECONCILE = "product.reconcile"
+ORDER_BACKFILL = "order.backfill"
+PRODUCT_BACKFILL = "product.backfill"
+RECONCILES = frozenset({ORDER_RECONCILE, PRODUCT_RECONCILE})
+BACKFILLS = frozenset({ORDER_BACKFILL, PRODUCT_BACKFILL})
+# Things of a list that one short transaction can take.
+BATCH = 250
 # Products that one list may lack before a person is asked: this many, or that share of those that are known. More is a
 # shop that is moving, a key of another shop or a broken list rather than somebody who tidies up.
 MOST_MISSING = 20
@@ -27,6 +34,10 @@ MOST_LOOKS = 3
 HELD = "held: so many products are missing at once that a person should look first; replay this one to go on"
 # Microseconds after which something would be done about what is held, were it not dead by then.
 _HOLD = 86_400_000_000
+# And about what is found: not in the same moment, so that whoever performs reads its rank.
+_SOON = 1
+
+T = TypeVar("T")
 
 log = logging.getLogger("ombud.receiver")
 
@@ -55,14 +66,14 @@ def note_orders(arrivals: Mailbox, shop: Shop, orders: Sequence[Listed]) -> Oper
     found = [one.subject for one in orders if _order_differs(one, rows[one.subject])]
     same = [one for one in orders if one.tracking is not None and rows[one.subject]["status"] == one.status]
     found += yield from _tracked_otherwise(shop, [one for one in same if not rows[one.subject]["waits"]])
-    yield from arrivals.append([Draft(shop.id, ORDER_RECONCILE, one, [shop.reader_lane_id]) for one in found])
+    yield from find(arrivals, shop, ORDER_RECONCILE, found)
 
 
 def note_products(arrivals: Mailbox, shop: Shop, products: Sequence[Listed]) -> Operation[None]:
     """Have the reader look at products that are not as they are known, unless looks have found nothing in it."""
     rows = yield from _known(arrivals, shop, [one.subject for one in products])
     found = [one for one in products if _product_differs(one, rows[one.subject])]
-    yield from arrivals.append([Draft(shop.id, PRODUCT_RECONCILE, one.subject, [shop.reader_lane_id]) for one in found])
+    yield from find(arrivals, shop, PRODUCT_RECONCILE, [one.subject for one in found])
     yield sql["put_listed"], [(shop.id, one.subject, one.version) for one in found]
     agreeing = [one for one in products if rows[one.subject]["times"] and one.version == rows[one.subject]["version"]]
     yield sql["end_listed"], [(shop.id, one.subject) for one in agreeing]
@@ -75,13 +86,32 @@ def note_missing(arrivals: Mailbox, shop: Shop, listed: frozenset[str]) -> Opera
     known = yield from _known(arrivals, shop, missing)
     suspects = [subject for subject in missing if not known[subject]["waits"] and not known[subject]["held"]]
     held = len(missing) > max(MOST_MISSING, MISSING_SHARE * len(rows))
-    lanes = [shop.reader_lane_id]
-    ids = yield from arrivals.append(
-        [Draft(shop.id, PRODUCT_RECONCILE, one, lanes, delay=_HOLD if held else 0) for one in suspects]
-    )
+    ids = yield from find(arrivals, shop, PRODUCT_RECONCILE, suspects, delay=_HOLD if held else _SOON)
     if held and ids:
         log.error("%d products of shop %s are missing at once; their deletion is held", len(missing), shop.name)
         yield sql["hold_arrival"], [(id_, shop.reader_lane_id, HELD) for id_ in ids]
+
+
+def find(
+    arrivals: Mailbox, shop: Shop, kind: str, subjects: Sequence[str], *, data: str | None = None, delay: int = _SOON
+) -> Operation[list[int]]:
+    """Have the reader look at these, behind what webhooks say; returns the ids of the arrivals."""
+    lanes = [shop.reader_lane_id]
+    ids = yield from arrivals.append([Draft(shop.id, kind, one, lanes, data, delay) for one in subjects])
+    yield sql["lower_arrivals"], [(id_, shop.reader_lane_id, int(Rank.REPLAY)) for id_ in ids]
+    return ids
+
+
+async def batches(things: AsyncIterator[T]) -> AsyncIterator[Sequence[T]]:
+    """Give them in batches that one short transaction can take."""
+    batch: list[T] = []
+    async for thing in things:
+        batch.append(thing)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _known(arrivals: Mailbox, shop: Shop, subjects: Sequence[str]) -> Operation[dict[str, Row]]:

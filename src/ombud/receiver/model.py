@@ -64,8 +64,9 @@ class Context:
     """About this run. `key` is the same at every repetition of it: hand it to other systems, so that they can tell.
 
     `attempt` is 1 for the first. `source`: `webhook`, `inferred` from another event's read, `reconcile` from a list,
-    or `unconfirmed`. `arrivals`: the ids of the webhooks that this run answers for, oldest first, at most 100 of them.
-    `applied`: the event types of this object with which any handler of the inbox has ever finished.
+    `backfill` when somebody has asked for the past, or `unconfirmed`. `arrivals`: the ids of the webhooks that this
+    run answers for, oldest first, at most 100 of them. `applied`: the event types of this object with which any handler
+    of the inbox has ever finished.
     """
 
     key: str

@@ -5,14 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from ombud.client import AsyncShopClient, Order, OrderStatus
+from ombud.client.budget import Priority
 from ombud.mailbox.model import Dead, Delivery, Done, Outcome, Retry
 from ombud.receiver.coverage import SECOND, Past, may_be_old
 from ombud.receiver.findings import Known, Look, whole_second
 from ombud.receiver.ledger import ORDER_EVENTS
-from ombud.receiver.listed import ORDER_RECONCILE
+from ombud.receiver.listed import ORDER_BACKFILL, ORDER_RECONCILE
 from ombud.receiver.looks import Looks
 
 HELD = "held: this order is older than this inbox; the list of changed orders will say whether this has happened since"
+# What says nothing of an order but that a list has it.
+LISTS = frozenset({ORDER_RECONCILE, ORDER_BACKFILL})
 # What an order from before may have been for long.
 ENDED = frozenset({OrderStatus.DONE, OrderStatus.CANCELLED})
 
@@ -28,6 +31,8 @@ class OrderLooks:
     async def perform(self, delivery: Delivery, client: AsyncShopClient, order_id: str) -> Outcome:
         """Look, and return what to write with the settle; raises what the client raises."""
         past, known = await self._looks.past_of(delivery)
+        if delivery.type == ORDER_BACKFILL:
+            client = client.at(Priority.SWEEP)
         look, order = await self._looks.look(delivery, client.order, order_id)
         if order is None:
             return self._looks.unconfirmed(delivery, past, "The shop does not know this order", status=404)
@@ -45,7 +50,7 @@ class OrderLooks:
             self._ask()
             return Done(status=200, reason=HELD)
         found = self._looks.record(look)
-        if delivery.type == ORDER_RECONCILE or status in ORDER_EVENTS[delivery.type]:
+        if delivery.type in LISTS or status in ORDER_EVENTS[delivery.type]:
             said = await self._looks.said_with(delivery)
             pause = None if all(status in ORDER_EVENTS[one] for one in said) else self._looks.settle_after(look, past)
             if pause is None:
@@ -73,13 +78,13 @@ class OrderLooks:
 
         The list of changed orders can: it is read soon, and what it shows is told then.
         """
-        if not self._looks.settings.reconcile_seconds or delivery.type == ORDER_RECONCILE or delivery.generation:
+        if not self._looks.settings.reconcile_seconds or delivery.type in LISTS or delivery.generation:
             # In a later generation a person has let it go on.
             return False
         begun = order.date_created if order.date_paid is None else order.date_paid
         if begun is None or known.status is not None or status not in ENDED:
             return False
-        return begun.timestamp() * SECOND < whole_second(known.installed_at)
+        return begun.timestamp() * SECOND < whole_second(known.begins_at)
 
     def _may_be_old(self, look: Look, known: Known) -> bool:
         if self._looks.own_pause(look.delivery) is None:

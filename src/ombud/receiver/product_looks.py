@@ -8,8 +8,11 @@ from ombud.db.operation import Operation
 from ombud.mailbox.model import Delivery, Done, Outcome, Retry, Skip
 from ombud.receiver.coverage import SECOND, Past, answered_for
 from ombud.receiver.findings import Known, Look, sql
-from ombud.receiver.listed import PRODUCT_RECONCILE
+from ombud.receiver.listed import PRODUCT_BACKFILL, PRODUCT_RECONCILE
 from ombud.receiver.looks import Looks
+
+# What says nothing of a product but that a list has it, or lacks it.
+LISTS = frozenset({PRODUCT_RECONCILE, PRODUCT_BACKFILL})
 
 
 class ProductLooks:
@@ -28,7 +31,7 @@ class ProductLooks:
         reason = answered_for(delivery, past, self._looks.clock(), self._settings.quiet_seconds[1])
         if reason is not None:
             return Skip(reason)
-        if past.looks or delivery.type == PRODUCT_RECONCILE:
+        if past.looks or delivery.type in LISTS:
             client = client.at(Priority.SETTLE if past.looks else Priority.SWEEP)
         look, product = await self._looks.look(delivery, client.product, product_id)
         if product is None:
@@ -38,7 +41,8 @@ class ProductLooks:
         return Done(status=200, also=self._looks.record(look))
 
     async def _unchanged(self, look: Look, past: Past) -> Outcome:
-        pause = self._looks.settle_after(look, past)
+        # That an old product is as it was is what a backfill expects.
+        pause = None if look.delivery.type == PRODUCT_BACKFILL else self._looks.settle_after(look, past)
         if pause is None:
             return Done(status=200, reason="nothing is different", also=self._looks.record(look))
         await self._looks.write(self._looks.record(look))
@@ -51,7 +55,7 @@ class ProductLooks:
             return Skip("The product is gone, as was told before.", status=404)
         if look.delivery.type == "product.delete" and self._looks.tells_unknown:
             return await self._absent(look, known, client)
-        if look.delivery.type in ("product.delete", PRODUCT_RECONCILE):
+        if look.delivery.type in ("product.delete", *LISTS):
             return Done(status=404, reason="A product that was never seen here is gone; there is nothing to tell.")
         return self._looks.unconfirmed(look.delivery, past, "The shop does not know this product", status=404)
 

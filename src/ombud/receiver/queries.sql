@@ -184,7 +184,9 @@ select m.version, coalesce(m.incarnation, 0) as incarnation, m.absent_at, m.stat
   (select r.started_at from reading r where r.shop_id = s.id and r.id = m.reading_id) as looked_at,
   (select count(*) from handler h
     join ledger l on l.shop_id = s.id and l.handler_id = h.id and l.subject = :subject) as told,
-  case m.baseline when 1 then s.baseline_at end as baseline_at, s.created_at as installed_at
+  case m.baseline when 1 then s.baseline_at end as baseline_at, s.created_at as installed_at,
+  (select min(e.data) from event e where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = s.id
+    and e.type in ('order.backfill', 'product.backfill')) as backfill
 from inbox_shop s left join mirror m on m.shop_id = s.id and m.subject = :subject
 where s.id = :shop_id;
 
@@ -421,6 +423,15 @@ update delivery set state = 2, reason = :reason
 where day in (select day from day) and event_id = :event_id and lane_id = :lane_id and state + 0 = 0;
 -- postgres:
 update delivery d set state = 2, reason = r.reason from {rows} r
+where d.day in (select day from day) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state + 0 = 0;
+
+-- name: lower_arrivals
+-- rows: event_id bigint, lane_id bigint, rank bigint
+-- Finds that wait behind what webhooks say.
+update delivery set rank = :rank
+where day in (select day from day) and event_id = :event_id and lane_id = :lane_id and state + 0 = 0;
+-- postgres:
+update delivery d set rank = r.rank from {rows} r
 where d.day in (select day from day) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state + 0 = 0;
 
 -- The meter ---------------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """A receiver on one database: what stores arrivals, and what reads and calls when this process is asked to."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from ombud.client.budget import Budget
 from ombud.client.exchange import PATIENCE_SECONDS
 from ombud.client.key import BUDGETS
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
+from ombud.errors import ConfigurationError
 from ombud.mailbox.mailbox import Mailbox, Policy
 from ombud.mailbox.model import Box
 from ombud.mailbox.opening import open_ids, wake_others
@@ -53,16 +55,26 @@ class Receiver:
         self._work: Work | None = None
         self._stopped = False
 
-    async def run(self, handlers: Sequence[HandlerFacts], runner: Runner, *, retired: Collection[str] = ()) -> None:
+    async def run(
+        self,
+        handlers: Sequence[HandlerFacts],
+        runner: Runner,
+        *,
+        retired: Collection[str] = (),
+        backfill: datetime | None = None,
+    ) -> None:
         """Read and call, when this process is the elected one, until `stop`.
 
         Raises ConfigurationError when a shop's API cannot be read for want of a key, and for a handler of which nobody
-        can say whether it is a new one. `retired`: names of handlers that are gone for good.
+        can say whether it is a new one. `retired`: names of handlers that are gone for good. `backfill`:
+        tell what happened since then, though the shop was not known here yet.
         """
         self.check_keys()
         if self.settings.confirm == "none":
             check_ids_suffice(handlers)
-        self._work = Work(self, handlers, runner, retired)
+            if backfill is not None:
+                raise ConfigurationError("With OMBUD_CONFIRM=none nothing is read, so there is no past to tell.")
+        self._work = Work(self, handlers, runner, retired, backfill)
         if self._stopped:
             self._work.stop()
         try:

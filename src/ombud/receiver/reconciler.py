@@ -7,9 +7,9 @@ proof and one ledger, and what a late webhook says after all is told once.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ombud.client import AsyncShopClient, Order, OrderStatus, Product
 from ombud.client.budget import Priority
@@ -17,10 +17,10 @@ from ombud.client.reads import OVERLAP_SECONDS
 from ombud.clock import utc
 from ombud.db.operation import Operation
 from ombud.errors import OmbudError
-from ombud.receiver.baseline import BATCH, Baselines
+from ombud.receiver.baseline import Baselines
 from ombud.receiver.clients import Clients
 from ombud.receiver.documents import version_of
-from ombud.receiver.listed import Listed, note_missing, note_open_orders, note_orders, note_products
+from ombud.receiver.listed import Listed, batches, note_missing, note_open_orders, note_orders, note_products
 from ombud.receiver.marks import tracking_of
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.shops import Shop, list_shops
@@ -28,8 +28,6 @@ from ombud.receiver.sweeps import CHECK_SECONDS, Claim, Sweep, any_due, claim_du
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
-
-T = TypeVar("T")
 
 # Seconds between two looks at whether something is due.
 LOOK_SECONDS = 5.0
@@ -106,7 +104,7 @@ class Reconciler:
             # The bound is given in seconds, rounded up.
             until = installed - timedelta(seconds=2)
             paid = client.orders(status="paid", to_date_paid=until, include_details=False, limit=ORDERS_PAGE)
-            async for orders in _batches(paid):
+            async for orders in batches(paid):
                 await self._write(lambda rows: note_open_orders(shop, rows), _listed_orders(orders))
             since = installed
         else:
@@ -114,14 +112,14 @@ class Reconciler:
         tracks = self._tracks and claim.kind is Sweep.RECENT_ORDERS
         limit = TRACKED_PAGE if tracks else ORDERS_PAGE
         changed = client.changed_orders(since, overlap_seconds=0, include_details=tracks, limit=limit)
-        async for orders in _batches(changed):
+        async for orders in batches(changed):
             listed = _listed_orders(orders, tracks=tracks)
             await self._write(lambda rows: note_orders(self._arrivals, shop, rows), listed)
 
     async def _products(self, client: AsyncShopClient, shop: Shop) -> None:
         await self._baselines.take(shop)
         seen: set[str] = set()
-        async for products in _batches(client.products()):
+        async for products in batches(client.products()):
             listed = await asyncio.to_thread(lambda some: [_listed_product(one) for one in some], products)
             seen.update(one.subject for one in listed)
             await self._write(lambda rows: note_products(self._arrivals, shop, rows), listed)
@@ -137,18 +135,6 @@ def pauses_of(seconds: Sequence[float]) -> Mapping[Sweep, float]:
         return {}
     orders, products = seconds
     return {Sweep.ORDERS: orders, Sweep.RECENT_ORDERS: CHECK_SECONDS, Sweep.PRODUCTS: products}
-
-
-async def _batches(things: AsyncIterator[T]) -> AsyncIterator[Sequence[T]]:
-    """Give them in batches that one short transaction can take."""
-    batch: list[T] = []
-    async for thing in things:
-        batch.append(thing)
-        if len(batch) >= BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _listed_orders(orders: Sequence[Order], *, tracks: bool = False) -> list[Listed]:

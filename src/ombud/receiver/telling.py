@@ -23,7 +23,7 @@ from ombud.receiver.ledger import (
     order_telling,
     product_telling,
 )
-from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
+from ombud.receiver.listed import BACKFILLS, RECONCILES
 from ombud.receiver.marks import mark_of
 from ombud.receiver.meter import note_told
 from ombud.receiver.options import EVERY, HandlerFacts
@@ -86,7 +86,7 @@ class Teller:
 
         `old`: it was so before its shop was known here.
         """
-        telling = yield from self._decide(event_type, handler, finding.look, finding.known)
+        telling = yield from self._decide(event_type, handler, finding, old=old)
         each = yield from self._each(event_type, handler, finding.look)
         if (handler["name"], event_type) in finding.own:
             if telling is not None:
@@ -113,8 +113,9 @@ class Teller:
         until, arrival = look.covers_until, look.delivery.event_id
         return (yield from untold(Whose(key | {"handler_id": handler["id"]}, handler["every_at"], until, arrival)))
 
-    def _decide(self, event_type: str, handler: Row, look: Look, known: Known) -> Operation[Telling | None]:
-        """Decide what one handler must be told, and remember that it was."""
+    def _decide(self, event_type: str, handler: Row, finding: Finding, *, old: bool) -> Operation[Telling | None]:
+        """Decide what one handler must be told, and remember that it was; of what is `old`, that it was not."""
+        look, known = finding.look, finding.known
         key = {
             "shop_id": look.delivery.shop_id,
             "handler_id": handler["id"],
@@ -125,6 +126,8 @@ class Teller:
         if look.order_status is not None and look.document is not None:
             mark = mark_of(event_type, facts, look.paid_at, look.document.body)
             order = OrderSeen(look.order_status, look.document.version, look.paid_at is not None, mark)
+            if told.holds and not told.epoch and not old:
+                told = Told()  # it was too old to be told, and is so no more: somebody has asked for the past
             telling = order_telling(event_type, order, told, include_cancelled=facts.include_cancelled)
         else:
             seen = replace(_seen(look, known), allow_unknown=facts.allow_unknown)
@@ -133,8 +136,9 @@ class Teller:
                 telling = yield from self._unless_unwatched(facts, look, last_told(seen, told), telling)
         if telling is not None:
             told = telling.told
-            values = {"epoch": told.epoch, "holds": int(told.holds), "version": told.version, "mark": told.mark}
-            yield sql["put_ledger"], key | values | {"known": known.version}
+            values = {"holds": int(told.holds), "version": told.version, "mark": told.mark, "known": known.version}
+            epoch = told.epoch - int(old and telling.fire)
+            yield sql["put_ledger"], key | values | {"epoch": epoch}
         return telling
 
     def _silence(self, event_type: str, handler: Row, telling: Telling, finding: Finding) -> Operation[None]:
@@ -184,8 +188,10 @@ def _own_doing(look: Look, known: Known) -> Operation[Silent]:
 
 
 def _source(event_type: str, said: str) -> str:
-    if said in (ORDER_RECONCILE, PRODUCT_RECONCILE):
+    if said in RECONCILES:
         return "reconcile"
+    if said in BACKFILLS:
+        return "backfill"
     return "webhook" if said == event_type else "inferred"
 
 
@@ -199,7 +205,7 @@ def _came_before(event_type: str, look: Look, known: Known) -> Operation[bool]:
     key = {"shop_id": look.delivery.shop_id, "subject": look.delivery.subject, "event_type": event_type}
     said = yield sql["announced"], key | {"box": Box.INBOX}
     grace = GRACE_SECONDS if said else 0.0
-    return look.paid_at < whole_second(known.installed_at) - grace * 1_000_000
+    return look.paid_at < whole_second(known.begins_at) - grace * 1_000_000
 
 
 def _seen(look: Look, known: Known) -> Seen:
@@ -209,6 +215,7 @@ def _seen(look: Look, known: Known) -> Seen:
         known_version=known.version,
         hint=hint.type,
         baseline=baseline_at is not None,
+        backfilled=baseline_at is not None and known.backfill is not None,
         before_baseline=baseline_at is not None and hint.created_at <= baseline_at + WAY_SECONDS * 1_000_000,
     )
 

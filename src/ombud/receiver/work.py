@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ombud.mailbox.performer import Performer
+from ombud.receiver.backfill import Backfill
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.caller import Caller, Runner
 from ombud.receiver.clients import Clients
@@ -25,7 +27,12 @@ class Work:
     """One run of a receiver's work. For one event loop."""
 
     def __init__(
-        self, receiver: "Receiver", handlers: Sequence[HandlerFacts], runner: Runner, retired: Collection[str]
+        self,
+        receiver: "Receiver",
+        handlers: Sequence[HandlerFacts],
+        runner: Runner,
+        retired: Collection[str],
+        backfill: datetime | None = None,
     ) -> None:
         arrivals, changes, writer, settings = receiver.arrivals, receiver.changes, receiver.writer, receiver.settings
         self._writer = writer
@@ -40,6 +47,7 @@ class Work:
         self._confirms = settings.confirm == "api"
         self._reconciler = Reconciler(receiver, self._clients, self._baselines, handlers)
         self._reconciles = receiver.reconciles
+        self._backfill = None if backfill is None else Backfill(receiver, self._clients, self._baselines, backfill)
         reading = Reader(receiver, handlers, self._clients, self._baselines, self._reconciler.ask).perform
         perform = reading if self._confirms else Passer(changes, handlers).perform
         caller = Caller(changes, receiver.database, runner, handlers, settings.retry_seconds)
@@ -96,5 +104,5 @@ class Work:
     async def _look_beside(self) -> None:
         """Look at what no webhook says, as long as this process performs."""
         await self._baselines.take_all()
-        if self._reconciles:
-            await self._reconciler.run()
+        looks = [self._reconciler.run()] if self._reconciles else []
+        await asyncio.gather(*looks, *([] if self._backfill is None else [self._backfill.run()]))

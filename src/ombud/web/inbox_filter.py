@@ -9,14 +9,14 @@ from ombud.db.texts import check_text
 from ombud.errors import InvalidInput
 from ombud.mailbox.model import State
 from ombud.receiver.arrival import MALFORMED, UNKNOWN
-from ombud.receiver.listed import ORDER_RECONCILE, PRODUCT_RECONCILE
+from ombud.receiver.listed import BACKFILLS, RECONCILES
 from ombud.web.forms import number_of
 from ombud.wire import EVENT_TYPES
 
 HELD, STORED = "held", "stored"
 RUN_STATES = tuple(state.name.lower() for state in State)
 ARRIVAL_STATES = (*RUN_STATES, HELD, STORED)
-ARRIVAL_TYPES = (*EVENT_TYPES, ORDER_RECONCILE, PRODUCT_RECONCILE, UNKNOWN, MALFORMED)
+ARRIVAL_TYPES = (*EVENT_TYPES, *sorted(RECONCILES), *sorted(BACKFILLS), UNKNOWN, MALFORMED)
 
 
 @dataclass(frozen=True, kw_only=True)

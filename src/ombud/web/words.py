@@ -29,7 +29,7 @@ SHOWN = (
     *(mark("pending"), mark("done"), mark("dead"), mark("skipped"), mark("stored"), mark("held")),
     *(mark("open"), mark("closed"), mark("paused"), mark("enabled"), mark("disabled")),
     *(mark("reader"), mark("editor"), mark("owner")),
-    *(mark("webhook"), mark("inferred"), mark("reconcile"), mark("unconfirmed")),
+    *(mark("webhook"), mark("inferred"), mark("reconcile"), mark("backfill"), mark("unconfirmed")),
     *(mark("interrupted"), mark("crashed")),
 )
 
