@@ -99,6 +99,29 @@ def test_a_header_may_name_the_time_itself() -> None:
     assert statement.for_sqlite == SqliteText("select ?2, ?1;", columns=2, takes_now=False)
 
 
+def test_a_plain_insert_has_a_text_for_many_rows_whose_values_stand_one_after_the_other() -> None:
+    header = "-- name: a\n-- rows: b bigint, c text\n-- Why.\n"
+    block = Queries("a.sql", f"{header}insert into t(c, d, b)\nvalues (:c, :now + :b, :b);\n")["a"].for_sqlite.block
+
+    assert block.startswith("insert or fail into t(c, d, b)\nvalues (?2, ?33 + ?1, ?1), (?4, ?33 + ?3, ?3), (")
+    assert block.endswith(", (?32, ?33 + ?31, ?31)")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "insert into t(b) values (:b) on conflict (b) do nothing",
+        "insert into t(b) values (:b) returning b",
+        "insert into t(b) select :b",
+        "insert into t(b) values (max(:b, :now))",
+        "insert or ignore into t(b) values (:b)",
+        "update t set b = :b",
+    ],
+)
+def test_any_other_statement_has_none(other: str) -> None:
+    assert not Queries("a.sql", f"-- name: a\n-- rows: b bigint\n-- Why.\n{other};\n")["a"].for_sqlite.block
+
+
 def test_what_looks_like_a_parameter_in_text_names_comments_and_casts_is_left_alone() -> None:
     sql = """select ':a', 'it''s :b', ":c", d::text, e :: text, :f -- :g
     /* :h

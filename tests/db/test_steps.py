@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import apsw
 import pytest
 
+from ombud.db.dialect import BLOCK_ROWS
 from ombud.db.operation import Afterwards, Operation, Script, Statement, Step
 from ombud.db.queries import Queries
 from ombud.db.sqlite import SqliteDatabase
@@ -25,6 +26,11 @@ insert into note(text, id, at) values (:text, :id, :now) returning id, text, at;
 -- rows: id bigint, text text
 -- The same without the time, and without rows.
 insert into note(text, id) values (:text, :id);
+
+-- name: insert_timed
+-- rows: id bigint, text text
+-- The same with the time.
+insert into note(text, id, at) values (:text, :id, :now);
 
 -- name: insert_named
 -- Without a header.
@@ -98,6 +104,38 @@ def test_what_is_no_tuple_of_the_header_is_refused(database: SqliteDatabase, nam
         database.write(steps((sql[name], [row])))
 
     assert database.read(steps((sql["notes"], {}))) == [[]]
+
+
+@pytest.mark.parametrize("amount", [BLOCK_ROWS - 1, BLOCK_ROWS, 2 * BLOCK_ROWS + 3])
+def test_many_rows_are_stored_as_few_are(database: SqliteDatabase, path: Path, amount: int) -> None:
+    plain = [(number, f"a{number}") for number in range(amount)]
+    dated = [(number + 1000, f"b{number}") for number in range(amount)]
+    values = steps((sql["insert_plain"], plain), (sql["insert_timed"], dated))
+
+    assert database.write(values) == [[], []]
+    assert seen(path, "select id, text from note where at is null order by id") == plain
+    assert seen(path, "select id, text, at from note where at > 0 order by id") == [(*row, 102) for row in dated]
+
+
+@pytest.mark.parametrize("name", ["insert_timed", "insert_plain"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [(7, "a")],  # stands there already
+        [(90,)],
+        [(90, "a", 3), (91,)],  # as many values as there should be
+        [{"id": 90, "text": "a"}],
+    ],
+)
+def test_a_row_among_many_that_cannot_be_stored_undoes_the_operation_alone(
+    database: SqliteDatabase, path: Path, name: str, wrong: list[Any]
+) -> None:
+    many = [(number, "a") for number in range(BLOCK_ROWS + 5)]
+    good = steps((sql["insert_plain"], [(200, "c")]))
+    raised, _ = database.write_all([steps((sql[name], [*many[:9], *wrong, *many[9:]])), good])
+
+    assert isinstance(raised, apsw.ConstraintError | apsw.BindingsError | TypeError | KeyError)
+    assert seen(path, "select id from note") == [200]
 
 
 def test_a_mapping_is_bound_by_name_with_and_without_a_header(database: SqliteDatabase) -> None:

@@ -5,7 +5,7 @@ which PostgreSQL does not have.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +14,9 @@ Columns: TypeAlias = tuple[tuple[str, str], ...]
 
 # The parameter that the driver supplies.
 NOW = "now"
+# Rows of a plain insert that SQLite is given as one statement: fewer calls, each of which lets go of the interpreter's
+# lock. Larger blocks gain nothing more, and leave more rows that fill none.
+BLOCK_ROWS = 16
 # On PostgreSQL: all rows of a step as one table.
 ROWS = "{rows}"
 
@@ -25,16 +28,22 @@ _MACROS = {
 # Literals, quoted names and comments are left alone, and a `::cast` is no parameter.
 _UNTOUCHED = r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|::\s*\w+"
 _PARAMETER = re.compile(rf"{_UNTOUCHED}|:([a-zA-Z_]\w*)", re.DOTALL)
+_PLAIN_INSERT = re.compile(r"insert into (\w+\([\w\s,]*\)\s*values) (\([^()]*\));?")
 _MACRO = re.compile(rf"{_UNTOUCHED}|\{{(\w*)\}}", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class SqliteText:
-    """`columns` is how many values a tuple has; `takes_now`: the driver supplies the time, as the one after them."""
+    """`columns` is how many values a tuple has; `takes_now`: the driver supplies the time, as the one after them.
+
+    `block` does the same for BLOCK_ROWS tuples at once, their values in a row and the time after all of them;
+    empty for what is no plain insert.
+    """
 
     sql: str
     columns: int
     takes_now: bool
+    block: str = ""
 
 
 def parameters(sql: str) -> set[str]:
@@ -80,4 +89,23 @@ def sqlite_text(sql: str, columns: Columns) -> SqliteText:
     if not columns:
         return SqliteText(sql, 0, takes_now)
     numbers.setdefault(NOW, len(columns) + 1)
-    return SqliteText(with_parameters(sql, lambda name: f"?{numbers[name]}"), len(columns), takes_now)
+    numbered = with_parameters(sql, lambda name: f"?{numbers[name]}")
+    return SqliteText(numbered, len(columns), takes_now, _block(sql, numbers, len(columns)))
+
+
+def _block(sql: str, numbers: Mapping[str, int], columns: int) -> str:
+    """Return a plain insert of BLOCK_ROWS rows, or nothing for any other statement.
+
+    `or fail`: as with one row after the other, those before a row that cannot be stored stay, and it is for the
+    transaction to undo them. So SQLite need not copy each page first to undo the statement alone.
+    """
+    plain = _PLAIN_INSERT.fullmatch(sql.strip())
+    if plain is None:
+        return ""
+
+    def numbered(row: int) -> str:
+        shift = row * columns
+        last = BLOCK_ROWS * columns + 1
+        return with_parameters(plain[2], lambda name: f"?{last if numbers[name] > columns else numbers[name] + shift}")
+
+    return f"insert or fail into {plain[1]} {', '.join(map(numbered, range(BLOCK_ROWS)))}"

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import concat
 from typing import Any, TypeAlias, TypeVar
 
 import apsw
 
 from ombud.db.agenda import Entry, united
-from ombud.db.dialect import NOW
+from ombud.db.dialect import BLOCK_ROWS, NOW
 from ombud.db.operation import Afterwards, Operation, RowFactory, Script, Statement, Step
 from ombud.db.script import sqlite_script
 
@@ -77,8 +79,10 @@ class Steps:
         elif not values:
             return []
         else:
+            now = (self.now,) if text.takes_now else ()
+            if text.block and len(values) >= BLOCK_ROWS and {*map(len, values)} == {text.columns}:
+                values = self._insert_blocks(text.block, values, now)
             if text.takes_now:
-                now = (self.now,)
                 # Concatenation, which refuses what is no tuple: the keys of a dict would be stored as values.
                 values = [row + now for row in values] if text.columns else [{NOW: self.now, **row} for row in values]
             cursor = self._connection.executemany(text.sql, values)
@@ -86,6 +90,14 @@ class Steps:
             rows: list[Any] = cursor.fetchall()
             return rows
         return list(map(factory, cursor)) if factory else self._dicts(text.sql, cursor)
+
+    def _insert_blocks(self, block: str, rows: Sequence[Any], now: tuple[int, ...]) -> Sequence[Any]:
+        """Insert as many rows as fill blocks; returns the others."""
+        whole = len(rows) - len(rows) % BLOCK_ROWS
+        for first in range(0, whole, BLOCK_ROWS):
+            # Concatenation here, too.
+            self._connection.execute(block, reduce(concat, rows[first : first + BLOCK_ROWS]) + now)
+        return rows[whole:]
 
     def _bindings(self, statement: Statement, values: Mapping[str, Any]) -> Mapping[str, Any] | tuple[Any, ...]:
         text = statement.for_sqlite

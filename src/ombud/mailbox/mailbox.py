@@ -183,11 +183,18 @@ class Mailbox:
         numbered = list(zip(ids, drafts, strict=True))
         yield (
             sql["insert_events"],
-            [(day, d.shop_id, id_, box, d.type, d.subject, d.data, len(d.lane_ids)) for id_, d in numbered],
+            [
+                (day, shop_id, id_, box, type_, subject, data, len(lane_ids))
+                for id_, (shop_id, type_, subject, lane_ids, data, _) in numbered
+            ],
         )
         yield (
             sql["insert_deliveries"],
-            [(day, d.shop_id, id_, lane_id, d.subject, d.delay) for id_, d in numbered for lane_id in d.lane_ids],
+            [
+                (day, shop_id, id_, lane_id, subject, delay)
+                for id_, (shop_id, _, subject, lane_ids, _, delay) in numbered
+                for lane_id in lane_ids
+            ],
         )
         later = [(lane_id, d.delay) for _, d in numbered if d.delay for lane_id in d.lane_ids]
         if later:
