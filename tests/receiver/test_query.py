@@ -84,6 +84,8 @@ def test_the_short_way_and_the_long_one_mean_the_same(query: bytes) -> None:
         ("event_type=order.new&order_id=%ff", MALFORMED, "not decodable"),
         ("event_type=order.new&order_id=%c0%80", MALFORMED, "not decodable"),
         ("event_type=order.new&order_id=%ed%a0%80", MALFORMED, "not decodable"),
+        (f"event_type=order.new&order_id={'1' * 65}", MALFORMED, "no usable order_id"),
+        ("event_type=order.new&order_id=1&order_id=2=3", MALFORMED, "a parameter stands there twice"),
         ("event_type=order.new&order_id=1%00", MALFORMED, "no usable order_id"),
         ("event_type=order.new&order_id=1%0a", MALFORMED, "no usable order_id"),
         ("event_type=order.new&order_id=1/2", MALFORMED, "no usable order_id"),

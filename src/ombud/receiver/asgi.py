@@ -35,7 +35,8 @@ class AsgiHook:
         # A list of its own: middleware adds to it.
         await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.raw_headers]})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
-        await self._door.afterwards(reply)
+        if self._door.owes_work(reply):
+            await self._door.afterwards(reply)
 
     def _asked(self, scope: Scope) -> Asked:
         headers: dict[str, str] = {}

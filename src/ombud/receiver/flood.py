@@ -5,7 +5,6 @@ all the same is found by reconciling.
 """
 
 import time
-from collections import Counter
 from collections.abc import Hashable
 
 # Of each shop, requests that are about nothing we know.
@@ -20,7 +19,7 @@ class Minute:
     def __init__(self, most_kinds: int = REMEMBER_ALIKE) -> None:
         self._most_kinds = most_kinds
         self._minute = -1
-        self._counts: Counter[Hashable] = Counter()
+        self._counts: dict[Hashable, int] = {}
 
     def count(self, what: Hashable) -> int:
         """Count one more, and return how many there were of it in this minute."""
@@ -28,5 +27,5 @@ class Minute:
         if minute != self._minute or len(self._counts) >= self._most_kinds:
             self._minute = minute
             self._counts.clear()
-        self._counts[what] += 1
-        return self._counts[what]
+        count = self._counts[what] = self._counts.get(what, 0) + 1
+        return count

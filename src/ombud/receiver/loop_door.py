@@ -43,6 +43,13 @@ class LoopDoor:
             return NOT_STORED
         return OK
 
+    def owes_work(self, reply: Reply) -> bool:
+        """Whether something is left to do after this answer."""
+        opened = self._inbox.opened
+        if opened is not None and not opened.hook.notebook.is_empty:
+            return True
+        return reply is OK and not self._told_of_lazy_start and not self._inbox.started
+
     async def afterwards(self, reply: Reply) -> None:
         """Do what the answer need not wait for: what was stored is stored."""
         opened = self._inbox.opened

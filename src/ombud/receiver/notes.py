@@ -45,6 +45,11 @@ class Notebook:
         self._notes.append(note)
         return True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be written down now."""
+        return not self._notes
+
     def take(self) -> Sequence[Note]:
         """Return what is to be written down now; whoever takes it writes it, after the answer if that is possible."""
         if not self._notes:

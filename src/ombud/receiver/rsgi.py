@@ -72,7 +72,8 @@ class RsgiHook:
             protocol.response_empty(reply.status, reply.lower_headers)
         else:
             protocol.response_bytes(reply.status, reply.lower_headers, reply.body)
-        await self._door.afterwards(reply)
+        if self._door.owes_work(reply):
+            await self._door.afterwards(reply)
 
     def _asked(self, scope: Scope) -> Asked:
         given = scope.headers
