@@ -67,8 +67,9 @@ class RsgiHook:
         if scope.proto != "http":
             protocol.close(1008)  # policy violation (RFC 6455, 7.4.1)
             return
-        reply = await self._door.answer(scope.path, self._asked(scope))
-        if scope.method == "HEAD":
+        asked = self._asked(scope)
+        reply = await self._door.answer(scope.path, asked)
+        if asked.method == "HEAD":
             protocol.response_empty(reply.status, reply.lower_headers)
         else:
             protocol.response_bytes(reply.status, reply.lower_headers, reply.body)
@@ -76,9 +77,10 @@ class RsgiHook:
             await self._door.afterwards(reply)
 
     def _asked(self, scope: Scope) -> Asked:
-        given = scope.headers
+        # The server makes a value anew each time that it is asked for one.
+        given, client = scope.headers, scope.client
         headers: Mapping[str, str] = {name: ",".join(given.get_all(name)) for name in LOOKED_AT if name in given}
-        peer = scope.client.rpartition(":")[0] if ":" in scope.client else scope.client
+        peer = client.rpartition(":")[0] if ":" in client else client
         source = source_of(peer, headers.get("x-forwarded-for", ""), self._inbox.settings.trusted_proxies)
         query = scope.query_string.encode("latin-1", "backslashreplace")
         return Asked(scope.method, query, headers, source)
