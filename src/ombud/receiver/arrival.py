@@ -34,16 +34,14 @@ _AS_IS = frozenset(range(0x20, 0x7F)) - {0x5C}
 
 
 class Arrival(NamedTuple):
-    """A webhook as it is stored. `note` keeps what cannot be used, so that a person can see it."""
+    """A webhook as it is stored. `note` keeps what cannot be used, so that a person can see it.
+
+    Without a note there is something to read at the shop's API.
+    """
 
     event_type: str
     subject: str = ""
     note: str | None = None
-
-    @property
-    def readable(self) -> bool:
-        """Whether there is something to read at the shop's API."""
-        return self.event_type in EVENT_TYPES
 
 
 def read_query(query: bytes) -> Arrival:

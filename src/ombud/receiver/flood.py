@@ -18,14 +18,14 @@ class Minute:
 
     def __init__(self, most_kinds: int = REMEMBER_ALIKE) -> None:
         self._most_kinds = most_kinds
-        self._minute = -1
+        self._ends = 0.0
         self._counts: dict[Hashable, int] = {}
 
     def count(self, what: Hashable) -> int:
         """Count one more, and return how many there were of it in this minute."""
-        minute = int(time.monotonic() // 60)
-        if minute != self._minute or len(self._counts) >= self._most_kinds:
-            self._minute = minute
+        now = time.monotonic()
+        if now >= self._ends or len(self._counts) >= self._most_kinds:
+            self._ends = now + 60
             self._counts.clear()
         count = self._counts[what] = self._counts.get(what, 0) + 1
         return count

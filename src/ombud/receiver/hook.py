@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Draft
 from ombud.receiver import flood
-from ombud.receiver.arrival import LONGEST_QUERY, UNKNOWN, Arrival, read_query
+from ombud.receiver.arrival import LONGEST_QUERY, UNKNOWN, read_query
 from ombud.receiver.notes import Note, Notebook
 from ombud.receiver.shops import find_shop_of_token, token_hash
 from ombud.receiver.sources import Sources, Verdict, sources_of
@@ -166,21 +166,20 @@ class Hook:
         verdict = shop.verdicts.get(asked.source) or self._look_at_source(shop, asked)
         if verdict is Verdict.REFUSED:
             return WRONG_SOURCE
-        arrival = read_query(asked.query)
-        if too_many := self._too_many(shop, arrival):
-            return too_many
-        if arrival.event_type == UNKNOWN and self._hears_unknown():
-            # A subject of its own: nobody can say which of them are about the same.
-            arrival = arrival._replace(subject=f"{UNKNOWN}/{secrets.token_hex(8)}")
-        lanes = shop.lanes if arrival.subject else ()
-        delay = self._delays.get(arrival.event_type, 0)
-        return Draft(shop.shop_id, arrival.event_type, arrival.subject, lanes, arrival.note, delay)
+        return self._judge_query(shop, asked.query)
 
-    def _too_many(self, shop: Known, arrival: Arrival) -> Reply | None:
-        if not arrival.readable:
-            return TOO_MUCH_JUNK if self._junk.count(shop.shop_id) > flood.JUNK_PER_MINUTE else None
-        alike = self._alike.count((shop.shop_id, arrival.event_type, arrival.subject))
-        return TOO_MANY_ALIKE if alike > self._settings.alike_per_minute else None
+    def _judge_query(self, shop: Known, query: bytes) -> Reply | Draft:
+        event_type, subject, note = read_query(query)
+        if note is None:
+            if self._alike.count((shop.shop_id, event_type, subject)) > self._settings.alike_per_minute:
+                return TOO_MANY_ALIKE
+            return Draft(shop.shop_id, event_type, subject, shop.lanes, None, self._delays.get(event_type, 0))
+        if self._junk.count(shop.shop_id) > flood.JUNK_PER_MINUTE:
+            return TOO_MUCH_JUNK
+        if event_type == UNKNOWN and self._hears_unknown():
+            # A subject of its own: nobody can say which of them are about the same.
+            subject = f"{UNKNOWN}/{secrets.token_hex(8)}"
+        return Draft(shop.shop_id, event_type, subject, shop.lanes if subject else (), note)
 
     def _look_at_source(self, shop: Known, asked: Asked) -> Verdict:
         """Judge where a request comes from, and note what is new: once for each look-up of the token."""
