@@ -50,6 +50,9 @@ class PostgresServer:
         self._made = 0
         self._process: subprocess.Popen[str] | None = None
         self._log: list[str] = []
+        self._make_data()
+
+    def _make_data(self) -> None:
         self._run("initdb", "-D", "data", "-U", "ombud", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 
     @property
