@@ -1,9 +1,10 @@
 """Takes the steps of jobs that send many deliveries again, beside a sender that performs."""
 
 import asyncio
+import time
 from functools import partial
 
-from ombud.admin.resending import find_step, next_resending, take_step
+from ombud.admin.resending import FEW_ROWS, STEP_ROWS, find_step, next_resending, take_step
 from ombud.sender.rounds import Round
 from ombud.sender.sender import Sender
 
@@ -21,6 +22,9 @@ async def resend_some(sender: Sender) -> bool:
     job = await sender.database.fetch(next_resending)
     if job is None:
         return False
-    keys, more = await asyncio.to_thread(sender.database.read, partial(find_step, job))
-    await sender.writer.write(partial(take_step, sender.outbox.mailbox, job, keys, more))
+    mailbox, began = sender.outbox.mailbox, time.monotonic()
+    rows = FEW_ROWS if mailbox.leftover.live else STEP_ROWS
+    keys, more = await asyncio.to_thread(sender.database.read, partial(find_step, job, rows))
+    await sender.writer.write(partial(take_step, mailbox, job, keys, more))
+    await asyncio.sleep(mailbox.leftover.rest(time.monotonic() - began))
     return True

@@ -22,6 +22,8 @@ sql = read_queries("ombud.admin", "resending.sql")
 
 # Deliveries of one step: its commit stays short, and live traffic has the disk in between.
 STEP_ROWS = 200
+# The same beside live work, which waits for the end of a step's transaction.
+FEW_ROWS = 16
 # Deliveries a second of a job: what is re-opened cannot be called back, so a mistake can be cancelled in time.
 PER_SECOND = 200
 HIGHEST_PER_SECOND = 5_000
@@ -150,12 +152,12 @@ def cancel_resending(caller: Caller, number: int, now: int) -> Operation[Resendi
     return job
 
 
-def find_step(job: Resending) -> Operation[tuple[list[tuple[int, int]], Cursor | None]]:
-    """Return the next deliveries (event, lane) of a job, and where to go on."""
+def find_step(job: Resending, rows: int = STEP_ROWS) -> Operation[tuple[list[tuple[int, int]], Cursor | None]]:
+    """Return the next deliveries (event, lane) of a job, so many at most, and where to go on."""
     # It sends what its maker could have sent.
     maker, wanted = Caller(job.made_by, job.shop_id), job.asked.filter(job.made_at)
-    rows, more = yield from find_deliveries(maker, wanted, read_cursor(job.cursor), min(STEP_ROWS, job.per_second))
-    return [(row["id"], row["lane_id"]) for row in rows], more
+    found, more = yield from find_deliveries(maker, wanted, read_cursor(job.cursor), min(rows, job.per_second))
+    return [(row["id"], row["lane_id"]) for row in found], more
 
 
 def take_step(mailbox: Mailbox, job: Resending, keys: list[tuple[int, int]], more: Cursor | None) -> Operation[bool]:

@@ -15,6 +15,7 @@ from ombud.errors import StorageUnavailable
 from ombud.mailbox.gate import Gate
 from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
+from ombud.mailbox.leftover import Leftover
 from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank, Result
 from ombud.mailbox.retry import Terms
 from ombud.settings import RETRY_PRESETS, RETRY_SECONDS, Settings
@@ -158,6 +159,8 @@ class Mailbox:
         self.bell: Bell = WakeBell(lambda: None)
         # Limits what lanes start together, beside their windows and slots.
         self.gate: Gate | None = None
+        # Keeps the pace of what is behind, beside live work of this process.
+        self.leftover = Leftover()
         # Hears, in the settle's transaction, how a lane was and how it is now.
         self.on_health: Callable[[Lane, Health, Health], Operation[None]] | None = None
         # Hears there which deliveries are dead, and why.

@@ -41,7 +41,8 @@ class Starter:
         self._care = mailbox.policy.care
         self._clock, self._clock_at = mailbox.clock(), time.monotonic()
         self._stopping = False
-        self._refused = False  # by the gate, just now
+        self._leftover = mailbox.leftover
+        self._refused = self._paced = False  # by the gate, or for its pace, just now
 
     @property
     def has_room(self) -> bool:
@@ -56,6 +57,7 @@ class Starter:
         """Take a lane that is not ours any more out of the line, where it may stand as it was leased since."""
         if self._able.get(held.lane.id) is held:
             del self._able[held.lane.id]
+        self._leftover.forget(held.lane.id)
         if self._mailbox.gate is not None:
             self._mailbox.gate.forget(held.lane.id)
 
@@ -96,9 +98,10 @@ class Starter:
             self._able[held.lane.id] = self._able.pop(held.lane.id)
 
     def _start_one(self, held: HeldLane, clock: int) -> bool:
-        self._refused = False
+        self._refused = self._paced = False
         delivery = held.take(clock, self._admits)
         if delivery is not None:
+            self._leftover.enter(delivery, clock)
             self._begin(held, delivery)
             if held.stock.ready:
                 return True
@@ -107,12 +110,18 @@ class Starter:
             del self._able[held.lane.id]
         elif self._refused and delivery is None:
             self._wait_at_gate(held)
+        elif self._paced and delivery is None:
+            del self._able[held.lane.id]
+            self._leftover.wait(held.lane.id, partial(self._start_again, held))
         if held.hungry(clock):
             self._attend(held)
         return False
 
     def _admits(self, held: HeldLane, delivery: Delivery) -> bool:
         if not self._slots.admits(held, delivery):
+            return False
+        if not self._leftover.admits(delivery, self._clock):
+            self._paced = True
             return False
         gate = self._mailbox.gate
         self._refused = gate is not None and held.facts is not None and not gate.admits(held.facts)
