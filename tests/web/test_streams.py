@@ -1,8 +1,10 @@
 """Live parts of pages: made once a tick for all who look, ended with the process, forgotten with the last reader."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any, cast
 
 import httpx2
@@ -126,11 +128,20 @@ async def test_nobody_is_streamed_to_without_logging_in(app: SenderApp) -> None:
         assert (await client.get("/overview/stream")).status_code == 303
 
 
+def reader_of(request: httpx2.Request) -> socket.socket:
+    """Return a connection on which the same was asked for once more."""
+    opened = socket.create_connection((request.url.host, request.url.port), 30)
+    lines = [f"GET {request.url.path} HTTP/1.1", f"Host: {request.url.netloc.decode()}"]
+    opened.sendall("\r\n".join([*lines, f"Cookie: {request.headers['cookie']}", "", ""]).encode())
+    return opened
+
+
 def test_a_process_with_open_streams_ends_in_time(ombuds: Ombuds, home: Home) -> None:
     serving = ombuds.start("serve", "--port", "0", OMBUD_DATABASE_URL=home.url)
     database = home.open()
     writer = database.open_writer()
     with (
+        ExitStack() as stack,
         httpx2.Client(base_url=serving.card["panel"], cookies=log_in(writer), timeout=30) as client,
         client.stream("GET", "/panel/stream") as one,
         client.stream("GET", "/overview/stream") as two,
@@ -139,6 +150,10 @@ def test_a_process_with_open_streams_ends_in_time(ombuds: Ombuds, home: Home) ->
         for answer in (one, two, three):
             assert answer.headers["Content-Type"].startswith("text/event-stream")
             assert next(answer.iter_lines()) == "retry: 500"
+        more = [
+            stack.enter_context(reader_of(answer.request)) for answer in (one, two, three) for _ in range(READERS // 3)
+        ]
+        assert all(reader.recv(12) == b"HTTP/1.1 200" for reader in more)
         began = time.monotonic()
         assert serving.stop() == 0
         assert time.monotonic() - began < EXIT_SECONDS

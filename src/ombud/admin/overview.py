@@ -9,7 +9,7 @@ from typing import Any
 from ombud.admin.arrivals import LOOK_AHEAD_ROWS, runs_of
 from ombud.admin.endpoints import endpoint_document
 from ombud.admin.events import Document, attempt_document, next_try_at, rfc3339
-from ombud.admin.inbox_search import NEWEST, Sought, find_arrivals
+from ombud.admin.inbox_search import NEWEST, Sought, find_arrivals, state_word
 from ombud.admin.redacted import shown_note, without_secrets
 from ombud.db.database import Database
 from ombud.db.operation import Operation, Row
@@ -147,7 +147,7 @@ def _arrival(row: Row) -> Operation[Document]:
     runs: list[Document] = []
     if reading is not None:
         runs = yield from _runs(row, reading["id"])
-    stored: dict[str, Any] = {"state": "stored", "reason": None, "next_attempt_at": None, "tries": 0, "attempts": []}
+    stored: dict[str, Any] = {"reason": None, "next_attempt_at": None, "tries": 0, "attempts": []}
     return {
         "id": format_id("evt", row["id"]),
         "shop": without_secrets(row["shop"]),
@@ -156,6 +156,7 @@ def _arrival(row: Row) -> Operation[Document]:
         "received_at": rfc3339(row["created_at"]),
         "note": shown_note(row["data"]),
         **(stored if row["state"] is None else (yield from _work({**row, "event_id": row["id"]}))),
+        "state": state_word(row),
         "read": None if reading is None else {name: reading[name] for name in ("status", "milliseconds")},
         "runs": runs,
     }

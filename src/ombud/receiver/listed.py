@@ -31,7 +31,7 @@ MOST_MISSING = 20
 MISSING_SHARE = 0.05
 # Looks that find nothing different where a list does; then the list says less than a product's own page.
 MOST_LOOKS = 3
-HELD = "held: so many products are missing at once that a person should look first; replay this one to go on"
+HELD = "held: so many products are missing at once that a person should look first; release this one to go on"
 # Microseconds after which something would be done about what is held, were it not dead by then.
 _HOLD = 86_400_000_000
 # And about what is found: not in the same moment, so that whoever performs reads its rank.

@@ -64,7 +64,9 @@ class ArrivalPages:
         shown |= {"shops": shops, "types": ARRIVAL_TYPES, "states": ARRIVAL_STATES, "times": list(TIMES)}
         shown |= {"work": [await work_of(database, Box.INBOX)], "confirms": self._receiver.settings.confirm == "api"}
         base = self._house.place.base(request)
-        return self._house.page(request, "arrivals.html", **shown, first=not request.query_params, base=base)
+        return self._house.page(
+            request, "arrivals.html", **shown, first="cursor" not in request.query_params, base=base
+        )
 
     async def show(self, request: Request) -> Response:
         caller, number = self._house.caller(request), _number(request)

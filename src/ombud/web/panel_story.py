@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from ombud.web.failure_words import say_reason
-from ombud.web.words import Words, milliseconds_between
+from ombud.web.words import Words, mark, milliseconds_between
 
 # Steps of one kind in a line; what is more is counted.
 MOST_ALIKE = 4
@@ -43,7 +43,9 @@ class Line:
     took: str
 
 
-_TONES = {"done": Tone.GOOD, "pending": Tone.WAITING, "dead": Tone.BAD, "skipped": Tone.OFF}
+_TONES = {"done": Tone.GOOD, "pending": Tone.WAITING, "held": Tone.WAITING, "dead": Tone.BAD, "skipped": Tone.OFF}
+
+_ENDS = {"dead": mark("given up"), "held": mark("held")}
 
 
 def line_of(story: Mapping[str, Any], words: Words) -> Line:
@@ -105,7 +107,7 @@ class _Teller:
         last, say = work["attempts"][-1] if work["attempts"] else None, self._say
         if last is not None:
             words = f"{verb} {last['status'] or say('failed')}"
-        elif work["state"] == "pending":
+        elif work["state"] in ("pending", "held"):
             words = say("%(verb)s waits") % {"verb": verb}
         else:
             words = say("no %(verb)s") % {"verb": verb}
@@ -122,8 +124,8 @@ class _Teller:
             parts.append(say("again %(when)s") % {"when": self._words.due(work["next_attempt_at"])})
         if work["state"] == "skipped":
             parts.append(self._reason(work))
-        if work["state"] == "dead":
-            parts.append(say("given up"))
+        if work["state"] in _ENDS:
+            parts.append(say(_ENDS[work["state"]]))
         return ", ".join(part for part in parts if part)
 
     def _reason(self, work: Mapping[str, Any]) -> str:

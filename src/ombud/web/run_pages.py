@@ -63,7 +63,7 @@ class RunPages:
         shown: dict[str, Any] = {"rows": [shown_document(row) for row in rows], "more": more, "asked": asked}
         shown |= {"shops": shops, "handlers": handlers, "types": list(EVENT_TYPES), "states": RUN_STATES}
         shown |= {"work": [await work_of(database, Box.CHANGES)], "confirms": True, "times": list(TIMES)}
-        return self._house.page(request, "runs.html", **shown, first=not request.query_params)
+        return self._house.page(request, "runs.html", **shown, first="cursor" not in request.query_params)
 
     async def show(self, request: Request) -> Response:
         caller, key = self._house.caller(request), _key(request)
