@@ -27,6 +27,13 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert settings.retry_seconds == RETRY_SECONDS
 
 
+@pytest.mark.parametrize("url", ["api.x/v1", "ftp://x/v1", "https://k:k@x/v1", "https://x/?apiKey=k", "http://["])
+def test_an_address_of_an_api_that_is_none_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^OMBUD_API_URL: .* https://api.quickbutik.com/v1") as error:
+        read_settings({"OMBUD_API_URL": url})
+    assert url not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "field", "value"),
     [

@@ -6,6 +6,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
+from ombud.errors import ConfigurationError
+
 Network = IPv4Network | IPv6Network
 # A range of addresses, or the word for whoever comes through a socket in the file system.
 TrustedProxy = Network | str
@@ -39,6 +41,23 @@ def one_of(*words: str) -> Callable[[str], str]:
         return value
 
     return parse
+
+
+def api_url(value: str) -> str:
+    """Read the address of a shop's API. A mistaken one may hold the key, and is not shown."""
+    text(value)
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        good = good and not parts.query and not parts.fragment
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigurationError(
+            "OMBUD_API_URL: its value cannot be used: it is the address of the shop's API, without user, query and"
+            " fragment: https://api.quickbutik.com/v1."
+        )
+    return value
 
 
 def public_url(value: str) -> str:

@@ -121,7 +121,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_QUIET_SECONDS": ("quiet_seconds", parsers.quiet),
     "OMBUD_SETTLE_SECONDS": ("settle_seconds", parsers.seconds_list),
     "OMBUD_RECONCILE_SECONDS": ("reconcile_seconds", parsers.sweeps),
-    "OMBUD_API_URL": ("api_url", parsers.text),
+    "OMBUD_API_URL": ("api_url", parsers.api_url),
     "OMBUD_PUBLIC_URL": ("public_url", parsers.public_url),
     "OMBUD_OIDC_ISSUER": ("oidc_issuer", parsers.issuer),
     "OMBUD_OIDC_CLIENT_ID": ("oidc_client_id", parsers.text),

@@ -274,3 +274,25 @@ def test_the_next_start_refuses_a_damaged_file_and_leaves_it_as_it_is(path: Path
 )
 def test_what_is_damage(error: Exception, system_errno: int, damage: bool) -> None:
     assert is_damage(error, system_errno) == damage
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_taken_away_stores_nothing_more(path: Path, suffix: str, replaced: bool) -> None:
+    """What is committed to it is on disk, and nobody will find it again."""
+    database = SqliteDatabase(path)
+    database.write(one("create table item(name text not null unique)"))
+    told: list[str | None] = []
+    database.when_failed(lambda: told.append(database.failure))
+    there = path.with_name(f"{path.name}{suffix}")
+    other = path.with_name("other")
+    other.write_bytes(there.read_bytes())
+    there.unlink()
+    if replaced:
+        other.rename(there)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable, match="it was removed or replaced while it was open; restart"):
+            database.write(one(INSERT, name="a"))
+    database.close()
+    assert told == ["it was removed or replaced while it was open"]
+    assert not marker(path).exists()

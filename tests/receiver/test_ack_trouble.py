@@ -1,6 +1,8 @@
 """Storage in doubt: 503, nothing stored, and the same webhook is taken once the trouble is over."""
 
 import asyncio
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ from ombud.db.files import beside
 from ombud.db.locks import FileLock
 from ombud.db.sqlite import SqliteDatabase
 from ombud.receiver.inbox import Inbox
-from tests.receiver.fronts import Answered, Front, Request, ask_asgi
+from tests.receiver.fronts import FRONTS, Answered, Front, Request, ask_asgi
 from tests.receiver.world import Desk, settings_for
+from tests.support.postgres import PostgresServers
+from tests.support.postgres_proxy import PostgresProxy
 
 NEW = Request(b"event_type=order.new&order_id=90017")
 
@@ -42,6 +46,13 @@ async def test_a_full_disk(quiet: Desk, front: Front) -> None:
     assert len(quiet.arrivals()) == stored + 1
 
 
+async def test_a_file_that_was_taken_away(quiet: Desk, front: Front) -> None:
+    assert (await front(quiet.inbox, NEW)).status == 200
+    os.unlink(quiet.receiver.database.name)  # noqa: PTH108 - in an async test either way is here and now
+    for _ in range(2):
+        assert_not_stored(await front(quiet.inbox, NEW))
+
+
 @pytest.fixture
 def locked(quiet: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileLock]:
     """Another process writes, and does not end; ours is less patient than usual."""
@@ -57,6 +68,19 @@ async def test_a_database_that_others_keep_locked(quiet: Desk, front: Front, loc
     assert quiet.arrivals() == []
     locked.release()
     assert (await front(quiet.inbox, NEW)).status == 200
+
+
+async def test_a_database_server_that_is_away(tmp_path: Path, postgres_servers: PostgresServers) -> None:
+    server = postgres_servers["newest"]
+    with server.database() as name:
+        async with PostgresProxy(server.socket).listening() as proxy:
+            inbox = Inbox(settings_for(tmp_path, api_key=None, perform="elsewhere", database_url=proxy.url(name)))
+            assert {(await ask(inbox, NEW)).status for ask in FRONTS.values()} == {200}
+        for door, ask in FRONTS.items():
+            began = time.monotonic()
+            assert_not_stored(await ask(inbox, NEW))
+            print(f"{door}: 503 after {(time.monotonic() - began) * 1000:.0f} ms")
+        await asyncio.to_thread(inbox.close)
 
 
 async def test_nothing_is_answered_before_the_commit(quiet: Desk, front: Front) -> None:

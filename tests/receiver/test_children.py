@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ombud.mailbox.model import Done, Fault, Interrupted, Outcome, Retry
+from ombud.mailbox.model import Dead, Done, Fault, Interrupted, Outcome, Retry
 from ombud.receiver import children
 from ombud.receiver.child import NICENESS
 from ombud.receiver.children import ChildRunner
@@ -176,6 +176,15 @@ async def test_closing_ends_a_process_that_never_would(runner: ChildRunner, repo
     wait_for_end(heard["pid"])
     wait_for_end(heard["child"])
     assert isinstance(await running, Retry)
+
+
+async def test_one_that_is_too_large_is_given_up_with_its_size(
+    runner: ChildRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "LINE_BYTES", 1_000)
+    outcome = await runner.run(call_of("works", after={"order_id": "1", "status": "1", "notes": "x" * 1_000}))
+    assert isinstance(outcome, Dead)
+    assert outcome.reason.endswith("a handler's process takes 1,000.")
 
 
 async def test_a_large_document_travels(runner: ChildRunner) -> None:

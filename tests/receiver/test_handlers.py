@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import math
 import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -166,6 +167,21 @@ async def end_of(function: Any, timeout_seconds: float = HANDLER_SECONDS) -> mod
     return await execute(handler, call_of("order.new"))
 
 
+class NoTextError(Exception):
+    """One that ends the process of whoever asks what it says."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("reason", "after"), [(60, None), (None, 5), ("later", "5"), ("later", -1), ("later", math.nan)]
+)
+def test_a_retry_that_says_nothing_usable_is_refused_where_it_is_raised(reason: Any, after: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"Retry\("):
+        control.Retry(reason, after=after)
+
+
 ENDS: list[tuple[BaseException, model.Outcome]] = [
     (control.Retry("not yet", after=7), model.Retry("not yet", after=7)),
     (control.Retry(), model.Retry("the handler asked for another try")),
@@ -179,6 +195,7 @@ ENDS: list[tuple[BaseException, model.Outcome]] = [
     (TimeoutError("the bank"), model.Retry("TimeoutError: the bank")),
     (asyncio.CancelledError("theirs"), model.Retry("CancelledError: theirs")),
     (ExceptionGroup("two", [ValueError("a")]), model.Retry("ExceptionGroup: two (1 sub-exception)")),
+    (NoTextError(), model.Retry("NoTextError: its text cannot be had: SystemExit")),
     (ValueError("x" * 2_000), model.Retry(f"ValueError: {'x' * (REASON_CHARACTERS - 12)}…")),
 ]
 

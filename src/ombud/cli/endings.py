@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from ombud.cli.failures import FAILURE, INTERRUPTED, OK, say_error
+from ombud.db.damage import GONE
 from ombud.db.database import Database
 from ombud.errors import StorageUnavailable
 
@@ -32,9 +33,9 @@ def exit_code_after(databases: Sequence[Database], received: Sequence[signal.Sig
     """Return the exit code of a process that has stopped; says in one line if a database has failed."""
     for database in databases:
         if database.failure is not None:
-            say_error(
-                f"{database.name}: {database.failure}. What was answered is stored as far as the disk kept it;"
-                " start this again to have the file checked."
-            )
+            kept = "What was answered is stored as far as the disk kept it; start this again to have the file checked."
+            if database.failure == GONE:
+                kept = "What was answered is in the file that was there; start this again."
+            say_error(f"{database.name}: {database.failure}. {kept}")
             return FAILURE
     return INTERRUPTED if received and received[0] is signal.SIGINT else OK

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from ombud.logs import log_to_stderr
 from ombud.receiver.children import ChildRunner
 from ombud.receiver.inbox import Inbox, load_inbox
 
+log = logging.getLogger("ombud.receiver")
+
 # The vendor was founded later; and what is stored in microseconds is as long for every time since.
 _FIRST_YEAR = 2001
 
@@ -27,6 +30,8 @@ class Work:
         self._backfill = backfill
         self._receiver = inbox.receiver
         self._handlers = [handler.facts for handler in inbox.handlers.values()]
+        if not self._handlers:
+            log.warning("%s has no handler, so nobody is told: is the module that has them imported?", target)
         self._retired = inbox.all_retired
         self._target = target
 

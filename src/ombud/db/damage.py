@@ -28,6 +28,8 @@ UNAVAILABLE = (
     apsw.ProtocolError,
     apsw.ReadOnlyError,
 )
+# Why a process stores nothing more whose file is in its place no longer.
+GONE = "it was removed or replaced while it was open"
 # SQLite calls these input or output errors too, but they say only that memory, locks or room for the index of the log
 # could not be had: nothing of the file is in doubt.
 _HARMLESS = frozenset(
@@ -68,19 +70,28 @@ class Damage:
 
     def note(self, error: BaseException) -> None:
         """Remember the first failure; from any thread."""
+        if not self._fail(f"the disk failed ({error})"):
+            return
+        # The disk that failed may refuse this too; then the next start is left to notice by itself.
+        with suppress(OSError):
+            os.close(os.open(self._marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def note_gone(self) -> None:
+        """Remember that the file is not in its place any more: what is written goes nowhere."""
+        self._fail(GONE)
+
+    def _fail(self, failure: str) -> bool:
         with self._lock:
             if self.failure is not None:
-                return
-            self.failure = f"the disk failed ({error})"
+                return False
+            self.failure = failure
             callbacks, self._callbacks = self._callbacks, []
         if not callbacks:
             # Nobody ends this process: it may be somebody's web server, with an inbox mounted in it.
             log.error("%s: %s; nothing more is stored by this process. Start it again.", self._path, self.failure)
-        # The disk that failed may refuse this too; then the next start is left to notice by itself.
-        with suppress(OSError):
-            os.close(os.open(self._marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         for callback in callbacks:
             _call(callback)
+        return True
 
     def when_noted(self, callback: Callable[[], object]) -> None:
         """Have this called once there is a failure: from the thread that meets it, or at once."""

@@ -13,7 +13,7 @@ import apsw
 from ombud.clock import SteadyClock
 from ombud.db.damage import UNAVAILABLE, Damage, drop_cached, is_damage
 from ombud.db.database import QUEUE_LIMIT, Clock
-from ombud.db.files import beside, identity_of, make_private, refuse_network_file_system
+from ombud.db.files import Place, beside, identity_of, make_private, refuse_network_file_system
 from ombud.db.locks import FileLock, FileSeat
 from ombud.db.operation import Make, Operation
 from ombud.db.sqlite_connection import (
@@ -82,6 +82,7 @@ class SqliteDatabase:
             self._process_lock.acquire(WRITE_WAIT_SECONDS)
             self._writer = open_writer(self.path, self._identity, self._vfs, WRITE_WAIT_SECONDS)
             self._process_lock.release()
+            self._place = Place(self.path)
             if suspected:
                 self._check_file()
         except BaseException:
@@ -255,6 +256,9 @@ class SqliteDatabase:
         try:
             with self._translating(self._writer), self._writer.transaction(self.clock):
                 yield self._writer
+            if not self._place.is_kept():
+                self._damage.note_gone()
+                self.check_usable()
             self._copy_log()
         finally:
             self._process_lock.release()

@@ -73,11 +73,16 @@ class _Child:
     async def run(self, call: Call, timeout_seconds: float) -> Outcome:
         """Hand a call over and wait for its end; the time that the process takes to start is not the handler's."""
         number = next(self._numbers)
+        line = json.dumps({"number": number, "call": asdict(call)}).encode() + b"\n"
+        if len(line) > LINE_BYTES:
+            return Dead(
+                f"The object and what it was before have {len(line):,} bytes; a handler's process takes {LINE_BYTES:,}."
+            )
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         writer = await asyncio.shield(self._ready)
         if writer is not None:
-            writer.write(json.dumps({"number": number, "call": asdict(call)}).encode() + b"\n")
+            writer.write(line)
         try:
             async with asyncio.timeout(timeout_seconds + GRACE_SECONDS):
                 return await asyncio.shield(answer)

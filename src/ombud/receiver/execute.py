@@ -40,11 +40,11 @@ async def _end_of(handler: Handler, call: Call, run: "_Run") -> model.Outcome:
         async with run.limit:
             await run.through(handler.middleware if call.failure is None else ())
     except control.Retry as error:
-        return model.Retry(_shortened(str(error)), after=error.after)
+        return model.Retry(_text_of(error), after=error.after)
     except control.Dead as error:
-        return model.Dead(_shortened(str(error)) or "the handler gave up")
+        return model.Dead(_text_of(error) or "the handler gave up")
     except control.Skip as error:
-        return model.Skip(_shortened(str(error)) or "the handler had nothing to do")
+        return model.Skip(_text_of(error) or "the handler had nothing to do")
     except BaseException as error:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
@@ -54,7 +54,7 @@ async def _end_of(handler: Handler, call: Call, run: "_Run") -> model.Outcome:
                 f"The handler took longer than {handler.timeout_seconds:g} seconds.", fault=model.Fault.LANE
             )
         log.warning("handler %s failed on %s", handler.name, call.subject, exc_info=error)
-        return model.Retry(_shortened(f"{type(error).__name__}: {error}"), trace=_trace_of(error))
+        return model.Retry(_shortened(f"{type(error).__name__}: {_text_of(error)}"), trace=_trace_of(error))
     return model.Done()
 
 
@@ -133,6 +133,14 @@ def _trace_of(error: BaseException) -> str:
     while at is not None and at.tb_next is not None and at.tb_frame.f_code.co_filename == __file__:
         at = at.tb_next
     return "".join(traceback.format_exception(type(error), error, at))[-TRACE_CHARACTERS:]
+
+
+def _text_of(error: BaseException) -> str:
+    """Return an exception's text; there may be code of somebody's behind it, which fails as well."""
+    try:
+        return _shortened(str(error))
+    except BaseException as another:  # noqa: BLE001 - whatever it is, the run has ended
+        return f"its text cannot be had: {type(another).__name__}"
 
 
 def _shortened(text: str) -> str:

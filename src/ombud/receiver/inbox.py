@@ -182,11 +182,19 @@ def load_inbox(target: str) -> Inbox:
         module = importlib.import_module(module_name)
     except OmbudError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name != module_name.partition(".")[0]:
+            raise ConfigurationError(f"Cannot import {module_name!r}: {_said(error)}") from error
+        raise ConfigurationError(
+            f"There is no module {module_name!r} in {Path.cwd()}, nor installed. Start this in the folder that has it."
+        ) from error
     except (Exception, SystemExit) as error:
         raise ConfigurationError(f"Cannot import {module_name!r}: {_said(error)}") from error
     inbox = getattr(module, attribute, None)
     if not isinstance(inbox, Inbox):
-        raise ConfigurationError(f"{module_name!r} has no Inbox named {attribute!r}.")
+        there = sorted(name for name, one in vars(module).items() if isinstance(one, Inbox))
+        has = f"Say {' or '.join(f'{module_name}:{name}' for name in there)}." if there else "It has none."
+        raise ConfigurationError(f"{module_name!r} has no Inbox named {attribute!r}. {has}")
     return inbox
 
 
