@@ -20,9 +20,9 @@ from ombud.errors import InvalidInput, InvalidSignature
 from ombud.signing import (
     MOST_SIGNATURES,
     TOLERANCE_SECONDS,
+    Signer,
     new_secret,
     read_secret,
-    sign,
     verify,
 )
 
@@ -48,7 +48,7 @@ def signed(
     headers = {
         "webhook-id": message_id,
         "webhook-timestamp": str(now),
-        "webhook-signature": sign(keys, message_id, now, target),
+        "webhook-signature": Signer(keys).sign(message_id, now, target),
     }
     return {name: value for name, value in {**headers, **changes}.items() if value != "absent"}
 
@@ -57,7 +57,7 @@ def signed(
 def test_the_vectors_of_the_page(vector: dict[str, Any]) -> None:
     keys = [read_secret(text) for text in vector["secrets"]]
 
-    assert sign(keys, vector["id"], vector["timestamp"], vector["target"]) == vector["signature"]
+    assert Signer(keys).sign(vector["id"], vector["timestamp"], vector["target"]) == vector["signature"]
     headers = {
         "Webhook-Id": vector["id"],
         "Webhook-Timestamp": str(vector["timestamp"]),
@@ -94,7 +94,7 @@ def test_the_reference_library_takes_what_is_signed_here(key: bytes, target: str
 def test_it_is_hmac_sha256_whatever_the_key(key: bytes, target: str) -> None:
     expected = hmac.digest(key, f"evt_1.{NOW}.GET {target}".encode(), "sha256")
 
-    assert sign([key], "evt_1", NOW, target) == f"v1,{base64.b64encode(expected).decode()}"
+    assert Signer([key]).sign("evt_1", NOW, target) == f"v1,{base64.b64encode(expected).decode()}"
 
 
 def test_a_new_secret_is_one_that_the_reference_library_takes() -> None:
@@ -184,7 +184,7 @@ SIGNATURE = GOOD["webhook-signature"]
         {"webhook-signature": SIGNATURE.replace("v1,", "v1a,")},
         {"webhook-signature": SIGNATURE.replace("v1,", "v2,")},
         {"webhook-signature": SIGNATURE.replace(",", " ")},
-        {"webhook-signature": sign(KEYS[1:], "evt_1", NOW, TARGET)},
+        {"webhook-signature": Signer(KEYS[1:]).sign("evt_1", NOW, TARGET)},
         {"webhook-signature": "v1,\ud800"},
         {"webhook-signature": "v1,é"},
         {"webhook-signature": "v1,AAAA " * MOST_SIGNATURES + SIGNATURE},

@@ -9,8 +9,9 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 from ombud.errors import InvalidInput, InvalidSignature
 
@@ -30,6 +31,9 @@ MOST_SIGNATURES = 16
 KEYS = 20_000
 # What SHA-256 takes in at a time.
 BLOCK_BYTES = 64
+
+# HMAC-SHA256 with the key taken in: inner and outer hash.
+Begun: TypeAlias = "tuple[hashlib._Hash, hashlib._Hash]"  # noqa: SLF001 - the name that its stubs have
 
 _PREFIX = "whsec_"
 _VERSION = "v1"
@@ -51,19 +55,31 @@ def read_secret(secret: str, field: str = "secret") -> bytes:
     return key
 
 
-def sign(keys: Sequence[bytes], message_id: str, timestamp: int, target: str, method: str = "GET") -> str:
-    """Return the value of `webhook-signature`: one signature for each key, the newest first.
+class Signer:
+    """Signs with the same keys, the newest first, again and again."""
 
-    `timestamp` is in whole seconds since 1970; `target` is the request target as it stands in the request line.
-    """
-    signed = _signed(message_id, timestamp, target, method)
-    return " ".join([f"{_VERSION},{_signature(key, signed)}" for key in keys])
+    __slots__ = ("_begun",)
 
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        self._begun = [_begun(key) for key in keys]
 
-def sign_body(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of `webhook-signature` for a request with a body, as Standard Webhooks has it."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return " ".join([f"{_VERSION},{_signature(key, signed)}" for key in keys])
+    def __bool__(self) -> bool:
+        """Return whether there is a key."""
+        return bool(self._begun)
+
+    def sign(self, message_id: str, timestamp: int, target: str, method: str = "GET") -> str:
+        """Return the value of `webhook-signature`: one signature for each key.
+
+        `timestamp` is in whole seconds since 1970; `target` is the request target as it stands in the request line.
+        """
+        return self._signatures(_signed(message_id, timestamp, target, method))
+
+    def sign_body(self, message_id: str, timestamp: int, body: bytes) -> str:
+        """Return the value of `webhook-signature` for a request with a body, as Standard Webhooks has it."""
+        return self._signatures(f"{message_id}.{timestamp}.".encode() + body)
+
+    def _signatures(self, signed: bytes) -> str:
+        return " ".join([f"{_VERSION},{_signature(begun, signed)}" for begun in self._begun])
 
 
 def verify(
@@ -87,7 +103,7 @@ def verify(
     if abs(now - timestamp) > tolerance_seconds:
         raise InvalidSignature(f"The timestamp is more than {tolerance_seconds:g} seconds away from this clock.")
     signed = _signed(message_id, timestamp, target, method)
-    expected = [_signature(key, signed).encode() for key in keys]
+    expected = [_signature(_begun(key), signed).encode() for key in keys]
     good = False
     for given in signatures.split(" ")[:MOST_SIGNATURES]:
         version, _, text = given.partition(",")
@@ -105,8 +121,7 @@ def _signed(message_id: str, timestamp: int, target: str, method: str) -> bytes:
     return f"{message_id}.{timestamp}.{method} {target}".encode("utf-8", "replace")
 
 
-def _signature(key: bytes, signed: bytes) -> str:
-    begun = _begun(key)
+def _signature(begun: "Begun", signed: bytes) -> str:
     inner, outer = begun[0].copy(), begun[1].copy()
     inner.update(signed)
     outer.update(inner.digest())
@@ -114,7 +129,7 @@ def _signature(key: bytes, signed: bytes) -> str:
 
 
 @lru_cache(maxsize=KEYS)
-def _begun(key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
+def _begun(key: bytes) -> "Begun":
     """Return HMAC-SHA256 (RFC 2104, 2) with the key taken in: the half of the work that is the same every time."""
     block = (hashlib.sha256(key).digest() if len(key) > BLOCK_BYTES else key).ljust(BLOCK_BYTES, b"\0")
     return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))

@@ -16,7 +16,7 @@ from ombud.sender.headers import (
     MOST_HEADERS,
     check_headers,
 )
-from ombud.signing import new_secret, read_secret, sign, verify
+from ombud.signing import Signer, new_secret, read_secret, verify
 
 DELIVERY = Delivery(1, 1, 1 << 50, 1, "order.new", "order/90017", None, 0, 0, 0, 0, 0, None)
 TARGET = "/hooks?token=tok_4711&event_type=order.new&order_id=90017"
@@ -62,7 +62,7 @@ async def test_with_secrets_there_are_three_headers_more(deliverer: Any, peer: A
     assert lines[4:] == [
         f"webhook-id: {format_id('evt', DELIVERY.event_id)}",
         f"webhook-timestamp: {int(timestamp)}",
-        f"webhook-signature: {sign(keys, message_id, int(timestamp), TARGET)}",
+        f"webhook-signature: {Signer(keys).sign(message_id, int(timestamp), TARGET)}",
     ]
     assert re.fullmatch(r"v1,[A-Za-z0-9+/]{43}= v1,[A-Za-z0-9+/]{43}=", signature)
     # As a receiver does it, with what it has: the headers and the raw target.

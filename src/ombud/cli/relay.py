@@ -9,7 +9,6 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from ombud import signing
 from ombud.cli.receive import Receiving, serve_receiver
 from ombud.cli.wiring import settings_of_environment
 from ombud.clock import utc
@@ -24,6 +23,7 @@ from ombud.sender.attempt import Wanted
 from ombud.sender.deliver import Deliverer
 from ombud.sender.request import Prepared, prepare, signature_lines
 from ombud.sender.url import check_endpoint_url, redacted
+from ombud.signing import Signer, read_secret
 from ombud.wire import EVENT_TYPES, PARAMETER_OF
 
 # The one handler of a relay: its runs are what went on to the endpoint.
@@ -47,31 +47,28 @@ class Relay:
     def __init__(self, deliverer: Deliverer, url: str, keys: Sequence[bytes], *, post: bool) -> None:
         self._deliverer = deliverer
         self._prepared = prepare(url)
-        self._keys = tuple(keys)
+        self._signer = Signer(keys)
         self._request = post_request if post else get_request
 
     async def run(self, call: Call) -> Outcome:
         """Send one on; any 2xx is its end."""
-        request = self._request(self._prepared, call, self._keys, int(time.time()))
+        request = self._request(self._prepared, call, self._signer, int(time.time()))
         return await self._deliverer.attempt(Wanted(self._prepared.url, request), call.attempt - 1)
 
 
-def get_request(prepared: Prepared, call: Call, keys: Sequence[bytes], now: int) -> bytes:
+def get_request(prepared: Prepared, call: Call, signer: Signer, now: int) -> bytes:
     """Return the GET as it is on the wire; with a key it has the three headers of a signature."""
     target = prepared.target_of(call.event_type, call.subject)
-    return prepared.request(target, signature_lines(keys, call.key, now, target))
+    lines = signature_lines(call.key, now, signer.sign(call.key, now, target)) if signer else ""
+    return prepared.request(target, lines)
 
 
-def post_request(prepared: Prepared, call: Call, keys: Sequence[bytes], now: int) -> bytes:
+def post_request(prepared: Prepared, call: Call, signer: Signer, now: int) -> bytes:
     """Return a POST with the event and its object as JSON. Its key is the same on every repetition."""
     body = json.dumps(body_of(call), ensure_ascii=False).encode("utf-8", "replace")
     lines = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nIdempotency-Key: {call.key}\r\n"
-    if keys:
-        lines += (
-            f"{signing.ID_HEADER}: {call.key}\r\n"
-            f"{signing.TIMESTAMP_HEADER}: {now}\r\n"
-            f"{signing.SIGNATURE_HEADER}: {signing.sign_body(keys, call.key, now, body)}\r\n"
-        )
+    if signer:
+        lines += signature_lines(call.key, now, signer.sign_body(call.key, now, body))
     return f"POST {prepared.url.target} HTTP/1.1\r\n{prepared.lines}{lines}\r\n".encode("ascii") + body
 
 
@@ -125,7 +122,7 @@ def run_relay(options: RelayOptions, host: str, port: int, *, as_json: bool) -> 
 
 def _key(file: Path) -> bytes:
     try:
-        return signing.read_secret(file.read_text("utf-8").strip(), "--secret-file")
+        return read_secret(file.read_text("utf-8").strip(), "--secret-file")
     except OSError as error:
         raise ConfigurationError(f"--secret-file cannot be read: {error}.") from None
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ from ombud.mailbox.ids import format_id
 from ombud.sender.request import Prepared, prepare, signature_lines
 from ombud.sender.transport_tls import check_authority
 from ombud.sender.vault import Vault
-from ombud.signing import read_secret
+from ombud.signing import Signer, read_secret
 
 # Endpoints whose destinations are kept.
 KEPT = 20_000
@@ -21,7 +21,7 @@ class Destination:
     """What a try needs to know of an endpoint. `only_200`: no other status acknowledges; `schedule`: of retries."""
 
     prepared: Prepared
-    keys: tuple[bytes, ...] = ()
+    signer: Signer | None = None
     authority: str | None = None
     only_200: bool = False
     schedule: str = ""
@@ -29,10 +29,13 @@ class Destination:
     def request(self, event_id: int, event_type: str, subject: str, now: int) -> bytes:
         """Return the request for an event as it would be made at `now` (seconds since 1970); raises InvalidInput."""
         target = self.prepared.target_of(event_type, subject)
-        if not self.keys:
+        if self.signer is None:
             return self.prepared.request(target)
-        # The id is the same on every retry, so that a receiver can tell a repeat.
-        return self.prepared.request(target, signature_lines(self.keys, format_id("evt", event_id), now, target))
+        # The same on every retry, so that a receiver can tell a repeat.
+        message_id = format_id("evt", event_id)
+        return self.prepared.request(
+            target, signature_lines(message_id, now, self.signer.sign(message_id, now, target))
+        )
 
 
 class Destinations:
@@ -64,8 +67,8 @@ class Destinations:
             headers = self._vault.headers(facts["endpoint_id"], facts["headers"])
             secrets = self._vault.secrets(facts["endpoint_id"], facts["secrets"])
         prepared = prepare(facts["url"], () if strict else headers or ())
-        keys = () if strict else tuple(read_secret(secret) for secret in secrets or ())
+        signer = None if strict or not secrets else Signer(map(read_secret, secrets))
         authority = facts.get("authority") or None
         if authority is not None:
             check_authority(authority)
-        return Destination(prepared, keys, authority, bool(facts.get("only_200")), facts.get("schedule") or "")
+        return Destination(prepared, signer, authority, bool(facts.get("only_200")), facts.get("schedule") or "")
