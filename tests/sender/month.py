@@ -16,7 +16,6 @@ import pytest
 from ombud.db.operation import Operation, Row, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.model import Delivery
-from ombud.mailbox.trying import Trying
 from ombud.sender.answer import Answer
 from ombud.sender.attempt import Wanted
 from ombud.sender.deliver import Deliverer
@@ -74,13 +73,10 @@ class Endpoints(Deliverer):
         self._month = month
         self._asked: dict[bytes, Delivery] = {}
 
-    def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Trying:
-        self._delivery = delivery
-        return super().perform(delivery, facts)
-
-    def attempt(self, wanted: Wanted, attempts: int) -> Trying:
-        self._asked[wanted.request] = self._delivery
-        return super().attempt(wanted, attempts)
+    def wanted(self, delivery: Delivery, facts: Mapping[str, Any]) -> Wanted:
+        wanted = super().wanted(delivery, facts)
+        self._asked[wanted.request] = delivery
+        return wanted
 
     async def ask(self, wanted: Wanted, *_: Any, **__: Any) -> Answer:
         name = wanted.url.host.partition(".")[0]

@@ -55,13 +55,21 @@ class Deliverer:
     def perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Trying:
         """Return an attempt; its outcome is never an error for what an endpoint does. `facts`: see Destinations."""
         try:
+            wanted = self.wanted(delivery, facts)
+        except DeliveryFailed as error:
+            return Known(outcome_of_failure(error, error.failure))
+        return self.attempt(wanted, delivery.attempts)
+
+    def wanted(self, delivery: Delivery, facts: Mapping[str, Any]) -> Wanted:
+        """Return the request of a delivery as it is made now; raises DeliveryFailed when there can be none."""
+        try:
             to = self._destinations.read(facts)
             request = to.request(delivery.event_id, delivery.type, delivery.subject, int(time.time()))
         except InvalidInput as error:
-            return Known(_failed(Failure.URL_UNUSABLE, detail=str(error)))
+            raise DeliveryFailed(Failure.URL_UNUSABLE, detail=str(error)) from None
         except KeyMissing:
-            return Known(_failed(Failure.KEY_MISSING))
-        return self.attempt(Wanted(to.prepared.url, request, to.authority, to.only_200, to.schedule), delivery.attempts)
+            raise DeliveryFailed(Failure.KEY_MISSING) from None
+        return Wanted(to.prepared.url, request, to.authority, to.only_200, to.schedule)
 
     def attempt(self, wanted: Wanted, attempts: int) -> Trying:
         """Return what sends a request after vetting where it leads; `attempts` were made before."""
@@ -116,7 +124,3 @@ class Deliverer:
             planned = retry_delay(pauses, attempt, random.random())  # noqa: S311 - it spreads, it guards nothing
             return replace(outcome, after=max(outcome.after, planned or 0.0))
         return outcome
-
-
-def _failed(failure: Failure, **said: object) -> Outcome:
-    return outcome_of_failure(DeliveryFailed(failure, **said), failure)

@@ -11,18 +11,20 @@ from ombud.db.migrate import migrate
 from ombud.mailbox.model import Delivery
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
-from ombud.mailbox.trying import Trying
+from ombud.mailbox.trying import Known, Trying
 from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoints import Endpoints
 from ombud.sender.handed_in import anything_waits, take_in
 from ombud.sender.notices import Notices
-from ombud.sender.outbox import Event, EventKeyTaken, Outbox, Published
+from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Published
+from ombud.sender.outcome import never_again, outcome_of_failure
 from ombud.sender.rotation import Rotation
 from ombud.sender.rounds import Round, Rounds
 from ombud.sender.targets import Targets
 from ombud.sender.trial import Trial
 from ombud.sender.vault import Vault
+from ombud.sender.verdict import DeliveryFailed
 from ombud.sender.waiting import Waiting
 from ombud.settings import Settings
 
@@ -118,7 +120,12 @@ class Sender:
         self._rounds.add(each)
 
     def _perform(self, delivery: Delivery, facts: Mapping[str, Any]) -> Trying:
-        return Trial(self, delivery, facts)
+        try:
+            wanted = self.deliverer.wanted(delivery, facts)
+        except DeliveryFailed as error:
+            outcome = outcome_of_failure(error, error.failure)
+            return Known(never_again(outcome) if delivery.data == TEST_DATA else outcome)
+        return Trial(self, wanted, delivery, facts)
 
     def _hear_of_intake(self) -> contextlib.AbstractContextManager[None]:
         # On SQLite a look costs microseconds, and other programs have no way to notify.

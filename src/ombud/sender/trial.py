@@ -1,4 +1,4 @@
-"""A sender's try at a delivery: the attempt, and what else is heard of its endpoint by it."""
+"""A sender's attempt at a delivery, which also tells what it has heard of its endpoint."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Delivery, Done, Outcome
-from ombud.mailbox.trying import Then, Trying
+from ombud.sender.attempt import Attempt, Wanted
 from ombud.sender.notices import GONE_APART
 from ombud.sender.outbox import TEST_DATA
 from ombud.sender.outcome import Gone, never_again
@@ -15,35 +15,25 @@ if TYPE_CHECKING:
     from ombud.sender.sender import Sender
 
 
-class Trial(Trying):
-    """Says what came of an attempt after its endpoint has been noted as acknowledging, or as gone."""
+class Trial(Attempt):
+    """Says what came of it after its endpoint has been noted as acknowledging, or as gone."""
 
-    __slots__ = ("_attempt", "_delivery", "_facts", "_sender", "_task", "_then")
+    __slots__ = ("_delivery", "_facts", "_sender")
 
-    def __init__(self, sender: "Sender", delivery: Delivery, facts: Mapping[str, Any]) -> None:
+    def __init__(self, sender: "Sender", wanted: Wanted, delivery: Delivery, facts: Mapping[str, Any]) -> None:
+        super().__init__(sender.deliverer, wanted, delivery.attempts)
         self._sender = sender
         self._delivery = delivery
         self._facts = facts
-        self._attempt = sender.deliverer.perform(delivery, facts)
-        self._task: asyncio.Task[None] | None = None
 
-    def begin(self, then: Then) -> None:
-        """Begin the attempt."""
-        self._then = then
-        self._attempt.begin(self._ended)
-
-    def cancel(self) -> None:
-        """Drop it."""
-        self._then = _nobody
-        self._attempt.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _ended(self, came: Outcome | BaseException) -> None:
+    def _end(self, came: Outcome | BaseException) -> None:
         facts = self._facts
         if isinstance(came, Done):
             self._sender.targets.acknowledged(facts["endpoint_id"], facts["url"])
-        if isinstance(came, Gone) or (facts["gone_at"] is not None and isinstance(came, Done)):
+            if facts["gone_at"] is None:
+                super()._end(came)
+                return
+        if isinstance(came, Done | Gone):
             self._task = asyncio.create_task(self._hear_of_gone(came))
         else:
             self._say(came)
@@ -67,8 +57,4 @@ class Trial(Trying):
     def _say(self, came: Outcome | BaseException) -> None:
         if self._delivery.data == TEST_DATA and not isinstance(came, BaseException):
             came = never_again(came)
-        self._then(came)
-
-
-def _nobody(_: Outcome | BaseException) -> None:
-    pass
+        super()._end(came)
