@@ -74,6 +74,8 @@ def probe_delay(probes: int, care: Care, chance: float) -> float:
 def after_try(health: Health, result: Result, now: int, care: Care, chance: float) -> Health:
     """Return how a lane does after a try that ended so at `now`; `chance` is between 0 and 1."""
     match result.outcome:
+        case Done() | Skip():
+            return _after_answer(health, now, care)
         case Interrupted():
             return health
         case Retry(fault=Fault.LANE, after=after):
@@ -82,7 +84,7 @@ def after_try(health: Health, result: Result, now: int, care: Care, chance: floa
             return _Failure(result, asked, now, care, chance).of(health)
         case Dead(fault=Fault.LANE):
             return _Failure(result, None, now, care, chance).of(health)
-        case Done() | Skip() | Retry() | Dead():
+        case Retry() | Dead():
             return _after_answer(health, now, care)
 
 

@@ -9,7 +9,7 @@ from ombud.mailbox.load import Wanted
 from ombud.mailbox.model import NEVER, Delivery, Done, Health, Interrupted, Lane, Loaded, Outcome, Result, Retry
 from ombud.mailbox.stock import START, Admits, Stock
 from ombud.mailbox.touch import Touch
-from ombud.mailbox.wishes import Pace, covers
+from ombud.mailbox.wishes import Pace, covers, pause_of
 
 # Rows that one load reads of one lane: the quantum of a turn. Bounds a commit, and what a crash may repeat.
 QUANTUM = 64
@@ -125,8 +125,8 @@ class HeldLane:
 
     def take(self, clock: int, admits: Admits) -> Delivery | None:
         """Return the next delivery to start, if window and slots allow one; it is in flight from here on."""
-        window = self.window(clock)
-        if len(self.in_flight) >= window or not self._pace.admits(self.facts, clock):
+        window, pause = self.window(clock), pause_of(self.facts)
+        if len(self.in_flight) >= window or (pause and not self._pace.admits(clock)):
             return None
         if self.health.closed_at is None:
             replays = self._replays < max(1, window * REPLAY_SHARE)
@@ -134,7 +134,7 @@ class HeldLane:
         else:
             delivery = self.stock.ready.take_probe(self, admits, self.health.failed_subjects.split("\n"))
         if delivery is not None:
-            self._pace.start(self.facts, clock)
+            self._pace.start(clock, pause)
             self.in_flight[delivery.event_id] = delivery
             self._replays += delivery.rank
             self.started += 1

@@ -248,7 +248,8 @@ class Mailbox:
                 by_lane.setdefault(lane_id, []).append(
                     Delivery(day, d.shop_id, id_, lane_id, d.type, d.subject, d.data, now, now, 0, 0, 0, None)
                 )
-        idle = [(lane_id, token, self.policy.lease, now) for lane_id in by_lane if not bell.holds(lane_id)]
+        lease = self.policy.lease
+        idle = [(lane_id, token, lease, now) for lane_id in by_lane if not bell.holds(lane_id)]
         yield Afterwards(sql["hand_over"], idle, bell.taken)
         yield Afterwards(self.facts, [(lane_id,) for lane_id, *_ in idle], bell.learned, reads=True)
         brought = [Appended(lane_id, found, token=token) for lane_id, found in by_lane.items()]

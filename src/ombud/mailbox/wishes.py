@@ -13,13 +13,13 @@ class Pace:
     def __init__(self) -> None:
         self._next_at = 0
 
-    def admits(self, facts: Mapping[str, Any] | None, clock: int) -> bool:
+    def admits(self, clock: int) -> bool:
         """Return whether one may start now; `clock` in UTC microseconds."""
-        return clock >= self._next_at - SLACK or not pause_of(facts)
+        return clock >= self._next_at - SLACK
 
-    def start(self, facts: Mapping[str, Any] | None, clock: int) -> None:
-        """Note that one starts."""
-        if pause := pause_of(facts):
+    def start(self, clock: int, pause: int) -> None:
+        """Note that one starts, and that the next may that many microseconds later; 0: at once."""
+        if pause:
             self._next_at = max(self._next_at, clock) + pause
 
     def over(self, clock: int) -> bool:
