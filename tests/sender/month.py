@@ -98,6 +98,7 @@ class Month:
         self.loop.rule(monkeypatch)
         monkeypatch.setattr("ombud.sender.sender.BACKFILL_SECONDS", 30 * DAY)
         monkeypatch.setattr("ombud.sender.sender.INTAKE_SECONDS", 30 * DAY)
+        monkeypatch.setattr("ombud.sender.sender.WAITING_SECONDS", 30 * DAY)
         monkeypatch.setattr("ombud.sender.sender.WATCH_SECONDS", WATCH_SECONDS)
         self.database = SqliteDatabase(folder / "month.db", self.loop.clock)
         self.sender = Sender(self.database, Settings(keep_done_days=60, keep_failed_days=60))
