@@ -10,6 +10,7 @@ from ombud.admin.deliveries import Cursor, Filter, get_delivery, list_deliveries
 from ombud.admin.delivery_filter import Asked
 from ombud.admin.resending import (
     HIGHEST_PER_SECOND,
+    STEP_ROWS,
     STILL,
     Found,
     Resending,
@@ -143,7 +144,7 @@ async def test_many_are_counted_and_sent_again_with_their_progress(desk: Desk) -
     job = desk.resend(EVERYBODY, asked, per_second=4)
     with pytest.raises(NotFound):
         desk.database.read(partial(get_resending, EIGHT, job.id))
-    keys, more = desk.database.read(partial(find_step, job))
+    keys, more = desk.database.read(partial(find_step, job, STEP_ROWS))
     assert len(keys) == 4
     step = partial(take_step, desk.mailbox, job, keys, more)
     # Two processes that have read the same page: one of them takes the step.
@@ -158,7 +159,7 @@ async def test_many_are_counted_and_sent_again_with_their_progress(desk: Desk) -
     assert desk.database.read(next_resending) is None
     # What fails again at once is not found by the same job a second time.
     desk.perform()
-    keys, more = desk.database.read(partial(find_step, job))
+    keys, more = desk.database.read(partial(find_step, job, STEP_ROWS))
     assert (len(keys), more) == (2, None)
     assert desk.database.write(partial(take_step, desk.mailbox, job, keys, more))
     desk.perform()
@@ -168,7 +169,7 @@ async def test_many_are_counted_and_sent_again_with_their_progress(desk: Desk) -
     other = desk.resend(SEVEN, asked)
     cancel = partial(cancel_resending, SEVEN, other.id, desk.mailbox.clock())
     assert [desk.database.write(cancel).state, desk.database.write(cancel).state] == ["cancelled"] * 2
-    found = desk.database.read(partial(find_step, other))
+    found = desk.database.read(partial(find_step, other, STEP_ROWS))
     assert not desk.database.write(partial(take_step, desk.mailbox, other, *found))
     assert [one.id for one in desk.database.read(partial(list_resendings, EVERYBODY, ID_LIMIT - 1, 9))] == [
         other.id,

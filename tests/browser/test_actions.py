@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from ombud.admin.access import EVERY_SHOP, OPERATOR, Role
 from ombud.admin.oidc_people import add_address
-from ombud.admin.resending import find_step, next_resending, take_step
+from ombud.admin.resending import STEP_ROWS, find_step, next_resending, take_step
 from ombud.mailbox.model import Done
 from ombud.web.words import LANGUAGES, Words, words_in
 from tests.admin.post import Post
@@ -222,7 +222,7 @@ def _send(house: FullHouse) -> None:
     """Take the steps of all jobs, as a sender does that performs."""
     database = house.sender.database
     while (job := database.read(next_resending)) is not None:
-        keys, more = database.read(partial(find_step, job))
+        keys, more = database.read(partial(find_step, job, STEP_ROWS))
         database.write(partial(take_step, house.sender.outbox.mailbox, job, keys, more))
 
 

@@ -18,7 +18,7 @@ SECOND = 1_000_000
 # Where virtual time begins: UTC microseconds, a day's beginning.
 BEGINNING = 1_800_057_600 * SECOND
 # Modules that look at the monotonic clock themselves.
-WATCHERS = ("holder", "starter", "worker")
+WATCHERS = ("holder", "leftover", "starter", "worker")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

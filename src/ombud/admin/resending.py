@@ -152,7 +152,7 @@ def cancel_resending(caller: Caller, number: int, now: int) -> Operation[Resendi
     return job
 
 
-def find_step(job: Resending, rows: int = STEP_ROWS) -> Operation[tuple[list[tuple[int, int]], Cursor | None]]:
+def find_step(job: Resending, rows: int) -> Operation[tuple[list[tuple[int, int]], Cursor | None]]:
     """Return the next deliveries (event, lane) of a job, so many at most, and where to go on."""
     # It sends what its maker could have sent.
     maker, wanted = Caller(job.made_by, job.shop_id), job.asked.filter(job.made_at)

@@ -32,9 +32,10 @@ MOST_COST_SECONDS = 0.0005
 class Leftover:
     """Keeps the pace of what is behind. For one event loop."""
 
-    def __init__(self, clock: Clock = time.monotonic, processor: Clock = time.process_time) -> None:
+    def __init__(self, clock: Clock | None = None, processor: Clock = time.process_time) -> None:
         """`clock` and `processor` give seconds: of the wall, and of all processors that this process has used."""
-        self._clock = clock
+        # Looked up when it is made: time may be moved by then.
+        self._clock = clock = clock or time.monotonic
         self._processor = processor
         self._live_at = clock() - LIVE_SECONDS
         self._pause = MOST_COST_SECONDS / SHARE

@@ -25,7 +25,7 @@ APART = "cursor_apart"
 
 async def replay(job: Job, line: Connection) -> None:
     """Be that process; each step begins when all that the one before has re-opened was performed."""
-    vars(resending).update(STEP_ROWS=STEP_ROWS)
+    vars(resender).update(STEP_ROWS=STEP_ROWS, FEW_ROWS=STEP_ROWS)
     sender = await asyncio.to_thread(open_sender, job.url, lease_seconds=job.lease_seconds)
     performer = Performer(sender.outbox.mailbox, sender.writer, _perform)
     performing = asyncio.create_task(performer.run())
@@ -51,7 +51,7 @@ async def _step_apart(sender: Sender) -> bool:
     job = await sender.database.fetch(next_resending)
     if job is None:
         return False
-    keys, more = await asyncio.to_thread(sender.database.read, partial(find_step, job))
+    keys, more = await asyncio.to_thread(sender.database.read, partial(find_step, job, STEP_ROWS))
     await sender.writer.write(lambda: sender.outbox.mailbox.replay(keys))
     await sender.writer.write(partial(_note, sender.outbox.mailbox, job, len(keys), more))
     return True
