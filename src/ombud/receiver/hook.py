@@ -120,7 +120,8 @@ class Hook:
         self._hears_unknown = hears_unknown
         # By hash, as everywhere: no look-up compares the token itself.
         self._tokens: dict[bytes, tuple[Known, float]] = {}
-        self._last_token, self._last_digest = "", b""
+        # One value, so that no other thread comes between a token and its hash.
+        self._last = ("", b"")
         self._junk, self._alike = flood.Minute(), flood.Minute()
         self.notebook = Notebook()
         self._told_of_proxies = False
@@ -131,12 +132,14 @@ class Hook:
     def recall(self, token: str) -> Known | None:
         """Return the shop of a token that was looked up a moment ago, and was good."""
         # Most often it is the one that came before: compared in a time that does not tell where the two differ.
-        same = token.isascii() and compare_digest(token, self._last_token)
-        digest = self._last_digest if same else token_hash(token)
+        last_token, last_digest = self._last
+        same = token.isascii() and compare_digest(token, last_token)
+        digest = last_digest if same else token_hash(token)
         known, until = self._tokens.get(digest, (None, 0.0))
         if until <= time.monotonic():
             return None
-        self._last_token, self._last_digest = token, digest
+        if not same:
+            self._last = (token, digest)
         return known
 
     def learn(self, token: str) -> Operation[Known | None]:
