@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ombud.client import Order
+from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Draft
 from ombud.receiver import listed
 from ombud.receiver.findings import known_of
@@ -246,6 +248,28 @@ async def test_the_clock_has_the_lists_compared(desk: Desk, store: Store) -> Non
     async with desk.at_work():
         await desk.until(lambda: order_id in orders)
         await desk.settled()
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("away"), RuntimeError("a mistake")])
+async def test_lists_are_compared_again_after_an_error(
+    desk: Desk, store: Store, calls: Calls, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """With the list of the shops begin the first look, every comparison, and the past."""
+    real, failures = desk.receiver.database.fetch, [error] * 4
+
+    async def fetch(make: Any) -> Any:
+        if make is list_shops and failures:
+            raise failures.pop()
+        return await real(make)
+
+    monkeypatch.setattr(desk.receiver.database, "fetch", fetch)
+    monkeypatch.setattr("ombud.receiver.work.AGAIN_SECONDS", 0.01)
+    desk.receiver.reconciles = True
+    order_id = store.pay()
+    async with desk.at_work():
+        await desk.until(lambda: calls.of(order_id))
+        await desk.settled()
+    assert failures == []
 
 
 def test_lists_on_every_database(home: Home) -> None:

@@ -37,7 +37,7 @@ class Baselines:
 
     async def take_all(self) -> None:
         """Try once for each shop that has none. One whose API does not answer has its own when a product is read."""
-        for shop in self._writer.database.read(list_shops):
+        for shop in await self._writer.database.fetch(list_shops):
             if shop.paused_at is not None:
                 continue
             try:

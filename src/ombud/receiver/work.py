@@ -1,10 +1,12 @@
 """The two stages at work. One process is elected for both, so that who reads and who calls know the same handlers."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ombud.errors import OmbudError
 from ombud.mailbox.performer import Performer
 from ombud.receiver.backfill import Backfill
 from ombud.receiver.baseline import Baselines
@@ -21,6 +23,11 @@ from ombud.receiver.unconfirmed import Passer
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
+
+# Seconds until what looks beside the webhooks begins again after an error.
+AGAIN_SECONDS = 5.0
+
+log = logging.getLogger("ombud.receiver")
 
 
 class Work:
@@ -103,6 +110,19 @@ class Work:
 
     async def _look_beside(self) -> None:
         """Look at what no webhook says, as long as this process performs."""
-        await self._baselines.take_all()
-        looks = [self._reconciler.run()] if self._reconciles else []
-        await asyncio.gather(*looks, *([] if self._backfill is None else [self._backfill.run()]))
+        await _see_through(self._baselines.take_all)
+        looks = [self._reconciler.run] if self._reconciles else []
+        looks += [] if self._backfill is None else [self._backfill.run]
+        await asyncio.gather(*map(_see_through, looks))
+
+
+async def _see_through(look: Callable[[], Awaitable[None]]) -> None:
+    """Look, and begin again after an error: nobody would notice that what no webhook says is not looked at any more."""
+    while True:
+        try:
+            return await look()
+        except OmbudError as error:
+            log.warning("the shops' lists cannot be looked at now: %s", error)
+        except Exception:
+            log.exception("the shops' lists are looked at again in %g seconds", AGAIN_SECONDS)
+        await asyncio.sleep(AGAIN_SECONDS)
