@@ -100,8 +100,8 @@ class House:
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """Return a template as a page, in the reader's language."""
         session, words = request.scope.get(SESSION), words_for(request)
-        shared = {"session": session, "path": request.url.path, "here": str(request.url.path), "may": _may(session)}
-        shared |= {"pages": [page for page in self._pages if session and page.is_for(session)], "words": words}
+        shared = {"session": session, "path": request.url.path, "may": _may(session), "words": words}
+        shared["pages"] = [page for page in self._pages if session and page.is_for(session)]
         template_ = self._environments[words.language].get_template(template)
         with spending(time.thread_time):
             text = template_.render(shared | values)
