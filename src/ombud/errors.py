@@ -52,6 +52,10 @@ class StorageUnavailable(OmbudError):
     """The database cannot take the write now; nothing was stored. Try again."""
 
 
+class TooManyLogins(OmbudError):
+    """Too many people log in at this moment. Try again."""
+
+
 class KeyMissing(OmbudError):
     """The key file of this installation lacks a key that secrets are encrypted with. Whoever runs it brings it back."""
 

@@ -191,6 +191,13 @@ async def test_passwords_are_argon2id_and_nobody_is_compared_too() -> None:
     check_password("x" * 64, "Anna")
 
 
+async def test_a_crowd_at_the_door_is_told_what_it_is(app: SenderApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ombud.web.passwords.WAITING", 0)
+    async with browser(app) as client:
+        crowded = await enter(client, "Anna", PASSWORD)
+    assert (crowded.status_code, "Too many people log in at this moment" in crowded.text) == (503, True)
+
+
 async def test_guessing_is_slow_and_locks_nobody_out(
     app: SenderApp, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 `{…}` stands for what an error fills in. `tests/web/test_error_words.py` finds each error that a page can show.
 """
 
-from ombud.errors import Forbidden, KeyMissing, Outdated, StorageUnavailable, TooLarge
+from ombud.errors import Forbidden, KeyMissing, Outdated, StorageUnavailable, TooLarge, TooManyLogins
 from ombud.web.failure_words import pattern_of, say_reason
 from ombud.web.words import Words, mark
 
@@ -15,7 +15,6 @@ _PEOPLE = (
     mark("This is the last owner of every shop. Make somebody else an owner first."),
     mark("This link was used, or is older than a day. Ask an owner for another, or run: ombud people link"),
     mark("A password has {least} to {most} characters; 15 or more are good."),
-    mark("Too many people log in at this moment. Try again."),
     mark("A key's name has 1 to 100 characters, none of them a control character."),
     mark("{scope} is for keys of every shop: people and keys belong to all."),
     mark("There is a key named {name} already. Choose another name."),
@@ -107,7 +106,7 @@ _FORMS = (
     mark("{text} is not an id of this kind: it looks like {id}."),
 )
 # Errors that say what their class does.
-_CLASSES = (Forbidden, KeyMissing, Outdated, StorageUnavailable, TooLarge)
+_CLASSES = (Forbidden, KeyMissing, Outdated, StorageUnavailable, TooLarge, TooManyLogins)
 
 
 class Sentences:

@@ -1,5 +1,6 @@
 """What every page of the panel shares: who it is for, its templates, and how an error is said."""
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -18,7 +19,16 @@ from ombud.admin.events import rfc3339
 from ombud.admin.overview import ROWS
 from ombud.admin.sessions import Session
 from ombud.db.database import Writer
-from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound, OmbudError, Refused, StorageUnavailable
+from ombud.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    OmbudError,
+    Refused,
+    StorageUnavailable,
+    TooManyLogins,
+)
 from ombud.receiver.source import source_of
 from ombud.sender.outbox import DEFAULT_SHOP_ID
 from ombud.settings import Settings
@@ -33,6 +43,8 @@ from ombud.wire import EVENT_TYPES
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+log = logging.getLogger("ombud.web")
+
 _STATUS: Mapping[type[OmbudError], int] = {
     InvalidInput: 422,
     Refused: 422,
@@ -40,6 +52,7 @@ _STATUS: Mapping[type[OmbudError], int] = {
     Forbidden: 403,
     NotFound: 404,
     StorageUnavailable: 503,
+    TooManyLogins: 503,
 }
 # A page of this panel, and nothing else: `//host` would be another one.
 _OWN_PATH = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f]*")
@@ -125,8 +138,11 @@ class House:
             sentence, status = sentences.get(error.status_code, words.say("No.")), error.status_code
         else:
             status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
-            # The words of a database that is not available name files of this machine.
-            sentence = self.wrong(request, StorageUnavailable() if isinstance(error, StorageUnavailable) else error)
+            if isinstance(error, StorageUnavailable):
+                # Its words name files of this machine.
+                log.warning("answered %s: %s", status, error)
+                error = StorageUnavailable()
+            sentence = self.wrong(request, error)
         return self.page(request, "message.html", status, sentence=sentence)
 
     def wrong(self, request: Request, error: Exception | str) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from ombud.errors import InvalidInput, StorageUnavailable
+from ombud.errors import InvalidInput, TooManyLogins
 from ombud.web.words import mark
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Passwords:
 
     async def _in_turn(self, work: Callable[..., T], *values: str) -> T:
         if self._waiting >= WAITING:
-            raise StorageUnavailable("Too many people log in at this moment. Try again.")
+            raise TooManyLogins
         self._waiting += 1
         try:
             async with self._turn:
