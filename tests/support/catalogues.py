@@ -16,6 +16,7 @@ from babel.messages.pofile import read_po, write_po
 from ombud.web.error_words import texts as errors
 from ombud.web.failure_words import texts
 from ombud.web.words import ENGLISH, LANGUAGES
+from tests.support.raised import PLACES, PLACES_OF_SHOP, sentences_of
 
 SOURCES = Path(__file__).parent.parent.parent / "src" / "ombud"
 WEB, SHOP = SOURCES / "web", SOURCES / "shop"
@@ -30,7 +31,8 @@ def extracted() -> Catalog:
     found = [one for place in (WEB, SHOP) for one in extract_from_dir(place, METHODS, OPTIONS, KEYWORDS)]
     for _file, _line, message, _comments, _context in sorted(found, key=lambda one: (str(one[2]), one[0])):
         catalog.add(message)
-    for text in (*texts(), *errors()):
+    raised = (text for text in sentences_of(*PLACES, *PLACES_OF_SHOP) if "{}" not in text)
+    for text in (*texts(), *errors(), *sorted(raised)):
         catalog.add(text)
     return catalog
 

@@ -8,6 +8,7 @@ from ombud.errors import InvalidInput
 from ombud.shop.order_input import OrderDraft, read_order_draft
 from ombud.shop.product_input import ProductEdit, read_new_product, read_product_edit
 from ombud.shop.reading import Fields
+from ombud.web.words import mark
 
 # Fields of one form; ours have at most seven.
 MOST_FIELDS = 50
@@ -26,12 +27,12 @@ def read_form(body: bytes) -> Form:
 def order_draft(form: Form) -> OrderDraft:
     """Return the order that a form describes; raises InvalidInput naming the form's field."""
     fields = Fields(form)
-    product_id, _, variant_id = _required(fields, "product", "Choose a product.").partition(":")
+    product_id, _, variant_id = _required(fields, "product", mark("Choose a product.")).partition(":")
     qty = fields.whole("qty", 1)
     if qty is None:
         raise InvalidInput("qty", "Write how many.")
-    name = _required(fields, "name", "Write a name.")
-    email = _required(fields, "email", "Write an e-mail address.")
+    name = _required(fields, "name", mark("Write a name."))
+    email = _required(fields, "email", mark("Write an e-mail address."))
     if "@" not in email:
         raise InvalidInput("email", "An e-mail address has an @ in it.")
     return read_order_draft(
