@@ -145,14 +145,16 @@ async def test_endpoints_in_trouble_come_first_however_old(desk: Desk, monkeypat
 
 
 async def test_books_are_kept_beside_the_deliveries(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the database takes nothing for a moment."""
+    """Also when the database takes nothing for a moment, and when nobody foresaw what goes wrong."""
     counted, failed = asyncio.Event(), asyncio.Event()
-    was, trouble = Counting.count, [StorageUnavailable("not now")]
+    was, trouble = Counting.count, [RuntimeError("a mistake of ours"), StorageUnavailable("not now")]
 
     async def count(self: Counting) -> bool:
         if trouble:
-            failed.set()
-            raise trouble.pop()
+            error = trouble.pop()
+            if not trouble:
+                failed.set()
+            raise error
         more = await was(self)
         counted.set()
         return more

@@ -3,27 +3,22 @@
 Appends come from any process and must stay as they are, so events are counted afterwards, in the order of their ids.
 """
 
-import asyncio
-import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from ombud.admin.overview import waiting_seconds
 from ombud.admin.reading import read
 from ombud.admin.tally import KEPT, MOST_FORGOTTEN, SPAN, WHOLE_SPAN, sql
 from ombud.db.operation import Operation, Row
-from ombud.errors import OmbudError
 from ombud.mailbox.ids import first_id_of
 from ombud.mailbox.model import Box
+from ombud.sender.rounds import Round, Rounds
 from ombud.sender.sender import LAG_SECONDS, Sender
-
-log = logging.getLogger("ombud.admin")
 
 # Where the events of every shop together are counted.
 WHOLE = -1
 # Events of one step: their reading takes some ten milliseconds. Between two steps deliveries have the machine.
 STEP_EVENTS = 5_000
-STEP_PAUSE_SECONDS = 0.02
 # Seconds between two looks for new events, and between two at what waits.
 COUNT_SECONDS = 2.0
 SAMPLE_SECONDS = 10.0
@@ -43,7 +38,7 @@ class Counting:
 
     async def run(self) -> None:
         """Count and look, again and again."""
-        await asyncio.gather(self._repeat(self.count, COUNT_SECONDS), self._repeat(self.sample, SAMPLE_SECONDS))
+        await Rounds([Round(COUNT_SECONDS, self.count), Round(SAMPLE_SECONDS, self.sample)]).run()
 
     async def count(self) -> bool:
         """Count some events; returns whether there are more."""
@@ -66,15 +61,6 @@ class Counting:
         values = {"since": now - now % WHOLE_SPAN, "waiting": waiting, "oldest_ms": round(oldest * 1_000)}
         await self._sender.writer.write(lambda: _put(values, now))
         return False
-
-    async def _repeat(self, step: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        while True:
-            more = False
-            try:
-                more = await step()
-            except OmbudError as error:
-                log.warning("figures wait: %s", error)
-            await asyncio.sleep(STEP_PAUSE_SECONDS if more else seconds)
 
 
 def backlog_now(now: int) -> Operation[tuple[int, float]]:
