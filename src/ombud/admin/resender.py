@@ -4,6 +4,7 @@ import asyncio
 import time
 from functools import partial
 
+from ombud.admin.reading import read
 from ombud.admin.resending import FEW_ROWS, STEP_ROWS, find_step, next_resending, take_step
 from ombud.sender.rounds import Round
 from ombud.sender.sender import Sender
@@ -24,7 +25,7 @@ async def resend_some(sender: Sender) -> bool:
         return False
     mailbox, began = sender.outbox.mailbox, time.monotonic()
     rows = FEW_ROWS if mailbox.leftover.live else STEP_ROWS
-    keys, more = await asyncio.to_thread(sender.database.read, partial(find_step, job, rows))
+    keys, more = await read(sender.database, partial(find_step, job, rows))
     await sender.writer.write(partial(take_step, mailbox, job, keys, more))
     await asyncio.sleep(mailbox.leftover.rest(time.monotonic() - began))
     return True
