@@ -1,6 +1,8 @@
 """A disk that fails: nothing more is stored, who must know is told, and the next start looks at the file."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -278,9 +280,14 @@ def test_what_is_damage(error: Exception, system_errno: int, damage: bool) -> No
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_file_that_was_taken_away_stores_nothing_more(path: Path, suffix: str, replaced: bool) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_that_was_taken_away_stores_nothing_more(path: Path, suffix: str, replaced: bool, linked: bool) -> None:
     """What is committed to it is on disk, and nobody will find it again."""
-    database = SqliteDatabase(path)
+    name = path.with_name("link") if linked else path
+    if linked:
+        path.touch()
+        name.symlink_to(path)
+    database = SqliteDatabase(name)
     database.write(one("create table item(name text not null unique)"))
     told: list[str | None] = []
     database.when_failed(lambda: told.append(database.failure))
@@ -295,4 +302,39 @@ def test_a_file_that_was_taken_away_stores_nothing_more(path: Path, suffix: str,
             database.write(one(INSERT, name="a"))
     database.close()
     assert told == ["it was removed or replaced while it was open"]
-    assert not marker(path).exists()
+    assert not marker(name).exists()
+
+
+# What another program does with the file, and a backup that it makes and puts back, as `sqlite3` does with `.restore`.
+OTHERS = (
+    "pragma wal_checkpoint(truncate)",
+    "vacuum",
+    "pragma journal_mode = delete",
+    "backup",
+)
+OTHER_PROGRAM = """
+import sqlite3, sys
+file, other = (sqlite3.connect(path, timeout=0, isolation_level=None) for path in sys.argv[1:3])
+if sys.argv[3] == "backup":
+    file.backup(other)
+    other.backup(file)
+else:
+    try:
+        print(file.execute(sys.argv[3]).fetchall())
+    except sqlite3.OperationalError as error:
+        print(error)
+file.close()
+"""
+
+
+def test_what_others_do_with_a_file_takes_it_from_nobody(path: Path) -> None:
+    """The log is emptied, everything is written anew, the last other connection is closed: both are where they were."""
+    database = SqliteDatabase(path)
+    database.write(one("create table item(name text not null unique)"))
+    for what in OTHERS:
+        arguments = [str(path), str(path.with_name("backup")), what]
+        subprocess.run([sys.executable, "-c", OTHER_PROGRAM, *arguments], check=True)
+        database.write(one(INSERT, name=what))
+    SqliteDatabase(path).close()
+    assert database.read(one(NAMES)) == [{"name": name} for name in sorted(OTHERS)]
+    database.close()

@@ -72,16 +72,20 @@ def write_again(path: Path) -> None:
 class Place:
     """Where a database's file and its log are, once it is open: what goes into a file without a name is lost."""
 
-    def __init__(self, path: Path) -> None:
-        """Look where they are. Not before it is open: a file of a container's lower layer is another one then."""
-        self._file, self._log = str(path), f"{path}-wal"
-        self._file_at, self._log_at = _place_of(self._file), _place_of(self._log)
+    def __init__(self, *paths: str) -> None:
+        """Look where they are. Not before it is open: a file of a container's lower layer is another one then.
+
+        From then on neither goes by SQLite's doing: whoever removes the log first needs the file for itself alone.
+        """
+        self._paths = paths
+        self._at = self._look()
 
     def is_kept(self) -> bool:
-        """Return whether they are where they were; the log may have been made since."""
-        log_at = _place_of(self._log)
-        self._log_at = self._log_at or log_at
-        return (_place_of(self._file), log_at) == (self._file_at, self._log_at)
+        """Return whether they are where they were."""
+        return self._look() == self._at
+
+    def _look(self) -> list[tuple[int, int] | None]:
+        return [_place_of(path) for path in self._paths]
 
 
 def _place_of(path: str) -> tuple[int, int] | None:

@@ -76,13 +76,13 @@ class SqliteDatabase:
         suspected = self._damage.is_suspected
         if suspected:
             drop_cached(self.path)
-            drop_cached(self.path.with_name(f"{self.path.name}-wal"))
+            drop_cached(Path(f"{self.path.resolve()}-wal"))
         self._process_lock = FileLock(beside(self.path, "write"))
         try:
             self._process_lock.acquire(WRITE_WAIT_SECONDS)
             self._writer = open_writer(self.path, self._identity, self._vfs, WRITE_WAIT_SECONDS)
             self._process_lock.release()
-            self._place = Place(self.path)
+            self._place = Place(self.name, self._writer.log_name)
             if suspected:
                 self._check_file()
         except BaseException:

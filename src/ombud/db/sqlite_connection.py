@@ -71,6 +71,11 @@ class SqliteConnection:
         """What the operating system said of the last input or output that failed."""
         return self._connection.system_errno
 
+    @property
+    def log_name(self) -> str:
+        """Where its log is: beside the file itself, whatever link leads there."""
+        return self._connection.filename_wal
+
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement without parameters, or several; returns the rows."""
         rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
@@ -91,7 +96,7 @@ class SqliteConnection:
         except apsw.BusyError as error:
             raise StorageUnavailable(f"Another program keeps writing to {self._connection.filename}.") from error
         try:
-            write_again(Path(self._connection.filename_wal))
+            write_again(Path(self.log_name))
         finally:
             self._connection.execute("rollback")
 
