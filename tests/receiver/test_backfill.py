@@ -135,7 +135,7 @@ async def test_lists_that_cannot_be_read_are_read_later(
     desk: Desk, store: Store, told: Told, since: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ombud.receiver.backfill.LOOK_SECONDS", 0.01)
-    monkeypatch.setattr("ombud.receiver.backfill.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("ombud.receiver.sweeps.AGAIN_SECONDS", 0.01)
     order_id = store.pay()
     store.dials.always = Answer(500)
     async with going_through(desk, since):

@@ -13,22 +13,18 @@ from typing import TYPE_CHECKING, Protocol
 from ombud.client import AsyncShopClient, Order, OrderStatus, Product
 from ombud.client.budget import Priority
 from ombud.clock import microseconds_of, utc
-from ombud.db.operation import Operation
 from ombud.errors import OmbudError
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.clients import Clients
-from ombud.receiver.listed import ORDER_BACKFILL, PRODUCT_BACKFILL, batches, find
+from ombud.receiver.listed import ORDER_BACKFILL, ORDERS_PAGE, PRODUCT_BACKFILL, batches, find
 from ombud.receiver.shops import Shop, list_shops
-from ombud.receiver.sweeps import AGAIN_SECONDS, CLAIM_SECONDS, sql
+from ombud.receiver.sweeps import claim_once, finish, give_up, swept_at
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
 
 # Seconds between two looks at whether a shop is left: one that was paused, or whose API did not answer.
 LOOK_SECONDS = 5.0
-# Orders in one request: the vendor's limit, as the short form has a few words of each.
-ORDERS_PAGE = 1_000
-_SECOND = 1_000_000
 
 log = logging.getLogger("ombud.receiver")
 
@@ -62,7 +58,7 @@ class Backfill:
 
     async def _try(self, shop: Shop) -> bool:
         """Go through a shop, unless another process does; returns whether it is done."""
-        done_at = await self._writer.database.fetch(lambda: _done_at(shop.id, self._kind))
+        done_at = await self._writer.database.fetch(lambda: swept_at(shop.id, self._kind))
         if done_at is not None:
             log.warning(
                 "the past of shop %s was gone through at %s: leave --backfill out, or name another time",
@@ -71,16 +67,16 @@ class Backfill:
             )
             return True
         now = self._clock()
-        if not await self._writer.write(lambda: _claim(shop.id, self._kind, now)):
+        claim = await self._writer.write(lambda: claim_once(shop.id, self._kind, now))
+        if claim is None:
             return False
         try:
             orders, products = await self._go_through(shop)
         except OmbudError as error:
             log.warning("the past of shop %s cannot be read yet: %s", shop.name, error)
-            until = self._clock() + round(AGAIN_SECONDS * _SECOND)
-            await self._writer.write(lambda: _end(shop.id, self._kind, None, until))
+            await self._writer.write(lambda: give_up(claim, self._clock()))
             return False
-        await self._writer.write(lambda: _end(shop.id, self._kind, now, 0))
+        await self._writer.write(lambda: finish(claim, now))
         log.warning(
             "since %s shop %s has changed %d orders and %d products: handlers are told what they were not told yet",
             self._since.isoformat(),
@@ -121,17 +117,3 @@ class Backfill:
 
 def _is_to_tell(order: Order) -> bool:
     return order.status not in (None, OrderStatus.UNPAID)
-
-
-def _done_at(shop_id: int, kind: str) -> Operation[int | None]:
-    rows = yield sql["sweeps"], {}
-    return next((row["swept_at"] for row in rows if (row["shop_id"], row["kind"]) == (shop_id, kind)), None)
-
-
-def _claim(shop_id: int, kind: str, now: int) -> Operation[bool]:
-    until = now + round(CLAIM_SECONDS * _SECOND)
-    return bool((yield sql["claim_sweep"], {"shop_id": shop_id, "kind": kind, "now": now, "before": 0, "until": until}))
-
-
-def _end(shop_id: int, kind: str, swept_at: int | None, until: int) -> Operation[None]:
-    yield sql["end_sweep"], {"shop_id": shop_id, "kind": kind, "at": swept_at, "until": until}

@@ -23,6 +23,8 @@ ORDER_BACKFILL = "order.backfill"
 PRODUCT_BACKFILL = "product.backfill"
 RECONCILES = frozenset({ORDER_RECONCILE, PRODUCT_RECONCILE})
 BACKFILLS = frozenset({ORDER_BACKFILL, PRODUCT_BACKFILL})
+# Orders in one request for a list: the vendor's limit, as the short form has a few words of each.
+ORDERS_PAGE = 1_000
 # Things of a list that one short transaction can take.
 BATCH = 250
 # Products that one list may lack before a person is asked: this many, or that share of those that are known. More is a

@@ -20,7 +20,15 @@ from ombud.errors import OmbudError
 from ombud.receiver.baseline import Baselines
 from ombud.receiver.clients import Clients
 from ombud.receiver.documents import version_of
-from ombud.receiver.listed import Listed, batches, note_missing, note_open_orders, note_orders, note_products
+from ombud.receiver.listed import (
+    ORDERS_PAGE,
+    Listed,
+    batches,
+    note_missing,
+    note_open_orders,
+    note_orders,
+    note_products,
+)
 from ombud.receiver.marks import tracking_of
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.shops import Shop, list_shops
@@ -33,11 +41,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 5.0
 # Seconds back to which the daily check of orders reaches: longer than any sender tries.
 RECENT_SECONDS = 35 * 86_400.0
-# Orders in one request: the vendor's limit, as the short form has a few words of each.
-ORDERS_PAGE = 1_000
-# The same with details, of which each order has kilobytes.
+# Orders in one request with details, of which each has kilobytes.
 TRACKED_PAGE = 100
-
 
 log = logging.getLogger("ombud.receiver")
 
@@ -85,7 +90,7 @@ class Reconciler:
         started_at = self._clock()
         try:
             client = self._clients(shop).at(Priority.SWEEP)
-            if claim.kind is Sweep.PRODUCTS:
+            if claim.kind == Sweep.PRODUCTS:
                 await self._products(client, shop)
             else:
                 await self._orders(client, shop, claim, utc(started_at))
@@ -97,7 +102,7 @@ class Reconciler:
 
     async def _orders(self, client: AsyncShopClient, shop: Shop, claim: Claim, now: datetime) -> None:
         installed = utc(claim.created_at)
-        if claim.kind is Sweep.RECENT_ORDERS:
+        if claim.kind == Sweep.RECENT_ORDERS:
             since = max(installed, now - timedelta(seconds=RECENT_SECONDS))
         elif claim.swept_at is None:
             # The watermark: what was paid before it is known. Those that may still go on are remembered, none is told.
@@ -109,7 +114,7 @@ class Reconciler:
             since = installed
         else:
             since = max(installed, utc(claim.swept_at) - timedelta(seconds=OVERLAP_SECONDS))
-        tracks = self._tracks and claim.kind is Sweep.RECENT_ORDERS
+        tracks = self._tracks and claim.kind == Sweep.RECENT_ORDERS
         limit = TRACKED_PAGE if tracks else ORDERS_PAGE
         changed = client.changed_orders(since, overlap_seconds=0, include_details=tracks, limit=limit)
         async for orders in batches(changed):

@@ -28,26 +28,41 @@ class Sweep(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """Leave to read a list.
+    """Leave to read a list, or to go through the past.
 
     In UTC microseconds: when that was begun last (None for never), and since when there is a shop.
     """
 
     shop_id: int
-    kind: Sweep
+    kind: str
     swept_at: int | None
     created_at: int
 
 
 def claim_due(shop_ids: Sequence[int], pauses: Mapping[Sweep, float], now: int) -> Operation[list[Claim]]:
     """Claim the lists that were last read longer ago than their pause (seconds), and that nobody is reading."""
-    wanted = [(shop_id, kind.value, round(pause * _SECOND)) for shop_id in shop_ids for kind, pause in pauses.items()]
     claimed = []
-    for shop_id, kind, pause in wanted:
-        values = {"shop_id": shop_id, "kind": kind, "now": now, "before": now - pause}
-        rows = yield sql["claim_sweep"], values | {"until": now + round(CLAIM_SECONDS * _SECOND)}
-        claimed += [Claim(shop_id, Sweep(kind), row["swept_at"], row["created_at"]) for row in rows]
+    for shop_id in shop_ids:
+        for kind, pause in pauses.items():
+            claimed += yield from _claim(shop_id, kind.value, now, before=now - round(pause * _SECOND))
     return claimed
+
+
+def claim_once(shop_id: int, kind: str, now: int) -> Operation[Claim | None]:
+    """Claim what is done once, unless it was, or somebody is at it."""
+    return next(iter((yield from _claim(shop_id, kind, now, before=0))), None)
+
+
+def _claim(shop_id: int, kind: str, now: int, *, before: int) -> Operation[list[Claim]]:
+    values = {"shop_id": shop_id, "kind": kind, "now": now, "before": before}
+    rows = yield sql["claim_sweep"], values | {"until": now + round(CLAIM_SECONDS * _SECOND)}
+    return [Claim(shop_id, kind, row["swept_at"], row["created_at"]) for row in rows]
+
+
+def swept_at(shop_id: int, kind: str) -> Operation[int | None]:
+    """Return when something was begun last that has been brought to its end; None for never."""
+    rows = yield sql["sweeps"], {}
+    return next((row["swept_at"] for row in rows if (row["shop_id"], row["kind"]) == (shop_id, kind)), None)
 
 
 def any_due(shop_ids: Sequence[int], pauses: Mapping[Sweep, float], now: int) -> Operation[bool]:
@@ -64,7 +79,7 @@ def any_due(shop_ids: Sequence[int], pauses: Mapping[Sweep, float], now: int) ->
 
 def finish(claim: Claim, started_at: int) -> Operation[None]:
     """Give it back: the list was read to its end."""
-    yield sql["end_sweep"], {"shop_id": claim.shop_id, "kind": claim.kind.value, "at": started_at, "until": 0}
+    yield sql["end_sweep"], {"shop_id": claim.shop_id, "kind": claim.kind, "at": started_at, "until": 0}
 
 
 def give_up(claim: Claim, now: int) -> Operation[None]:
@@ -72,5 +87,5 @@ def give_up(claim: Claim, now: int) -> Operation[None]:
     until = now + round(AGAIN_SECONDS * _SECOND)
     yield (
         sql["end_sweep"],
-        {"shop_id": claim.shop_id, "kind": claim.kind.value, "at": claim.swept_at, "until": until},
+        {"shop_id": claim.shop_id, "kind": claim.kind, "at": claim.swept_at, "until": until},
     )
