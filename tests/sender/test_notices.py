@@ -57,6 +57,17 @@ async def test_closed_and_recovered_are_said_to_who_has_chosen_it(anywhere: Any,
     assert anywhere.rows("select closed_since, warned_day from endpoint where closed_since is not null") == []
 
 
+async def test_what_becomes_of_an_endpoint_of_every_shop_is_said_once(anywhere: Any, new_peer: Any) -> None:
+    sick, operator = await new_peer(PAUSE, OK), await new_peer(OK)
+    endpoint = await anywhere.add(sick.url, shop_id=0, event_types=["order.new"])
+    await anywhere.add(operator.url, shop_id=0, event_types=["endpoint.closed"])
+    await anywhere.sender.publish([Event("order.new", "1")])
+    anywhere.start()
+    await anywhere.settled()
+
+    assert targets(operator) == [f"/hooks?event_type=endpoint.closed&endpoint_id={format_id('ep', endpoint.id)}"]
+
+
 async def test_a_dead_delivery_is_said_once_and_its_own_word_never(anywhere: Any, new_peer: Any) -> None:
     sick, operator = await new_peer(), await new_peer()
     sick.answers(404)

@@ -2,14 +2,14 @@
 -- rows: shop_id bigint, event_type text
 -- Who must hear of an event: the shop's own endpoints and those that listen to every shop (0). A disabled endpoint is
 -- among them: its deliveries end as skipped, and can be replayed. SQLite finds both kinds by their keys: without `not
--- indexed` it goes by the index of ids, and sorts.
+-- indexed` it goes by the index of ids, and sorts. Of an endpoint of every shop events say their shop is 0.
 select :shop_id as shop_id, s.event_type, e.lane_id, e.lanes, e.id
 from subscription s join endpoint e not indexed on e.shop_id = s.shop_id and e.id = s.endpoint_id
 where s.shop_id = :shop_id and s.event_type = :event_type and e.deleted_at is null
 union all
 select :shop_id, s.event_type, e.lane_id, e.lanes, e.id
 from subscription s join endpoint e not indexed on e.shop_id = s.shop_id and e.id = s.endpoint_id
-where s.shop_id = 0 and s.event_type = :event_type and e.deleted_at is null;
+where s.shop_id = 0 and :shop_id <> 0 and s.event_type = :event_type and e.deleted_at is null;
 -- postgres:
 select r.shop_id, r.event_type, e.lane_id, e.lanes, e.id
 from {rows} r cross join lateral (
