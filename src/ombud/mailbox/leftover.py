@@ -97,10 +97,9 @@ class Leftover:
 
     def _tick(self) -> None:
         self._timer = None
-        turn = list(self._waiting)
-        while turn and self._has_room(self._clock()):
+        for _ in range(len(self._waiting)):
+            if not self._waiting or not self._has_room(self._clock()):
+                break
             # Where it finds no room any more it stands at the end.
-            then = self._waiting.pop(turn.pop(0), None)
-            if then is not None:
-                then()
+            self._waiting.pop(next(iter(self._waiting)))()
         self._plan()
