@@ -121,7 +121,7 @@ def _signed(message_id: str, timestamp: int, target: str, method: str) -> bytes:
     return f"{message_id}.{timestamp}.{method} {target}".encode("utf-8", "replace")
 
 
-def _signature(begun: "Begun", signed: bytes) -> str:
+def _signature(begun: Begun, signed: bytes) -> str:
     inner, outer = begun[0].copy(), begun[1].copy()
     inner.update(signed)
     outer.update(inner.digest())
@@ -129,7 +129,7 @@ def _signature(begun: "Begun", signed: bytes) -> str:
 
 
 @lru_cache(maxsize=KEYS)
-def _begun(key: bytes) -> "Begun":
+def _begun(key: bytes) -> Begun:
     """Return HMAC-SHA256 (RFC 2104, 2) with the key taken in: the half of the work that is the same every time."""
     block = (hashlib.sha256(key).digest() if len(key) > BLOCK_BYTES else key).ljust(BLOCK_BYTES, b"\0")
     return hashlib.sha256(bytes(byte ^ 0x36 for byte in block)), hashlib.sha256(bytes(byte ^ 0x5C for byte in block))

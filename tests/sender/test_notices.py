@@ -88,7 +88,7 @@ async def test_a_dead_delivery_is_said_once_and_its_own_word_never(anywhere: Any
 
 
 async def test_gone_twice_an_hour_apart_is_gone(anywhere: Any, peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("notices", "trial"):
+    for name in ("notices", "endpoint_attempt"):
         monkeypatch.setattr(f"ombud.sender.{name}.GONE_APART", 60_000)
     peer.answers(410)
     endpoint = await anywhere.add(peer.url)

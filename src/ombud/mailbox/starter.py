@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
@@ -84,7 +85,7 @@ class Starter:
         for one in list(self._under_way):
             if one.trying is not None:
                 one.trying.cancel()
-                one.ended(Interrupted())
+                self._ended(one, Interrupted())
 
     def _start(self, able: list[HeldLane]) -> None:
         if self._stopping:
@@ -146,18 +147,19 @@ class Starter:
         self._slots.enter(held, delivery)
         began = time.monotonic()
         at = self._clock + int((began - self._clock_at) * 1e6)
-        one = _Try(self._ended, held, delivery, at, began, None if gate is None else gate.enter(facts))
+        one = _Try(held, delivery, held.lane.token, at, began, None if gate is None else gate.enter(facts))
         self._under_way.add(one)
+        ended = partial(self._ended, one)
         try:
             work = self._perform(delivery, facts)
             if isinstance(work, Trying):
                 one.trying = work
-                work.begin(one.ended)
+                work.begin(ended)
             else:
-                self._pool.run(work, one.ended)
+                self._pool.run(work, ended)
         except Exception as error:  # noqa: BLE001 - it is logged when the try ends
             one.trying = Known(error)
-            one.trying.begin(one.ended)
+            one.trying.begin(ended)
 
     def _ended(self, one: "_Try", came: Outcome | BaseException) -> None:
         if one not in self._under_way:
@@ -193,28 +195,14 @@ class Starter:
         return Retry(f"{INTERNAL}: the try ended with {came!r}")
 
 
+@dataclass(slots=True, eq=False)
 class _Try:
     """A try under way: whose, since when (UTC microseconds, and on the monotonic clock), and what the gate is told."""
 
-    __slots__ = ("_ended", "at", "began", "delivery", "entered", "held", "token", "trying")
-
-    def __init__(
-        self,
-        ended: "Callable[[_Try, Any], None]",
-        held: HeldLane,
-        delivery: Delivery,
-        at: int,
-        began: float,
-        entered: object | None,
-    ) -> None:
-        self._ended = ended
-        self.held = held
-        self.delivery = delivery
-        self.at, self.began = at, began
-        self.entered = entered
-        self.token = held.lane.token
-        self.trying: Trying | None = None
-
-    def ended(self, came: Outcome | BaseException) -> None:
-        """Hear what came of it."""
-        self._ended(self, came)
+    held: HeldLane
+    delivery: Delivery
+    token: int
+    at: int
+    began: float
+    entered: object | None
+    trying: Trying | None = None

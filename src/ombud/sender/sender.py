@@ -14,6 +14,7 @@ from ombud.mailbox.performer import Performer
 from ombud.mailbox.trying import Known, Trying
 from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
+from ombud.sender.endpoint_attempt import EndpointAttempt
 from ombud.sender.endpoints import Endpoints
 from ombud.sender.handed_in import anything_waits, take_in
 from ombud.sender.notices import Notices
@@ -22,7 +23,6 @@ from ombud.sender.outcome import never_again, outcome_of_failure
 from ombud.sender.rotation import Rotation
 from ombud.sender.rounds import Round, Rounds
 from ombud.sender.targets import Targets
-from ombud.sender.trial import Trial
 from ombud.sender.vault import Vault
 from ombud.sender.verdict import DeliveryFailed
 from ombud.sender.waiting import Waiting
@@ -68,11 +68,16 @@ class Sender:
         self.endpoints = Endpoints(
             self.outbox.mailbox, self.vault, self.deliverer.guard, settings.endpoints_per_shop, self._backfill
         )
-        self._intake = Round(INTAKE_SECONDS, self._take_in)
-        rounds = [Round(BACKFILL_SECONDS, self._write_past), Round(WATCH_SECONDS, self._watch), self._intake]
         self._waiting = Waiting(database)
-        rounds.append(Round(WAITING_SECONDS, self._note_waiting))
-        self._rounds = Rounds(rounds)
+        self._intake = Round(INTAKE_SECONDS, self._take_in)
+        self._rounds = Rounds(
+            [
+                Round(BACKFILL_SECONDS, self._write_past),
+                Round(WATCH_SECONDS, self._watch),
+                Round(WAITING_SECONDS, self._note_waiting),
+                self._intake,
+            ]
+        )
         self._performer: Performer | None = None
         self._stopped = False
 
@@ -125,7 +130,7 @@ class Sender:
         except DeliveryFailed as error:
             outcome = outcome_of_failure(error, error.failure)
             return Known(never_again(outcome) if delivery.data == TEST_DATA else outcome)
-        return Trial(self, wanted, delivery, facts)
+        return EndpointAttempt(self, wanted, delivery, facts)
 
     def _hear_of_intake(self) -> contextlib.AbstractContextManager[None]:
         # On SQLite a look costs microseconds, and other programs have no way to notify.

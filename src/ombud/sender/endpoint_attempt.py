@@ -1,4 +1,4 @@
-"""A sender's attempt at a delivery, which also tells what it has heard of its endpoint."""
+"""An attempt whose endpoint is on record: what the answer says of it is noted before it counts."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ombud.sender.sender import Sender
 
 
-class Trial(Attempt):
+class EndpointAttempt(Attempt):
     """Says what came of it after its endpoint has been noted as acknowledging, or as gone."""
 
     __slots__ = ("_delivery", "_facts", "_sender")
