@@ -1,5 +1,6 @@
 """A real name server on loopback that says what a test wants, by UDP and TCP."""
 
+import socket
 import socketserver
 import threading
 import time
@@ -11,6 +12,10 @@ from ipaddress import ip_address
 from typing import Any
 
 from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, SOA, A, DNSRecord  # type: ignore[import-untyped]
+
+
+# Of questions that wait: the kernel's usual is full with half of what 250 names ask at once, and the rest is dropped.
+RECEIVE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class _Udp(socketserver.ThreadingUDPServer):
     def __init__(self, names: NameServer) -> None:
         self.names = names
         super().__init__(("127.0.0.1", 0), _UdpQuestion)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
 
 
 class _Tcp(socketserver.ThreadingTCPServer):
