@@ -8,8 +8,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -38,23 +37,14 @@ main.main()
 """
 
 
-@contextmanager
-def few_files(files: int) -> Iterator[None]:
-    """Have a process that is started here open no more files than so."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 def receive(ombuds: Ombuds, folder: Path, program: Sequence[str] = ("-m", "ombud")) -> tuple[Ombud, int]:
     """Start a receiver of a shop; returns it and its port."""
     environment = {"OMBUD_DATABASE_URL": f"sqlite:///{folder}/inbox.db", "OMBUD_TOKEN": TOKEN}
     app = ("receive", "tests.receiver.plain_app:inbox", "--no-work", "--port", "0")
-    with few_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0] if FULL else FILES):
-        started = ombuds.start(*app, program=program, **environment, OMBUD_ALIKE_PER_MINUTE="100000")
+    started = ombuds.start(*app, program=program, **environment, OMBUD_ALIKE_PER_MINUTE="100000")
+    if not FULL:
+        # Its own limit, not what it inherits: the process that tests may hold more files than that already.
+        resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
     return started, int(started.card["receiver_api"].rpartition(":")[2].partition("/")[0])
 
 
