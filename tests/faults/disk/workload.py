@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 import pytest
 
+from ombud.db import locks
 from ombud.db.operation import Make, Operation, Statement
 from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import StorageUnavailable
@@ -62,8 +63,12 @@ def _make_tables() -> Operation[None]:
 
 @contextlib.contextmanager
 def connections_opened(chance: random.Random, pages: Sequence[int] = ANY_PAGES) -> Iterator[list[apsw.Connection]]:
-    """Give the connections that are opened meanwhile, and close them; their log is copied at some of these lengths."""
+    """Give the connections that are opened meanwhile; close them and their locks in the end, as that of a process does.
+
+    Their log is copied at some of these lengths.
+    """
     connections: list[apsw.Connection] = []
+    before = set(locks._open_locks)
     apsw.connection_hooks.append(connections.append)
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -73,6 +78,8 @@ def connections_opened(chance: random.Random, pages: Sequence[int] = ANY_PAGES) 
         apsw.connection_hooks.remove(connections.append)
         for connection in connections:
             connection.close()
+        for lock in set(locks._open_locks) - before:
+            lock.close()
 
 
 class Workload:
