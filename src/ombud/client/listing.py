@@ -1,9 +1,9 @@
 """Lists, read page by page while the shop goes on changing.
 
 The API pages by offset and nothing else, so whatever comes or goes before the place where we are shifts all that
-follows. Three rules keep the list whole. Pages overlap by one: a page must begin with a thing that is known, else
-something before it went away, and we step back. What is known is not given twice. And after the end the beginning is
-read again, because a thing that was changed may have jumped there before we came to it.
+follows. Three rules keep the list whole. Pages overlap by one: a page must begin with a thing before which nothing is
+missing, else something before it went away, and we step back. What is known is not given twice. And after the end the
+beginning is read again, because a thing that was changed may have jumped there before we came to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,6 +45,8 @@ class Walk(Generic[Thing]):
         self._offset: int | None = 0
         self._stride = self._longest = 1
         self._seen: set[str] = set()
+        # Of these, those before which nothing is missing. A page that was reached over a gap is seen, and no more.
+        self._joined: set[str] = set()
         self._pages = self._fruitless = 0
         self._closing = False
 
@@ -54,16 +56,18 @@ class Walk(Generic[Thing]):
 
     def take(self, things: Sequence[Thing]) -> list[Thing]:
         """The things of the page that was asked for and that were not given before."""
-        begins_known = bool(things) and things[0].id in self._seen
+        joins = not self._offset or (bool(things) and things[0].id in self._joined)
         fresh = list({thing.id: thing for thing in things if thing.id not in self._seen}.values())
         self._seen.update(thing.id for thing in fresh)
-        self._count(len(things), len(fresh))
-        self._offset = self._following(len(things), begins_known=begins_known, new=len(fresh))
+        if joins:
+            self._joined.update(thing.id for thing in things)
+        self._count(len(things), len(fresh), joins=joins)
+        self._offset = self._following(len(things), joins=joins, new=len(fresh))
         return fresh
 
-    def _following(self, size: int, *, begins_known: bool, new: int) -> int | None:
+    def _following(self, size: int, *, joins: bool, new: int) -> int | None:
         offset = self._offset or 0
-        if self._overlap and offset and not begins_known:
+        if self._overlap and not joins:
             return max(0, offset - self._stride)
         if size < self._listing.full or (self._closing and not new):
             return self._beginning()
@@ -76,10 +80,10 @@ class Walk(Generic[Thing]):
         self._closing = True
         return 0 if again else None
 
-    def _count(self, size: int, new: int) -> None:
+    def _count(self, size: int, new: int, *, joins: bool) -> None:
         self._pages += 1
         self._longest = max(self._longest, size)
-        self._fruitless = 0 if new else self._fruitless + 1
-        # After a step back the pages on the way forward are known, and right to be.
+        # On the way back pages are known, and right to be; so they are on the way forward after it.
+        self._fruitless = 0 if new else self._fruitless + joins
         if self._fruitless > FRUITLESS_PAGES + len(self._seen) // max(1, self._longest - self._overlap):
             raise UnexpectedAnswer("the same page again and again; it does not follow the offset")
