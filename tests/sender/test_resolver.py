@@ -56,6 +56,7 @@ async def test_whoever_gives_up_takes_nobody_with_them(names: NameServer, one: R
     assert names.asked == ["shop.example"]
 
 
+@pytest.mark.alone
 async def test_a_thousand_names_that_hang_delay_no_other(names: NameServer, one: Resolver) -> None:
     for number in range(HANGING):
         names.are(f"hang{number}.example", SILENCE)
