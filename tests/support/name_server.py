@@ -13,7 +13,6 @@ from typing import Any
 
 from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, SOA, A, DNSRecord  # type: ignore[import-untyped]
 
-
 # Of questions that wait: the kernel's usual is full with half of what 250 names ask at once, and the rest is dropped.
 RECEIVE_BYTES = 1 << 20
 
