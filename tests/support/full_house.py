@@ -1,9 +1,10 @@
 """A panel of both sides in whose databases every list has rows, and every text of a stored row can be replaced."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
+from itertools import cycle
 from pathlib import Path
 
 from ombud.admin.access import OPERATOR, Role
@@ -35,7 +36,7 @@ from ombud.sender.outbox import Event
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
 from ombud.web.app import SenderApp
-from tests.admin.post import Post, once
+from tests.admin.post import Outcomes, Post, once
 from tests.support.databases import lay_tables
 from tests.support.people import log_in, somebody
 
@@ -115,7 +116,7 @@ class FullHouse:
         ids = format_id("ep", endpoint.id), format_id("evt", tested)
         # What a page asks for after a test was sent from it.
         self.test_path = f"/settings/webhooks/{ids[0]}/test/{ids[1]}"
-        Post(database, self.sender.outbox.mailbox).perform(outcome_of)
+        Post(database, self.sender.outbox.mailbox).perform(every_other_fails())
         wanted, now = Asked(state="dead"), database.clock()
         found = database.read(lambda: count_wanted(OPERATOR, wanted.filter(now)))
         for _ in range(min(rows, 3)):
@@ -161,7 +162,7 @@ class FullHouse:
             return Done(200, also=lambda: teller.record(Look(delivery, database.clock(), 2, document)))
 
         Post(database, receiver.arrivals).perform(read)
-        Post(database, receiver.changes).perform(outcome_of)
+        Post(database, receiver.changes).perform(every_other_fails())
         more = [Draft(shop.id, "product.update", f"product/{number}", lanes) for number in range(rows)]
         database.write(lambda: receiver.arrivals.append(more))
         Post(database, receiver.arrivals).perform(lambda _: Dead("The API says no."))
@@ -176,9 +177,10 @@ def hold(arrivals: Sequence[tuple[int, int, str]]) -> Operation[None]:
     yield sql["hold_arrival"], arrivals
 
 
-def outcome_of(delivery: Delivery) -> Outcome:
-    """Let every other delivery fail."""
-    return Dead("answered 503", status=503) if delivery.event_id % 2 else Done(200)
+def every_other_fails() -> Outcomes:
+    """Let the first delivery succeed, the next one fail, and so on: ids say nothing of how many there are."""
+    outcomes: Iterator[Outcome] = cycle((Done(200), Dead("answered 503", status=503)))
+    return lambda _: next(outcomes)
 
 
 def tables_of(database: Database) -> list[str]:
