@@ -1,8 +1,9 @@
-"""The overview in a browser: charts with JavaScript, which refresh and stay; the table without."""
+"""The overview in a browser: charts with JavaScript, which refresh and stay; the table without; in both languages."""
 
 import httpx2
 from playwright.sync_api import Browser, expect
 
+from ombud.web.words import LANGUAGES, words_in
 from tests.browser.conftest import PATIENCE, Watched
 from tests.support.processes import Ombud
 
@@ -31,13 +32,18 @@ def test_charts_are_drawn_and_refreshed_and_the_table_says_the_same(
     expect(page.locator("#numbers td[data-value='1']").first).to_be_visible()
     assert page.locator(".chart canvas").first.get_attribute("data-first") == "yes"
     assert all(page.evaluate(DRAWN))
-    page.get_by_role("link", name="7 days").click()
-    page.wait_for_url("**period=7d")
-    expect(page.locator(".chart canvas").first).to_be_visible()
+    for language, name in LANGUAGES.items():
+        say = words_in(language).say
+        page.get_by_role("button", name=name).click()
+        page.get_by_role("link", name=say("7 days")).click()
+        page.wait_for_url("**period=7d")
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        expect(page.locator(".chart canvas").first).to_be_visible()
+        expect(page.locator(".chart .u-legend").first).to_contain_text(say("Failed tries"))
     context = chromium.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
     plain = context.new_page()
     plain.goto(f"{watched.site}overview?period=1h")
     expect(plain.locator(".charts")).to_be_hidden()
-    plain.get_by_text("The same numbers as a table").click()
+    plain.get_by_text(say("The same numbers as a table")).click()
     expect(plain.locator("#numbers td[data-value='1']").first).to_be_visible()
     context.close()

@@ -6,30 +6,39 @@ import time
 import httpx2
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from ombud.web.words import LANGUAGES, Words, words_in
 from tests.browser.conftest import PATIENCE, Watched, make_account
 from tests.support.processes import Ombud
 
 expect.set_options(timeout=PATIENCE)
 
 WIDTHS = (390, 1440)
+ENGLISH = words_in("en")
 
 
-def place_and_pay(page: Page) -> Locator:
+def place_and_pay(page: Page, words: Words = ENGLISH) -> Locator:
     """Press the button; returns the line that its order will have."""
-    page.get_by_role("button", name="Place and pay an order").click()
-    notice = page.get_by_text("is placed and paid").inner_text()
-    order_id = notice.split()[1]
+    page.get_by_role("button", name=words.say("Place and pay an order")).click()
+    notice = page.get_by_text(re.compile(words.say("Order %(number)s is placed and paid.") % {"number": r"\d+"}))
+    [order_id] = re.findall(r"\d+", notice.inner_text())
     return page.locator("ol.story > li").filter(has_text=f"order.new order/{order_id}")
 
 
 def test_the_button_tells_the_whole_story_in_one_line(watched: Watched) -> None:
     page = watched.page
     page.goto(watched.site)
-    line = place_and_pay(page)
-    expect(line).to_have_count(1)
-    for part in (r"order\.new order/\d+", "GET 200", "arrived", "read 200", r"handler order\.new done", r"all in \d+"):
-        expect(line).to_contain_text(re.compile(part))
-    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    for language, name in LANGUAGES.items():
+        page.get_by_role("button", name=name).click()
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        words = words_in(language)
+        line = place_and_pay(page, words)
+        expect(line).to_have_count(1)
+        handler = words.say("handler %(name)s") % {"name": "order.new"}
+        took = words.say("all in %(span)s") % {"span": ""}
+        read = words.say("read %(status)s") % {"status": 200}
+        for part in ("GET 200", words.say("arrived"), read, f"{handler} {words.say('done')}", took):
+            expect(line).to_contain_text(part)
+        expect(page.get_by_role("status").filter(has_text=words.say("Live"))).to_be_visible()
 
 
 def test_the_page_refreshes_itself_and_keeps_what_a_person_holds(watched: Watched, demo: Ombud) -> None:

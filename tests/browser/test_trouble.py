@@ -62,7 +62,6 @@ def test_an_api_that_is_down_loses_nothing_and_buttons_mend_what_was_given_up(wa
     look_until(page, f"{site}runs?subject=order/{again}&state=done", "order.new")
     _forged_and_doubled(page, shop, site)
     _failing_endpoint(page, shop, site)
-    _files_and_commands(page, site, again)
 
 
 def _forged_and_doubled(page: Page, shop: str, site: str) -> None:
@@ -105,27 +104,3 @@ class _Elsewhere(list[str]):
         """Note trouble of the panel."""
         if self._shop not in trouble:
             super().append(trouble)
-
-
-def _files_and_commands(page: Page, site: str, order_id: str) -> None:
-    """Say what the page says; and on paper stands nothing to press."""
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.rstrip("/"))
-    page.goto(f"{site}deliveries?subject=order/{order_id}&state=done")
-    for name in ("CSV", "NDJSON"):
-        link = page.get_by_role("link", name=name, exact=True)
-        text = str(link.evaluate("link => fetch(link.href).then(answer => answer.text())"))
-        assert text.count(f"order/{order_id}") == 1
-        assert len(text.strip().splitlines()) == (2 if name == "CSV" else 1)
-    page.locator("a.row").first.click()
-    for name, start in (("curl", "curl "), ("HTTPie", "http "), ("Python", "import ")):
-        page.get_by_text(f"As {name}", exact=True).click()
-        shown = page.locator("details[open]", has_text=f"As {name}")
-        shown.get_by_role("button", name="Copy").click()
-        copied = page.evaluate("navigator.clipboard.readText()")
-        assert copied.lstrip().startswith(start)
-        assert order_id in copied
-    page.emulate_media(media="print")
-    for hidden in ("header", "footer", "main button"):
-        assert not page.locator(hidden).first.is_visible(), hidden
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 31, 33)"

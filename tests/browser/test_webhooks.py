@@ -1,11 +1,9 @@
 """Settings → Webhooks and Deliveries in a browser: what a merchant does there."""
 
-import httpx2
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PATIENCE, Watched
 from tests.support.endpoint import Endpoint
-from tests.support.processes import Ombud
 
 expect.set_options(timeout=PATIENCE)
 
@@ -34,31 +32,3 @@ def test_a_merchant_adds_tries_pauses_deletes_and_undoes(watched: Watched, endpo
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     assert page.url == here.partition("?")[0]
     assert page.evaluate("window.__xss") is None
-
-
-def test_the_keyboard_goes_everywhere(watched: Watched, demo: Ombud) -> None:
-    page = watched.page
-    headers = {"Authorization": f"Bearer {demo.card['api_key']}"}
-    with httpx2.Client(base_url=demo.card["api"], headers=headers) as api:
-        for number in range(3):
-            assert api.post("/events", json={"event_type": "order.new", "order_id": f"77{number}"}).status_code == 201
-    page.goto(watched.site)
-    page.keyboard.press("Control+k")
-    page.keyboard.type("deliv")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/deliveries")
-    page.keyboard.press("/")
-    expect(page.get_by_label("About", exact=True)).to_be_focused()
-    page.keyboard.type("order/772")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**subject=order%2F772**")
-    page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/deliveries/dlv_*")
-    expect(page.get_by_role("heading", name="order.new order/772")).to_be_visible()
-    expect(page.locator(".state.done")).to_be_visible()
-    page.keyboard.press("r")
-    expect(page.get_by_text("It is sent again")).to_be_visible()
-    page.wait_for_load_state()  # the words are there before the keys are
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
