@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -21,7 +23,7 @@ from ombud.sender.sender import Sender
 from ombud.web.app import SenderApp
 from ombud.web.brakes import ACCOUNT_TRIES, LoginBrakes
 from ombud.web.gate import LOGIN, STATIC, Gate
-from ombud.web.passwords import Passwords, check_password, common_passwords
+from ombud.web.passwords import NOBODY, Passwords, check_password, common_passwords
 from tests.support.people import cookie_name, log_in, somebody
 
 BASE = "http://127.0.0.1:8700"
@@ -185,7 +187,10 @@ async def test_passwords_are_argon2id_and_nobody_is_compared_too() -> None:
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert await passwords.matches(stored, PASSWORD)
     assert not await passwords.matches(stored, PASSWORD + " ")
-    assert not await passwords.matches(None, "nobody has this name")
+    assert not await passwords.matches(None, PASSWORD)
+    assert extract_parameters(NOBODY) == extract_parameters(stored), "it takes as long"
+    with pytest.raises(VerifyMismatchError):  # and is no hash that is refused unread
+        PasswordHasher().verify(NOBODY, PASSWORD)
     assert not await passwords.matches("no hash", PASSWORD)
     assert len(common_passwords()) == 3_000
     check_password("x" * 64, "Anna")

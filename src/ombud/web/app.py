@@ -1,25 +1,19 @@
 """The sender's web app: its hot path as plain ASGI, everything else by FastAPI."""
 
-from typing import Any
-
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import ombud
 from ombud.receiver.receiver import Receiver
 from ombud.sender.sender import Sender
 from ombud.web.api import create_router
 from ombud.web.api_headers import ApiHeaders
 from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.gate import Place
-from ombud.web.intake import Intake
+from ombud.web.intake import INTAKE_PATH, Intake
 from ombud.web.limits import LimitBody
-from ombud.web.methods import name_methods
-from ombud.web.openapi import INTAKE_PATH, complete
 from ombud.web.panel import Sides, TryIt, create_panel, is_api_path
 from ombud.web.people_api import create_people_router
-from ombud.web.problems import answer_with_problems
 from ombud.web.rate import LimitRate
+from ombud.web.rest import RestApi
 
 PUBLIC_PATHS = frozenset({"/openapi.json"})
 
@@ -50,23 +44,7 @@ class SenderApp:
         return self._rest if is_api_path(scope["path"]) else self._panel
 
 
-class Api(FastAPI):
-    """Everything but the intake, which its OpenAPI document describes all the same."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI 3.1 document of every path below /v1."""
-        if not self.openapi_schema:
-            self.openapi_schema = complete(super().openapi(), intake=True)
-        return self.openapi_schema
-
-
-def create_api(sender: Sender) -> FastAPI:
-    """Return the app that answers whatever is not hot. It asks nobody for a key: RequireKey stands before it."""
-    app = Api(title="Ombud", version=ombud.__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
-    answer_with_problems(app)
+def create_api(sender: Sender) -> RestApi:
+    """Return the app that answers whatever is not hot."""
     people = create_people_router(sender.writer, sender.writer, sender.settings.public_url)
-    routers = [create_router(sender), people]
-    for router in routers:
-        app.include_router(router)
-    name_methods(app, routers, {INTAKE_PATH: "POST"})
-    return app
+    return RestApi("Ombud", [create_router(sender), people], intake=True)

@@ -21,6 +21,7 @@ from ombud.web.limits import read_body
 from ombud.web.problems import problem, problem_of
 from ombud.wire import EVENT_TYPES, PARAMETER_OF
 
+INTAKE_PATH = "/v1/events"
 # Events in one request: they share one transaction, and everybody else's writes wait for it.
 EVENTS_PER_REQUEST = 1_000
 # Below this every whole number is a float of its own (IEEE 754, binary64): from here on two spellings may be one.

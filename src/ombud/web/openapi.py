@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ombud.sender.outbox import LARGEST_SHOP_ID
-from ombud.web.intake import EVENTS_PER_REQUEST
+from ombud.web.intake import EVENTS_PER_REQUEST, INTAKE_PATH
 from ombud.web.openapi_bodies import BODIES, EVENT
 from ombud.web.openapi_examples import ANSWERS
 from ombud.web.openapi_inbox_shapes import SHAPES as INBOX_SHAPES
@@ -19,8 +19,6 @@ from ombud.web.openapi_sender_shapes import ACCEPTED
 from ombud.web.openapi_sender_shapes import SHAPES as SENDER_SHAPES
 from ombud.web.openapi_shared_examples import ANSWERS as SHARED_ANSWERS
 from ombud.web.openapi_shared_shapes import SHAPES as SHARED_SHAPES
-
-INTAKE_PATH = "/v1/events"
 
 _ANSWERS = ANSWERS | SHARED_ANSWERS
 

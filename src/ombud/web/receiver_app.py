@@ -1,11 +1,7 @@
 """The receiver's web app: hooks as plain ASGI, arrivals by FastAPI."""
 
-from typing import Any
-
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import ombud
 from ombud.db.database import Writer
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.receiver import Receiver
@@ -16,12 +12,10 @@ from ombud.web.auth import BearerKeys, RequireKey
 from ombud.web.gate import Place
 from ombud.web.inbox_api import create_inbox_router
 from ombud.web.limits import LimitBody
-from ombud.web.methods import name_methods
-from ombud.web.openapi import complete
 from ombud.web.panel import Sides, create_panel, is_api_path
 from ombud.web.people_api import create_people_router
-from ombud.web.problems import answer_with_problems
 from ombud.web.rate import LimitRate
+from ombud.web.rest import RestApi
 
 HOOKS = "/hooks/"
 # Paths that anybody may read.
@@ -52,27 +46,9 @@ class ReceiverApp:
             await self._panel(scope, receive, send)
 
 
-class Api(FastAPI):
-    """Everything but the hooks."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI 3.1 document."""
-        if not self.openapi_schema:
-            self.openapi_schema = complete(super().openapi(), intake=False)
-        return self.openapi_schema
-
-
-def create_api(receiver: Receiver, people: Writer) -> FastAPI:
+def create_api(receiver: Receiver, people: Writer) -> RestApi:
     """Return the app of everything but the hooks. `people` writes where those are who may see the panel."""
-    app = Api(title="Ombud receiver", version=ombud.__version__, docs_url=None, redoc_url=None)
-    answer_with_problems(app)
     inbox = create_inbox_router(receiver)
     add_alarm_routes(inbox, AlarmDesk(people, receiver.settings))
-    routers = [
-        inbox,
-        create_people_router(people, receiver.writer, receiver.settings.public_url),
-    ]
-    for router in routers:
-        app.include_router(router)
-    name_methods(app, routers, {})
-    return app
+    people_router = create_people_router(people, receiver.writer, receiver.settings.public_url)
+    return RestApi("Ombud receiver", [inbox, people_router])
