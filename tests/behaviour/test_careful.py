@@ -7,6 +7,7 @@ import pytest
 from ombud.mailbox.load import Wanted
 from ombud.mailbox.model import Delivery, Done, Lane, Loaded, Outcome, Result, Retry, State
 from ombud.mailbox.settle import CRASHED, CRASHES
+from ombud.mailbox.stay import Stay
 from ombud.mailbox.turn import TurnDone, take_turn
 from tests.behaviour.conftest import LEASE_SECONDS
 from tests.mailbox.office import Office, Performing, StoppedClock, WatchedWriter, working
@@ -138,7 +139,7 @@ class Turns:
             started.append(one)
         for one in started:
             held.finish(Result(one, clock, 1, outcome), clock, self.office.mailbox.policy.care)
-        touch = held.touch(0.0, clock, merging=False, linger_seconds=self.linger_seconds)
+        touch = held.touch(0.0, clock, merging=False, stay=Stay(self.linger_seconds, 0.0))
         assert touch is not None
         held.begin(touch)
         done: TurnDone = self.office.run(lambda: take_turn(self.office.mailbox, [touch], 0))

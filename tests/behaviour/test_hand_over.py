@@ -7,8 +7,8 @@ import pytest
 
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.lease import lane_of
-from ombud.mailbox.mailbox import Appended
-from ombud.mailbox.model import Delivery, Done, Lane, State
+from ombud.mailbox.mailbox import Appended, Hold
+from ombud.mailbox.model import NEVER, Delivery, Done, Lane, State
 from tests.behaviour.conftest import LEASE_SECONDS
 from tests.mailbox.office import Office, StoppedClock
 
@@ -18,8 +18,9 @@ class Ear:
 
     def __init__(self) -> None:
         self.token: int | None = 77
-        self.held: set[int] = set()
+        self.held: dict[int, Hold] = {}
         self.lanes: list[Lane] = []
+        self.still: list[int] = []
         self.facts: list[Row] = []
         self.appended: list[Appended] = []
         self.calls: list[str] = []
@@ -27,12 +28,16 @@ class Ear:
     def take(self) -> int | None:
         return self.token
 
-    def holds(self, lane_id: int) -> bool:
-        return lane_id in self.held
+    def hold_of(self, lane_id: int) -> Hold | None:
+        return self.held.get(lane_id)
 
     def taken(self, lanes: list[tuple[Any, ...]], _gifts: list[Any]) -> None:
         self.calls.append("taken")
         self.lanes += [lane_of(row) for row in lanes]
+
+    def kept(self, lanes: list[tuple[Any, ...]], _gifts: list[Any]) -> None:
+        self.calls.append("kept")
+        self.still += [lane_id for (lane_id,) in lanes]
 
     def learned(self, facts: list[Row], _gifts: list[Any]) -> None:
         self.calls.append("learned")
@@ -57,7 +62,7 @@ def test_an_append_leases_an_idle_lane(office: Office, ear: Ear, clock: StoppedC
     assert (lane.id, lane.shop_id, lane.token, lane.health.window, lane.crashes) == (lane_id, 5, 77, 3, 0)
     assert office.lease() == []
     assert lane.leased_until == clock() + LEASE_SECONDS * 1_000_000
-    assert ear.calls == ["taken", "learned", "rung"]
+    assert ear.calls == ["taken", "kept", "learned", "rung"]
     assert [facts["note"] for facts in ear.facts] == ["first"]
     (appended,) = ear.appended
     assert (appended.lane_id, appended.changed) == (lane_id, False)
@@ -107,13 +112,33 @@ def test_a_lane_that_needs_a_load_is_left_alone(office: Office, ear: Ear, change
     assert office.state(event_id) == State.PENDING
 
 
-def test_a_lane_that_is_known_to_be_owned_is_not_asked_for(office: Office, ear: Ear) -> None:
+def test_a_lane_that_is_known_to_be_owned_is_not_taken(office: Office, ear: Ear) -> None:
     mine, other = office.add_lane(), office.add_lane()
-    ear.held.add(mine)
+    office.rows("update lane set lease_token = 5 where id = :id", id=mine)
+    ear.held[mine] = Hold(5, 0)
     office.append(mine, other)
 
     assert [lane.id for lane in ear.lanes] == [other]
-    assert sorted(appended.lane_id for appended in ear.appended) == [mine, other]
+    assert ear.still == [mine]
+    assert len(ear.facts) == 2
+    assert sorted((one.lane_id, one.hold) for one in ear.appended) == [(mine, Hold(5, 0)), (other, None)]
+
+
+@pytest.mark.parametrize(
+    ("token", "hold_until", "wakes"),
+    [(None, 0, True), (6, 0, False), (5, NEVER, False)],
+    ids=["given back", "lost", "paused"],
+)
+def test_a_lane_that_is_not_owned_any_more_is_rung(
+    office: Office, ear: Ear, clock: StoppedClock, token: int | None, hold_until: int, *, wakes: bool
+) -> None:
+    lane_id, values = office.add_lane(), {"token": token, "hold_until": hold_until}
+    office.rows("update lane set lease_token = :token, hold_until = :hold_until where id = :id", id=lane_id, **values)
+    ear.held[lane_id] = Hold(5, 0)
+    office.append(lane_id)
+
+    assert (ear.still, ear.lanes) == ([], [])
+    assert (office.lane(lane_id)["wake_at"] == clock()) is wakes
 
 
 def test_without_room_it_only_rings(office: Office, ear: Ear, clock: StoppedClock) -> None:

@@ -30,7 +30,7 @@ def elsewhere(home: Home, office: Office, policy: Policy) -> Iterator[Office]:
 @pytest.fixture
 def lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lane that has had work stays leased for long, and is looked into often."""
-    monkeypatch.setattr("ombud.mailbox.held.LINGER_LOADS", 1)
+    monkeypatch.setattr("ombud.mailbox.stay.LINGER_LOADS", 1)
     monkeypatch.setattr("ombud.mailbox.holder.LINGER_SECONDS", 3_600.0)
     monkeypatch.setattr("ombud.mailbox.holder.KEPT_POLL_SECONDS", 0.02)
     monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 0.1)

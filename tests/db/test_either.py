@@ -391,7 +391,7 @@ def test_what_one_statement_has_done_another_leaves_out(database: Database) -> N
     def append(announced: Announced) -> Operation[None]:
         yield STATEMENTS["add"], [("a", 0), ("b", 0)]
         yield Afterwards(count, [("a",), ("none",)])
-        yield Afterwards(add, [("a", 1), ("c", 1), ("none", 1)], announced.then, unless=count)
+        yield Afterwards(add, [("a", 1), ("c", 1), ("none", 1)], announced.then, unless=(add, count))
 
     announced = Announced()
     database.write(partial(append, announced))

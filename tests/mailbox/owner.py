@@ -17,6 +17,7 @@ from ombud.mailbox.model import (
     Result,
     Retry,
 )
+from ombud.mailbox.stay import Stay
 from ombud.mailbox.stock import START
 from ombud.mailbox.touch import Touch
 
@@ -45,6 +46,7 @@ class Owner:
     def __init__(self, window: int = 4, *, merging: bool = False, crashes: int = 0, **health: Any) -> None:
         self.now = 0.0
         self.merging = merging
+        self.rest_seconds = 0.0
         lane = Lane(7, 1, 1, 99, NOW + LEASE, Health(window, **health), crashes)
         self.held = HeldLane(lane, self.now, EXTEND_SECONDS)
 
@@ -68,7 +70,8 @@ class Owner:
             self.held.finish(result, self.clock, CARE)
 
     def touch(self) -> Touch | None:
-        return self.held.touch(self.now, self.clock, merging=self.merging, linger_seconds=LINGER_SECONDS)
+        stay = Stay(LINGER_SECONDS, self.rest_seconds)
+        return self.held.touch(self.now, self.clock, merging=self.merging, stay=stay)
 
     def begin(self) -> Touch:
         touch = self.touch()

@@ -9,8 +9,8 @@ from ombud.db.operation import Row
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.holder import Holder
-from ombud.mailbox.mailbox import Appended, Policy
-from ombud.mailbox.model import NEVER, Delivery, Done, Outcome
+from ombud.mailbox.mailbox import Appended, Hold, Policy
+from ombud.mailbox.model import NEVER, Delivery, Done, Loaded, Outcome
 from ombud.mailbox.turn import TurnDone
 from tests.mailbox.office import Office
 
@@ -37,6 +37,13 @@ class Hearing:
     def hear(self, token: int | None) -> None:
         """Hear that a commit has taken the lane, and what an append with that token brings."""
         self.holder.hear(Heard([self.row], [[Appended(self.lane_id, [self.delivery], token=token)]], self.facts))
+
+    def hear_again(self, hold: Hold | None, event_id: int, *, kept: bool = True) -> bool:
+        """Hear what an append brings that has found the lane owned so; returns whether it starts from memory."""
+        more = self.delivery._replace(event_id=event_id, subject=f"order/{event_id}")
+        gift = [Appended(self.lane_id, [more], hold=hold)]
+        self.holder.hear(Heard([], [gift], self.facts, {self.lane_id} if kept else ()))
+        return event_id in self.holder.lanes[self.lane_id].stock.known
 
     @property
     def starts(self) -> bool:
@@ -83,3 +90,29 @@ async def test_a_lane_that_leads_nowhere_is_left_to_a_load(hearing: Hearing, fac
     hearing.hear(TOKEN)
 
     assert not hearing.starts
+
+
+async def test_what_comes_to_an_owned_lane_starts_from_memory(hearing: Hearing) -> None:
+    hearing.hear(TOKEN)
+    hold = hearing.holder.hold_of(hearing.lane_id)
+
+    assert hold is not None
+    assert hearing.holder.hold_of(hearing.lane_id + 1) is None
+    assert hearing.hear_again(hold, 11)
+    # Its own lease has ended since, it was paused, or another append has leased it anew.
+    assert not hearing.hear_again(hold, 12, kept=False)
+
+
+async def test_what_a_load_may_have_found_is_left_to_a_load(hearing: Hearing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been tried and settled since its commit."""
+    monkeypatch.setattr(SqliteDatabase, "exclusive", False)
+    hearing.hear(TOKEN)
+    before = hearing.holder.hold_of(hearing.lane_id)
+    hearing.holder.hear(Heard([], [[Appended(hearing.lane_id)]], {}))
+    touches = hearing.holder.begin_turn()
+
+    assert hearing.holder.hold_of(hearing.lane_id) is None
+    held = hearing.holder.lanes[hearing.lane_id]
+    hearing.holder.take_in(touches, TurnDone(loaded=[(held, Loaded((), {"closed": None}))]))
+    assert hearing.hear_again(hearing.holder.hold_of(hearing.lane_id), 11)
+    assert not hearing.hear_again(before, 12)

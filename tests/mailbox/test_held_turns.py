@@ -1,7 +1,8 @@
 """How a lane is kept: it stays or leaves, heeds what people do, closes and opens, and is careful after a crash."""
 
-from ombud.mailbox.held import CAREFUL_TRIES, LINGER_LOADS
+from ombud.mailbox.held import CAREFUL_TRIES
 from ombud.mailbox.model import NEVER, Health, Loaded
+from ombud.mailbox.stay import LINGER_LOADS
 from tests.mailbox.owner import EXTEND_SECONDS, LEASE, LINGER_SECONDS, NOW, OPEN, SICK, Owner, deliveries
 
 
@@ -25,6 +26,21 @@ def test_it_leaves_when_nothing_waits_and_lingers_when_it_was_busy() -> None:
     assert busy.touch() is None
     busy.now = LINGER_SECONDS - 0.0
     assert busy.begin().leaves
+
+
+def test_it_rests_for_a_moment_where_its_end_must_be_written() -> None:
+    for stored in (True, False):
+        owner = Owner()
+        owner.rest_seconds = 0.5
+        owner.held.lane = owner.held.lane._replace(stored=stored)
+        owner.fill(deliveries(1))
+        owner.start()
+        owner.finish(1)
+        touch = owner.begin()
+        assert touch.leaves is not stored
+        owner.end(touch)
+        owner.now = 0.5
+        assert owner.begin().leaves
 
 
 def test_what_is_in_flight_keeps_it() -> None:

@@ -427,7 +427,7 @@ async def test_an_idle_lane_whose_lease_seems_to_have_ended_is_not_used_on_the_o
     office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is leased anew and given back, since nothing waits in it; what is appended then is tried once."""
-    monkeypatch.setattr("ombud.mailbox.held.LINGER_LOADS", 1)
+    monkeypatch.setattr("ombud.mailbox.stay.LINGER_LOADS", 1)
     monkeypatch.setattr("ombud.mailbox.holder.LINGER_SECONDS", 3_600.0)
     lane_id = office.add_lane()
     performing = Performing()

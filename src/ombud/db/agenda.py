@@ -18,7 +18,7 @@ class Entry:
 
     statement: Statement
     then: Then | None
-    unless: Statement | None = None
+    unless: tuple[Statement, ...] = ()
     reads: bool = False
     wanted: set[tuple[Any, ...]] = field(default_factory=set)
     gifts: list[Any] = field(default_factory=list)
@@ -28,11 +28,8 @@ class Entry:
 
         `returned`: what the entries before this one have.
         """
-        wanted = self.wanted
-        if self.unless is not None and (others := returned.get(self.unless)):
-            served = {row[0] for row in others}
-            wanted = {row for row in wanted if row[0] not in served}
-        return sorted(wanted)
+        served = {row[0] for other in self.unless for row in returned.get(other, ())}
+        return sorted(row for row in self.wanted if row[0] not in served)
 
     def announce(self, returned: list[Any]) -> None:
         """Tell who wants to know, after the commit. What goes wrong with that is logged: the commit stands."""
@@ -46,7 +43,7 @@ class Entry:
 
 def united(steps: Iterable[Afterwards]) -> list[Entry]:
     """Unite steps by statement and listener, in the order in which they were first named."""
-    entries: dict[tuple[Statement, Then | None, Statement | None, bool], Entry] = {}
+    entries: dict[tuple[Statement, Then | None, tuple[Statement, ...], bool], Entry] = {}
     for step in steps:
         key = (step.statement, step.then, step.unless, step.reads)
         entry = entries.get(key)

@@ -58,7 +58,7 @@ class Afterwards:
     SQLite that is the end of the same transaction; on PostgreSQL a transaction of its own after the commit, which is
     lost if the process dies between the two. The step itself is answered with no rows at once.
 
-    A row is left out whose first value is the first one of a row that the statement `unless` has returned before it.
+    A row is left out whose first value is the first one of a row that a statement of `unless` has returned before it.
 
     `then` is called after the commit, once for a statement and a `then`, with the rows that the statement returned, as
     tuples, and with every `gift`; where the commit was made: in that thread, or on that event loop. An error in it is
@@ -69,7 +69,7 @@ class Afterwards:
     rows: Sequence[tuple[Any, ...]]
     then: Callable[[list[Any], list[Any]], None] | None = None
     gift: Any = None
-    unless: Statement | None = None
+    unless: tuple[Statement, ...] = ()
     reads: bool = False
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from ombud.mailbox.health import Care, after_try, warnings_due
 from ombud.mailbox.load import Wanted
 from ombud.mailbox.model import NEVER, Delivery, Done, Health, Interrupted, Lane, Loaded, Outcome, Result, Retry
+from ombud.mailbox.stay import Stay
 from ombud.mailbox.stock import START, Admits, Stock
 from ombud.mailbox.touch import Touch
 from ombud.mailbox.wishes import Pace, covers, pause_of
@@ -17,8 +18,6 @@ QUANTUM = 64
 LEAST_LOAD = 8
 # Deliveries of one lane in memory: those whose subject is in flight wait, and past this the lane reads no further.
 KNOWN_MOST = 512
-# Loads with work in one lease, after which a lane is busy enough to stay leased while it is empty for a moment.
-LINGER_LOADS = 3
 # Growth of a window that is worth a write of a lane that was owned in memory alone.
 STORED_GROWTH = 4
 # Tries in careful mode after a crash: as many as may have been in flight.
@@ -214,13 +213,13 @@ class HeldLane:
             return False
         return True
 
-    def touch(self, now: float, clock: int, *, merging: bool, linger_seconds: float) -> Touch | None:
+    def touch(self, now: float, clock: int, *, merging: bool, stay: Stay) -> Touch | None:
         """Return what a turn is to do with it, or None when it needs nothing."""
         wanted = self._wanted(merging=merging) if self.hungry(clock) else None
         keeps = None if self._lost else self._keeps
         # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
         extend = now >= self._extend_at or (wanted is not None and not self.lane.stored)
-        leaves = self._leaves(now, clock, linger_seconds) and (self.lane.stored or not extend)
+        leaves = self._leaves(now, clock, stay) and (self.lane.stored or not extend)
         if not (self.results or wanted or keeps or extend or leaves):
             return None
         grown = self.health.window >= STORED_GROWTH * self._stored_health.window
@@ -243,14 +242,14 @@ class HeldLane:
 
     def undo(self, touch: Touch) -> None:
         """The turn came to nothing, as far as anybody knows."""
-        self.leaving = False
+        self.leaving = self.stock.loading = False
         self._again = bool(touch.results)
         self.stock.stale = self.stock.stale or touch.wanted is not None
         self._asks_due = self._asks_due or touch.asks_due
 
     def note(self, touch: Touch, extend_at: float, leased_until: int) -> None:
         """The turn is committed."""
-        self.leaving = self._again = False
+        self.leaving = self.stock.loading = self._again = False
         self.settled(touch.results)
         if touch.keeps is not None:
             self._stored_health = touch.keeps[1]
@@ -272,10 +271,10 @@ class HeldLane:
         """A result that cannot be written becomes another one."""
         self.results[self.results.index(result)] = result._replace(outcome=outcome)
 
-    def _leaves(self, now: float, clock: int, linger_seconds: float) -> bool:
+    def _leaves(self, now: float, clock: int, stay: Stay) -> bool:
         if not self.idle or self._blocked:
             return self.idle
-        lingers = self._loads >= LINGER_LOADS and now < self._worked_at + linger_seconds
+        lingers = now < self._worked_at + stay.seconds(self._loads, stored=self.lane.stored)
         # Kept until the next one may start: another owner would not know when this one has.
         return self._pace.over(clock) and (not lingers or self.health.closed_at is not None)
 

@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.lease import lane_of
-from ombud.mailbox.mailbox import Appended, Mailbox
+from ombud.mailbox.mailbox import Appended, Hold, Mailbox
 from ombud.mailbox.model import Lane, Loaded
 from ombud.mailbox.starter import Perform, Starter
+from ombud.mailbox.stay import Stay
 from ombud.mailbox.touch import Touch
 from ombud.mailbox.turn import TurnDone
 
@@ -31,6 +32,9 @@ EXTEND_SECONDS = 2.0
 EXTEND_SHARE = 1 / 3
 # Seconds that a busy lane stays owned although it is empty.
 LINGER_SECONDS = 2.0
+# Seconds that any other one stays while fewer are owned than that: until it would have to be looked into.
+REST_SECONDS = KEPT_POLL_SECONDS
+FEW_LANES = LANES // 4
 # Seconds between two rounds over the lanes that are kept: wakes of other processes are heard together.
 TICK_SECONDS = 0.02
 
@@ -93,6 +97,13 @@ class Holder:
                 self._dirty[held.lane.id] = held
         self._woken = False
 
+    def hold_of(self, lane_id: int) -> Hold | None:
+        """Return how a lane is owned on record, unless it is being loaded or given back. From any thread."""
+        held = self.lanes.get(lane_id)
+        if held is None or held.leaving or held.stock.loading or not held.lane.stored:
+            return None
+        return Hold(held.lane.token, held.stock.loads)
+
     # What appends of this process bring -------------------------------------------------------------------------------
 
     def hear(self, heard: Heard) -> None:
@@ -108,7 +119,7 @@ class Holder:
                 continue
             facts = heard.facts.get(appended.lane_id)
             # A load skips what waits for a closed destination.
-            if self._starts_from_memory(held, appended, fresh) and facts is not None and not facts["closed"]:
+            if facts is not None and not facts["closed"] and self._may_start(held, appended, fresh, heard.kept):
                 held.take_over(appended.deliveries, facts, now, merging=merging)
                 self.starter.enter(held)
             else:
@@ -129,9 +140,14 @@ class Holder:
                 self._own_again(lane)
         return fresh
 
-    def _starts_from_memory(self, held: HeldLane, appended: Appended, fresh: Mapping[int, HeldLane]) -> bool:
+    def _may_start(
+        self, held: HeldLane, appended: Appended, fresh: Mapping[int, HeldLane], kept: Collection[int]
+    ) -> bool:
         if not appended.deliveries or not held.takes_over:
             return False
+        if appended.hold is not None:
+            # Neither was it ours alone since, nor may we have loaded and tried what it brings.
+            return appended.hold == self.hold_of(appended.lane_id) and appended.lane_id in kept
         # Where an append and its ring are two commits, what it brings may have been loaded and tried in between.
         return self._database.exclusive or _took(appended, fresh)
 
@@ -144,9 +160,8 @@ class Holder:
     def begin_turn(self) -> list[Touch]:
         """Name the lanes that need this turn's transaction, and what it is to do with them."""
         now, clock, merging = time.monotonic(), self._mailbox.clock(), self._mailbox.policy.merging
-        found = [
-            held.touch(now, clock, merging=merging, linger_seconds=LINGER_SECONDS) for held in self._dirty.values()
-        ]
+        stay = Stay(LINGER_SECONDS, REST_SECONDS if len(self.lanes) < FEW_LANES else 0.0)
+        found = [held.touch(now, clock, merging=merging, stay=stay) for held in self._dirty.values()]
         self._dirty = {}
         touches = [touch for touch in found if touch is not None]
         for touch in touches:

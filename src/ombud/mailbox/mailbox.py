@@ -94,13 +94,24 @@ class Policy:
         return round(self.lease_seconds * 1_000_000)
 
 
+class Hold(NamedTuple):
+    """How a lane is owned: by which lease, after how many loads. While it stays the same nobody reads what comes."""
+
+    token: int
+    loads: int
+
+
 class Appended(NamedTuple):
-    """What was committed for one lane. `changed`: its destination may lead elsewhere now. `token`: its own ring's."""
+    """What was committed for one lane. `changed`: its destination may lead elsewhere now.
+
+    `token`: its own ring's. `hold`: that of this process, from before it was written.
+    """
 
     lane_id: int
     deliveries: Sequence[Delivery] = ()
     changed: bool = False
     token: int | None = None
+    hold: Hold | None = None
 
 
 class Bell(Protocol):
@@ -109,17 +120,20 @@ class Bell(Protocol):
     def take(self) -> int | None:
         """Return a token by which an append may lease idle lanes for this process, or None when there is no room."""
 
-    def holds(self, lane_id: int) -> bool:
-        """Return whether this process has leased the lane already, as far as it knows."""
+    def hold_of(self, lane_id: int) -> Hold | None:
+        """Return how this process owns the lane, where that is on record and as far as it knows."""
 
     def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Hear which lanes were leased by such a token (rows of the lane)."""
 
+    def kept(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
+        """Hear which lanes are owned as `hold_of` has said, and not paused: their ids."""
+
     def learned(self, facts: list[Row], gifts: list[Any]) -> None:
-        """Hear where lanes lead as of after the commit; after `taken`."""
+        """Hear where lanes lead as of after the commit; after `taken` and `kept`."""
 
     def rung(self, lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
-        """Hear for which lanes something was committed; after `taken` and `learned` of the same commit."""
+        """Hear for which lanes something was committed; after the others of the same commit."""
 
 
 class WakeBell:
@@ -132,12 +146,15 @@ class WakeBell:
         """There is nobody who could start anything here."""
         return None
 
-    def holds(self, _lane_id: int) -> bool:
+    def hold_of(self, _lane_id: int) -> Hold | None:
         """Nothing is ever held."""
-        return False
+        return None
 
     def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
         """Nothing is ever taken."""
+
+    def kept(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
+        """Nothing is ever held."""
 
     def learned(self, facts: list[Row], gifts: list[Any]) -> None:
         """Nobody asks."""
@@ -248,12 +265,16 @@ class Mailbox:
                 by_lane.setdefault(lane_id, []).append(
                     Delivery(day, d.shop_id, id_, lane_id, d.type, d.subject, d.data, now, now, 0, 0, 0, None)
                 )
-        lease = self.policy.lease
-        idle = [(lane_id, token, lease, now) for lane_id in by_lane if not bell.holds(lane_id)]
+        lease, holds = self.policy.lease, {lane_id: bell.hold_of(lane_id) for lane_id in by_lane}
+        idle = [(lane_id, token, lease, now) for lane_id, hold in holds.items() if hold is None]
         yield Afterwards(sql["hand_over"], idle, bell.taken)
-        yield Afterwards(self.facts, [(lane_id,) for lane_id, *_ in idle], bell.learned, reads=True)
-        brought = [Appended(lane_id, found, token=token) for lane_id, found in by_lane.items()]
-        yield from self._announce(bell, brought, unless=sql["hand_over"])
+        held = [(lane_id, hold.token) for lane_id, hold in holds.items() if hold is not None]
+        yield Afterwards(sql["still_held"], held, bell.kept)
+        yield Afterwards(self.facts, [(lane_id,) for lane_id in by_lane], bell.learned, reads=True)
+        brought = [Appended(lane_id, found, False, token, holds[lane_id]) for lane_id, found in by_lane.items()]
+        yield from self._announce(bell, brought, unless=(sql["hand_over"], sql["still_held"]))
 
-    def _announce(self, bell: Bell, appended: Sequence[Appended], unless: Statement | None = None) -> Operation[None]:
+    def _announce(
+        self, bell: Bell, appended: Sequence[Appended], unless: tuple[Statement, ...] = ()
+    ) -> Operation[None]:
         yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended, unless)

@@ -64,6 +64,14 @@ returning l.id, l.shop_id, l.destination_id, l.lease_token, l.window_size, l.fai
   l.closed_time, l.probes, l.warned, l.crashes, l.hold_until, l.given_up_at, l.started_event_id,
   l.wake_at, true as stored;
 
+-- name: still_held
+-- rows: lane_id bigint, token bigint
+-- Of the lanes that the process that appends owns already: where it still does, and nobody has paused them. They need no
+-- ring: whoever gives one back later sees what was appended.
+select id from lane where id = :lane_id and lease_token = :token and hold_until <= :now;
+-- postgres:
+select l.id from {rows} r join lane l on l.id = r.lane_id and l.lease_token = r.token and l.hold_until <= :now;
+
 -- name: ring_lanes
 -- rows: lane_id bigint
 -- Someone must look at these lanes now. Only ever lowers wake_at; a leased lane is looked at by its owner anyway.

@@ -93,6 +93,8 @@ class Stock:
         "_rewound",
         "_waiting",
         "cursor",
+        "loading",
+        "loads",
         "ready",
         "stale",
     )
@@ -108,6 +110,7 @@ class Stock:
         self._known: set[int] = set()
         self._passed = _NONE  # busy subjects of which something waits before the cursor
         self._rewound = False  # while a load was under way
+        self.loads, self.loading = 0, False  # how many have begun, and whether the last one is under way
 
     @property
     def waits(self) -> bool:
@@ -126,6 +129,7 @@ class Stock:
 
     def begin(self, cursor: tuple[int, int]) -> None:
         """A load from there is under way."""
+        self.loads, self.loading = self.loads + 1, True
         self.stale = self._rewound = False
         if cursor == START:
             self._passed = _NONE

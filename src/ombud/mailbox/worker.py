@@ -74,9 +74,7 @@ class Worker:
     async def run(self) -> None:
         """Perform until `stop`; then leave STOP_SECONDS to what is in flight, cut the rest, give every lane back."""
         holder = self._holder
-        # Of lanes that are owned in memory alone an append must hear, in its transaction, that they still are.
-        leased = () if self._writer.database.exclusive else holder.lanes
-        bell = WorkerBell(holder.hear, lambda: holder.has_room and self._stocked and not self._stopping, leased)
+        bell = WorkerBell(holder.hear, lambda: holder.has_room and self._stocked and not self._stopping, holder.hold_of)
         silence, self._mailbox.bell = self._mailbox.bell, bell
         try:
             await self._until_done(self._take_stock)

@@ -41,6 +41,7 @@ WORKER_RULES = (
     Rule(("recheck_lanes", "before"), "delay", chance=0.2, seconds=0.02),
     Rule(("lease_lanes", "after"), "delay", chance=0.2, seconds=0.02),
     Rule(("hand_over", "after"), "delay", chance=0.1, seconds=0.02),
+    Rule(("still_held", "after"), "delay", chance=0.1, seconds=0.1),
     Rule(("fence", "after"), "stall", chance=0.004, seconds=STALL_SECONDS),
     Rule(("settle_deliveries", "after"), "stall", chance=0.004, seconds=STALL_SECONDS),
     Rule((PERFORM, "before"), "stall", chance=0.0005, seconds=STALL_SECONDS),
