@@ -36,7 +36,7 @@ BLOCK_BYTES = 64
 Begun: TypeAlias = "tuple[hashlib._Hash, hashlib._Hash]"  # noqa: SLF001 - the name that its stubs have
 
 _PREFIX = "whsec_"
-_VERSION = "v1"
+_VERSION = "v1,"
 
 
 def new_secret() -> str:
@@ -79,7 +79,7 @@ class Signer:
         return self._signatures(f"{message_id}.{timestamp}.".encode() + body)
 
     def _signatures(self, signed: bytes) -> str:
-        return " ".join([f"{_VERSION},{_signature(begun, signed)}" for begun in self._begun])
+        return " ".join([_signature(begun, signed) for begun in self._begun])
 
 
 def verify(
@@ -106,11 +106,9 @@ def verify(
     expected = [_signature(_begun(key), signed).encode() for key in keys]
     good = False
     for given in signatures.split(" ")[:MOST_SIGNATURES]:
-        version, _, text = given.partition(",")
-        if version == _VERSION:
-            # Every one is compared, and whole, in a time that tells nothing.
-            for one in expected:
-                good |= hmac.compare_digest(text.encode("utf-8", "replace"), one)
+        # Every one is compared, and whole, in a time that tells nothing.
+        for one in expected:
+            good |= hmac.compare_digest(given.encode("utf-8", "replace"), one)
     if not good:
         raise InvalidSignature("No signature fits. Check the secret, and that the target is as it was sent.")
     return message_id
@@ -122,10 +120,11 @@ def _signed(message_id: str, timestamp: int, target: str, method: str) -> bytes:
 
 
 def _signature(begun: Begun, signed: bytes) -> str:
+    """Return a signature with its version."""
     inner, outer = begun[0].copy(), begun[1].copy()
     inner.update(signed)
     outer.update(inner.digest())
-    return binascii.b2a_base64(outer.digest(), newline=False).decode("ascii")
+    return _VERSION + binascii.b2a_base64(outer.digest(), newline=False).decode("ascii")
 
 
 @lru_cache(maxsize=KEYS)

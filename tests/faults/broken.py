@@ -246,8 +246,9 @@ def subjects_at_once(patch: pytest.MonkeyPatch) -> None:
     """Start deliveries without asking whether one of the same subject is in flight."""
 
     def add(self: Stock, delivery: Delivery) -> None:
-        if delivery.event_id not in self._known:
-            self._known.add(delivery.event_id)
+        if delivery.event_id not in self.known:
+            self.known.add(delivery.event_id)
+            self.busy.add(delivery.subject)
             self.ready.add(delivery)
 
     patch.setattr(Stock, "add", add)

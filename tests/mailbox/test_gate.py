@@ -17,10 +17,9 @@ class OneAtATime:
         self.inside = 0
         self.line: dict[int, Callable[[], None]] = {}
 
-    def admits(self, _facts: Mapping[str, Any]) -> bool:
-        return not self.inside
-
     def enter(self, _facts: Mapping[str, Any]) -> object | None:
+        if self.inside:
+            return None
         self.inside += 1
         return self
 

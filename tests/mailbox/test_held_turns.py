@@ -136,7 +136,7 @@ def test_it_closes_and_drops_what_has_not_started() -> None:
     assert held.health.closed_at == NOW
     assert held.health.hold_until >= NOW + 5_000_000
     assert owner.start() == []
-    assert len(held.stock.ready) == 0
+    assert held.stock.ready.count == 0
 
 
 def test_the_turn_that_stores_that_it_is_closed_does_not_take_the_row_before_for_a_resume() -> None:
@@ -221,3 +221,23 @@ def test_after_a_crash_one_is_tried_at_a_time_until_as_many_as_may_have_been_in_
     assert not touch.careful
     owner.end(touch, Loaded(deliveries(*range(100, 120)), OPEN))
     assert len(owner.start()) > 1
+
+
+def test_until_when_it_needs_no_look() -> None:
+    owner, pause = Owner(window=6), 0.5
+
+    def look() -> bool:
+        return owner.held.needs_a_look(owner.now, owner.clock, woken=False, pause_seconds=pause)
+
+    owner.fill(deliveries(1, 2, 3, 4))
+    owner.start()
+    assert not look()
+    assert owner.held.look_at == pause
+    owner.now = 1.8
+    assert not look(), "it is busy"
+    assert owner.held.look_at == EXTEND_SECONDS
+    owner.held.next_due, owner.held.look_at = 1.9, 0.0
+    assert not look()
+    assert owner.held.look_at == 1.9
+    fall_ill(owner)
+    assert owner.held.look_at == 0.0, "a probe may be due any time"

@@ -15,6 +15,7 @@ import pytest
 from ombud.admin.explain import explain_event
 from ombud.db.operation import Operation, Statement
 from ombud.errors import Conflict
+from ombud.mailbox.gate import OpenGate
 from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.endpoints import TESTS_PER_MINUTE
 from ombud.sender.guard import Guard
@@ -106,7 +107,8 @@ def limited(home: Home, names: NameServer, monkeypatch: pytest.MonkeyPatch) -> I
         settings = Settings(allow_networks=LOOPBACK, retry_seconds=RETRY_SECONDS, endpoints_per_shop=ENDPOINTS)
         sender = Sender(home.open(), settings)
         sender.targets = Targets(sender.deliverer.guard, CONNECTIONS, PER_SECOND)
-        sender.outbox.mailbox.gate = sender.deliverer.targets = sender.targets if gate else None
+        sender.outbox.mailbox.gate = sender.targets if gate else OpenGate()
+        sender.deliverer.targets = sender.targets if gate else None
         made.append(Running(sender))
         return made[-1]
 
@@ -215,14 +217,15 @@ async def test_what_the_operator_allows_is_not_counted() -> None:
     targets = Targets(guard, 1, 1, LOOPBACK)
     for url in ("http://127.0.0.1/", "http://[::1]:9/x"):
         facts = {"url": url, "endpoint_id": 1}
-        assert all(targets.admits(facts) and targets.enter(facts) is None for _ in range(5))
+        assert all(targets.enter(facts) is not None for _ in range(5))
     counted = {"url": "http://8.8.8.8/", "endpoint_id": 1}
-    assert targets.admits(counted)
     entered = targets.enter(counted)
-    assert not targets.admits(counted)
-    assert not targets.admits({"url": "http://8.8.8.8:8080/other", "endpoint_id": 2}), "another port of the same host"
-    assert targets.admits({"url": "http://8.8.4.4/", "endpoint_id": 2})
-    assert targets.admits({"url": "no url", "endpoint_id": 3})
+    assert entered is not None
+    assert targets.enter(counted) is None
+    other_port = {"url": "http://8.8.8.8:8080/other", "endpoint_id": 2}
+    assert targets.enter(other_port) is None, "of the same host"
+    assert targets.enter({"url": "http://8.8.4.4/", "endpoint_id": 2}) is not None
+    assert targets.enter({"url": "no url", "endpoint_id": 3}) is not None
     targets.leave(entered)
     guard.close()
 
@@ -233,7 +236,7 @@ async def test_an_endpoint_that_leads_elsewhere_is_new_again() -> None:
     targets.acknowledged(1, own["url"])
     for facts, more in ((own, True), (victim, False), (own, True)):
         targets.enter(facts)
-        assert targets.admits(facts) is more
+        assert (targets.enter(facts) is not None) is more
 
 
 async def test_who_asks_again_keeps_its_turn() -> None:
@@ -294,9 +297,9 @@ async def test_places_at_rest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> 
     targets.acknowledged(0, busy["url"])
     targets.enter(busy)
     for number in range(1, 200):
-        assert targets.admits(to(f"8.8.4.{number}", number))
+        assert not targets._full(targets._of(to(f"8.8.4.{number}", number)))
         assert len(targets._places) <= 10
-    assert not targets.admits(busy), "what is under way is counted still"
+    assert targets.enter(busy) is None, "what is under way is counted still"
 
 
 def test_no_endpoint_is_sent_more_than_five_tests_a_minute(limited: Callable[..., Running]) -> None:

@@ -7,11 +7,8 @@ from typing import Any, Protocol
 class Gate(Protocol):
     """Asked before each start. Calls come from the worker's event loop."""
 
-    def admits(self, facts: Mapping[str, Any]) -> bool:
-        """Return whether a delivery with these facts may start now."""
-
     def enter(self, facts: Mapping[str, Any]) -> object | None:
-        """Note that one starts; returns what `leave` is to be given, or None when nobody counts."""
+        """Let a delivery with these facts start; returns what `leave` is to be given, or None: it may not start now."""
 
     def leave(self, entered: object) -> None:
         """Note that it has ended."""
@@ -24,3 +21,20 @@ class Gate(Protocol):
 
     def forget(self, lane_id: int) -> None:
         """A lane waits no more."""
+
+
+class OpenGate:
+    """Lets everything start at once."""
+
+    def enter(self, _facts: Mapping[str, Any]) -> object:
+        """Let it start."""
+        return self
+
+    def leave(self, entered: object) -> None:
+        """Nobody counts."""
+
+    def wait(self, lane_id: int, facts: Mapping[str, Any], then: Callable[[], None]) -> None:
+        """Nobody is ever told to wait."""
+
+    def forget(self, lane_id: int) -> None:
+        """Nobody waits."""

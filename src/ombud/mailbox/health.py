@@ -75,7 +75,7 @@ def after_try(health: Health, result: Result, now: int, care: Care, chance: floa
     """Return how a lane does after a try that ended so at `now`; `chance` is between 0 and 1."""
     match result.outcome:
         case Done() | Skip():
-            return _after_answer(health, now, care)
+            return after_answer(health, now, care)
         case Interrupted():
             return health
         case Retry(fault=Fault.LANE, after=after):
@@ -85,7 +85,17 @@ def after_try(health: Health, result: Result, now: int, care: Care, chance: floa
         case Dead(fault=Fault.LANE):
             return _Failure(result, None, now, care, chance).of(health)
         case Retry() | Dead():
-            return _after_answer(health, now, care)
+            return after_answer(health, now, care)
+
+
+def resumed(health: Health, hold_until: int, given_up_at: int | None, now: int) -> Health:
+    """Return how a lane does that was stored so: itself, unless what is stored by now says that somebody resumed it."""
+    if given_up_at is None and health.given_up_at is not None:
+        closed_at = now if health.closed_at is None else health.closed_at
+        return Health(closed_time=health.closed_time + max(0, now - closed_at))
+    if health.closed_at is not None and hold_until < health.hold_until:
+        return health._replace(hold_until=hold_until)  # probe now
+    return health
 
 
 def warnings_due(health: Health, now: int) -> Sequence[int]:
@@ -95,8 +105,8 @@ def warnings_due(health: Health, now: int) -> Sequence[int]:
     return [day for day in WARNING_DAYS if health.warned < day and now - health.closed_at >= day * _DAY]
 
 
-def _after_answer(health: Health, now: int, care: Care) -> Health:
-    """The destination answered: it is there, whatever it thinks of that delivery."""
+def after_answer(health: Health, now: int, care: Care) -> Health:
+    """Return how a lane does whose destination answered: it is there, whatever it thinks of that delivery."""
     if health.closed_at is not None:
         return Health(closed_time=health.closed_time + max(0, now - health.closed_at))
     if health.failures == 0 and health.window >= care.window_cap:

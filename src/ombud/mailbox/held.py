@@ -1,10 +1,11 @@
 """A lane that this process owns: what of it is loaded, in flight and settled. Its owner's memory, on one event loop."""
 
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ombud.mailbox.health import Care, after_try, warnings_due
+from ombud.mailbox.health import Care, after_answer, after_try, resumed, warnings_due
 from ombud.mailbox.load import Wanted
 from ombud.mailbox.model import NEVER, Delivery, Done, Health, Interrupted, Lane, Loaded, Outcome, Result, Retry
 from ombud.mailbox.stay import Stay
@@ -24,23 +25,25 @@ STORED_GROWTH = 4
 CAREFUL_TRIES = 64
 # Share of a lane's window that replays may hold.
 REPLAY_SHARE = 1 / 4
+# Why nothing starts: the lease went to somebody else, and what is in flight is only recorded; people have paused it; it
+# has had its quantum.
+_LOST, _PAUSED, _GIVES_WAY = 1, 2, 4
 
 
 class HeldLane:
     """What the owner of a lane knows. Times named `_at` are on the monotonic clock in seconds."""
 
     def __init__(self, lane: Lane, now: float, extend_at: float) -> None:
-        self.lane = lane
+        self.lane, self.shop_id = lane, lane.shop_id
         self.health = self._stored_health = lane.health
         self.facts: Mapping[str, Any] | None = None
         self.stock = Stock()
         self._pace = Pace()
         self.in_flight: dict[int, Delivery] = {}
         self.results: list[Result] = []
-        self.next_due: float | None = None
-        self.started = self._loads = 0
-        self._lost = False  # the lease went to somebody else; what is in flight is only recorded
-        self._paused = self._gives_way = False
+        self.next_due = math.inf
+        self.look_at = 0.0  # nothing needs a look earlier, but for a wake
+        self.started = self._loads = self._blocked = 0
         self.leaving = False  # a turn is giving it back
         self._stores = False  # something may be left in a lane that is owned in memory alone
         self._again, self._asks_due = False, True
@@ -52,7 +55,7 @@ class HeldLane:
     @property
     def idle(self) -> bool:
         """Nothing of it is in flight or waits to start."""
-        return not (self.in_flight or self.stock.waits)
+        return not self.stock.busy
 
     @property
     def takes_over(self) -> bool:
@@ -60,10 +63,6 @@ class HeldLane:
         stock = self.stock
         ready = not (stock.stale or self._blocked or self.leaving or self._careful)
         return ready and self.health.closed_at is None and len(stock.known) < KNOWN_MOST
-
-    @property
-    def _blocked(self) -> bool:
-        return self._lost or self._paused or self._gives_way
 
     @property
     def _keeps(self) -> tuple[Health, Health] | None:
@@ -92,8 +91,8 @@ class HeldLane:
         if self.health.given_up_at is not None:
             return True
         if self._careful or self.health.closed_at is not None:
-            return not (self.in_flight or self.stock.ready) and clock >= self.health.hold_until
-        return len(self.stock.ready) < self.health.window
+            return not (self.in_flight or self.stock.ready.count) and clock >= self.health.hold_until
+        return self.stock.ready.count < self.health.window
 
     def fill(self, loaded: Loaded, now: float) -> None:
         """Take over what was loaded, oldest due first."""
@@ -145,13 +144,14 @@ class HeldLane:
         del self.in_flight[delivery.event_id]
         self.results.append(result)
         self.stock.free(delivery.subject)
-        if type(result.outcome) is not Done:
-            self._stores = True
         if delivery.rank:
             self._replays -= 1
             # They are loaded a few at a time.
             self.stock.stale = self.stock.stale or not self._replays
-        if type(result.outcome) is not Done or self.health.window < care.window_cap or self.health.failures:
+        if type(result.outcome) is Done:
+            self.health = after_answer(self.health, clock, care)
+        else:
+            self._stores = True
             self._judge(result, clock, care)
         if self._careful:
             self._careful -= 1
@@ -159,42 +159,40 @@ class HeldLane:
 
     def drop_unstarted(self) -> None:
         """Forget what was loaded and has not started: it is read again, with the facts as they are then."""
-        self._stores = True
+        self._stores, self.look_at = True, 0.0
         self.stock.drop_unstarted([*self.in_flight, *(result.delivery.event_id for result in self.results)])
 
     def give_way(self) -> None:
         """It has had its quantum, and others wait: start nothing more, and go to the tail."""
-        self._gives_way = True
+        self._blocked |= _GIVES_WAY
         self.drop_unstarted()
 
     def lose(self) -> None:
         """The lease is somebody else's."""
-        self._lost = True
+        self._blocked |= _LOST
         self.drop_unstarted()
 
     def own_again(self, lane: Lane) -> None:
         """It was leased anew, and something may still be in flight."""
         self.lane, self._leased_until = lane, lane.leased_until
-        self._lost = self._gives_way = self.leaving = False
+        self._blocked, self.leaving = self._blocked & _PAUSED, False
         self.drop_unstarted()
 
     def sees(self, hold_until: int, given_up_at: int | None, touch: Touch, clock: int) -> None:
         """Notice what people have done to the lane, by how a turn found it before it wrote."""
-        paused = hold_until == NEVER
-        if paused != self._paused:
-            self._paused = paused
-            self.drop_unstarted()
+        paused = _PAUSED if hold_until == NEVER else 0
         stored = touch.keeps[0] if touch.keeps is not None else self._stored_health
+        if paused != self._blocked & _PAUSED:
+            self._blocked ^= _PAUSED
+            self.drop_unstarted()
+        elif hold_until == stored.hold_until and given_up_at == stored.given_up_at:
+            return
         if paused or self._keeps or touch.keeps is not None:
             return
-        if given_up_at is None and stored.given_up_at is not None:
-            # Somebody resumed it.
-            closed_at = clock if stored.closed_at is None else stored.closed_at
-            self.health = self._stored_health = Health(closed_time=stored.closed_time + max(0, clock - closed_at))
+        now = resumed(stored, hold_until, given_up_at, clock)
+        if now is not stored:
+            self.health = self._stored_health = now
             self.drop_unstarted()
-        elif stored.closed_at is not None and hold_until < stored.hold_until:
-            # Somebody resumed it: probe now.
-            self.health = self._stored_health = stored._replace(hold_until=hold_until)
 
     def needs_a_look(self, now: float, clock: int, *, woken: bool, pause_seconds: float) -> bool:
         """Return whether the next turn should touch it. `woken`: another process has committed something, somewhere."""
@@ -202,21 +200,24 @@ class HeldLane:
             # Also read from the front again: a row may have been committed behind the cursor.
             self.drop_unstarted()
             self._asks_due = True
-        elif self.next_due is not None and now >= self.next_due:
-            self.stock.stale, self.next_due = True, None
+        elif now >= self.next_due:
+            self.stock.stale, self.next_due = True, math.inf
         elif woken:
             # What others have appended may be due earlier than what was read last.
             self.stock.rewind()
         elif self.idle and now >= self._looked_at + pause_seconds:
             self.stock.stale = True
-        elif self.health.closed_at is None or clock < self.health.hold_until:
+        elif self.health.closed_at is None:
+            self.look_at = min(self._extend_at, self.next_due, (self._looked_at if self.idle else now) + pause_seconds)
             return False
+        else:
+            return clock >= self.health.hold_until
         return True
 
     def touch(self, now: float, clock: int, *, merging: bool, stay: Stay) -> Touch | None:
         """Return what a turn is to do with it, or None when it needs nothing."""
         wanted = self._wanted(merging=merging) if self.hungry(clock) else None
-        keeps = None if self._lost else self._keeps
+        keeps = None if self._blocked & _LOST else self._keeps
         # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
         extend = now >= self._extend_at or (wanted is not None and not self.lane.stored)
         leaves = self._leaves(now, clock, stay) and (self.lane.stored or not extend)
@@ -261,7 +262,7 @@ class HeldLane:
     def settled(self, results: Sequence[Result]) -> None:
         """Forget these results: they are stored."""
         for result in results:
-            self.stock.settled(result.delivery.event_id)
+            self.stock.known.discard(result.delivery.event_id)
         if self.results[: len(results)] == results:
             del self.results[: len(results)]
         else:
@@ -279,21 +280,20 @@ class HeldLane:
         return self._pace.over(clock) and (not lingers or self.health.closed_at is not None)
 
     def _wanted(self, *, merging: bool) -> Wanted:
-        stock = self.stock
         window = QUANTUM if self.health.closed_at is not None else self.health.window
         most = 1 if self._careful else min(QUANTUM, max(LEAST_LOAD, 2 * window))
-        if stock.cursor == START:
-            most += len(stock.known)  # it passes what is known already
-        busy = frozenset(subject for subject in stock.busy if merging or covers(self.facts, subject))
+        known = frozenset(self.stock.known)
+        busy = frozenset(subject for subject in self.stock.busy if merging or covers(self.facts, subject))
+        if self.stock.cursor == START:
+            most += len(known)  # it passes what is known already
         replays = max(1, int(window * REPLAY_SHARE)) if not self._replays else 0
         given_up = self.health.given_up_at is not None
-        return Wanted(self.lane.id, stock.cursor, most, replays, frozenset(stock.known), busy, given_up)
+        return Wanted(self.lane.id, self.stock.cursor, most, replays, known, busy, given_up)
 
     def _judge(self, result: Result, clock: int, care: Care) -> None:
         self.health = after_try(self.health, result, clock, care, random.random())  # noqa: S311 - jitter
         if isinstance(result.outcome, Retry | Interrupted):
             self._asks_due = True
         if self.health.closed_at is not None:
-            if due := warnings_due(self.health, clock):
-                self.health = self.health._replace(warned=max(due))
+            self.health = self.health._replace(warned=max([self.health.warned, *warnings_due(self.health, clock)]))
             self.drop_unstarted()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ombud.db.database import Database
@@ -53,7 +54,7 @@ class Holder:
         self.lanes: dict[int, HeldLane] = {}
         self.awake = asyncio.Event()
         # Those that need the next turn.
-        self._dirty: dict[int, HeldLane] = {}
+        self._dirty: dict[HeldLane, None] = {}
         # What was rung while a turn was under way, which may have leased it without seeing what was rung for.
         self._rung: set[int] = set()
         self._turning = False
@@ -73,8 +74,9 @@ class Holder:
 
     def attend(self, held: HeldLane) -> None:
         """Have the next turn touch a lane."""
-        self._dirty[held.lane.id] = held
-        self.awake.set()
+        if not self._dirty:
+            self.awake.set()
+        self._dirty[held] = None
 
     def wake(self) -> None:
         """Another process has committed something, somewhere."""
@@ -89,12 +91,14 @@ class Holder:
         self.tick_at = now + TICK_SECONDS
         clock, give_way = self._mailbox.clock(), others_wait and len(self.lanes) >= LANES
         for held in self.lanes.values():
-            if held.needs_a_look(now, clock, woken=self._woken, pause_seconds=KEPT_POLL_SECONDS):
-                self._dirty[held.lane.id] = held
+            if (self._woken or now >= held.look_at) and held.needs_a_look(
+                now, clock, woken=self._woken, pause_seconds=KEPT_POLL_SECONDS
+            ):
+                self._dirty[held] = None
                 self.starter.enter(held)
             if give_way and (held.started >= QUANTUM_STARTS or now >= held.leased_at + QUANTUM_SECONDS):
                 held.give_way()
-                self._dirty[held.lane.id] = held
+                self._dirty[held] = None
         self._woken = False
 
     def hold_of(self, lane_id: int) -> Hold | None:
@@ -110,7 +114,7 @@ class Holder:
         """Take over what an append has handed over, and look where it has rung."""
         now, merging = time.monotonic(), self._mailbox.policy.merging
         fresh = self._take(heard.taken, now)
-        for appended in (one for gift in heard.gifts for one in gift):
+        for appended in chain.from_iterable(heard.gifts):
             held = self.lanes.get(appended.lane_id)
             if held is None:
                 if self._turning:
@@ -124,20 +128,21 @@ class Holder:
                 self.starter.enter(held)
             else:
                 held.rung(changed=appended.changed)
-                self._dirty[held.lane.id] = held
+                self._dirty[held] = None
         self.starter.start()
         self.awake.set()
 
     def _take(self, taken: Iterable[Sequence[Any]], now: float) -> Mapping[int, HeldLane]:
         """Own what an append has handed over; returns the lanes of which nothing was known."""
         fresh, extend_at = {}, self._extend_at(now)
-        for lane in map(lane_of, taken):
-            held = self.lanes.get(lane.id)
+        for row in taken:
+            lane_id, stored = row[0], row[-1]
+            held = self.lanes.get(lane_id)
             if held is None:
-                fresh[lane.id] = self.lanes[lane.id] = HeldLane(lane, now, extend_at)
-            elif lane.stored or held.leaving:
+                fresh[lane_id] = self.lanes[lane_id] = HeldLane(lane_of(row), now, extend_at)
+            elif stored or held.leaving:
                 # Its lease had ended unnoticed, or a turn is giving it back.
-                self._own_again(lane)
+                self._own_again(lane_of(row))
         return fresh
 
     def _may_start(
@@ -161,7 +166,7 @@ class Holder:
         """Name the lanes that need this turn's transaction, and what it is to do with them."""
         now, clock, merging = time.monotonic(), self._mailbox.clock(), self._mailbox.policy.merging
         stay = Stay(LINGER_SECONDS, REST_SECONDS if len(self.lanes) < FEW_LANES else 0.0)
-        found = [held.touch(now, clock, merging=merging, stay=stay) for held in self._dirty.values()]
+        found = [held.touch(now, clock, merging=merging, stay=stay) for held in self._dirty]
         self._dirty = {}
         touches = [touch for touch in found if touch is not None]
         for touch in touches:
@@ -173,7 +178,7 @@ class Holder:
         """It came to nothing, as far as anybody knows."""
         for touch in touches:
             touch.held.undo(touch)
-            self._dirty[touch.held.lane.id] = touch.held
+            self._dirty[touch.held] = None
         self._end_turn()
 
     def take_in(self, touches: Iterable[Touch], done: TurnDone) -> None:
@@ -182,8 +187,9 @@ class Holder:
         # Not what an append has brought since.
         released = [held for held in done.released if held.leaving]
         leased_until = self._turn_clock + self._mailbox.policy.lease
+        extend_at = self._extend_at(self._turn_at)
         for touch in touches:
-            touch.held.note(touch, self._extend_at(self._turn_at), leased_until)
+            touch.held.note(touch, extend_at, leased_until)
         self._let_go(done, released)
         for touch, hold_until, given_up_at in done.seen:
             touch.held.sees(hold_until, given_up_at, touch, self._turn_clock)
@@ -191,10 +197,10 @@ class Holder:
             held.fill(loaded, now)
             self.starter.enter(held)
             if held.stock.stale or held.idle:
-                self._dirty[held.lane.id] = held
+                self._dirty[held] = None
         for lane_id, due_at in done.due.items():
             if (kept := self.lanes.get(lane_id)) is not None:
-                kept.next_due = self._turn_at + max(0.0, (due_at - self._turn_clock) / 1e6)
+                kept.next_due, kept.look_at = self._turn_at + max(0.0, (due_at - self._turn_clock) / 1e6), 0.0
         for lane, loaded in done.leased:
             self._own(lane, loaded, now)
         for lane in done.renewed:
@@ -230,7 +236,7 @@ class Holder:
         mine.fill(loaded, now)
         mine.stock.stale = mine.stock.stale or lane.id in self._rung
         self.starter.enter(mine)
-        self._dirty[lane.id] = mine
+        self._dirty[mine] = None
 
     def _own_again(self, lane: Lane) -> None:
         """Our own lease had ended before it was renewed, or a lost lane came back. What is in flight goes on."""
@@ -238,12 +244,12 @@ class Holder:
         if mine is None:
             mine = self.lanes[lane.id] = self._hold(lane)
         mine.own_again(lane)
-        self._dirty[lane.id] = mine
+        self._dirty[mine] = None
 
     def _forget(self, held: HeldLane) -> None:
         if self.lanes.get(held.lane.id) is held:
             del self.lanes[held.lane.id]
-            self._dirty.pop(held.lane.id, None)
+        self._dirty.pop(held, None)
         self.starter.leave(held)
 
     def _hold(self, lane: Lane) -> HeldLane:

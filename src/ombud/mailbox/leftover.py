@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ombud.mailbox.model import Delivery, Rank
+from ombud.mailbox.model import Delivery
 
 Clock = Callable[[], float]
 
@@ -56,7 +56,7 @@ class Leftover:
 
     def admits(self, delivery: Delivery, now: int) -> bool:
         """Return whether a delivery may start; `now` in UTC microseconds."""
-        if delivery.rank == Rank.LIVE and delivery.due_at >= now - BEHIND:
+        if not delivery.rank and delivery.due_at >= now - BEHIND:
             return True
         return self._has_room(self._clock())
 
@@ -64,7 +64,7 @@ class Leftover:
         """Note that one starts."""
         clock = self._clock()
         self._tries += 1
-        if delivery.rank == Rank.LIVE and delivery.due_at >= now - BEHIND:
+        if not delivery.rank and delivery.due_at >= now - BEHIND:
             self._live_at = clock
         else:
             self._free_at = max(self._free_at, clock) + self._pause

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from ombud.db.operation import Afterwards, Operation, Row, Statement
 from ombud.db.queries import read_queries
 from ombud.errors import StorageUnavailable
-from ombud.mailbox.gate import Gate
+from ombud.mailbox.gate import Gate, OpenGate
 from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
 from ombud.mailbox.leftover import Leftover
@@ -175,7 +175,7 @@ class Mailbox:
         self.policy = policy
         self.bell: Bell = WakeBell(lambda: None)
         # Limits what lanes start together, beside their windows and slots.
-        self.gate: Gate | None = None
+        self.gate: Gate = OpenGate()
         # Keeps the pace of what is behind, beside live work of this process.
         self.leftover = Leftover()
         # Hears, in the settle's transaction, how a lane was and how it is now.

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from ombud.mailbox.held import HeldLane
-from ombud.mailbox.model import Delivery, Rank
+from ombud.mailbox.model import Delivery
 
 # Shares of the slots: what one shop may hold, what tries that are not the first may hold, and what replays may hold.
 SHOP_SHARE = 1 / 4
@@ -32,32 +32,32 @@ class Slots:
         """Return whether a slot is free for it."""
         if self.used >= self.most:
             return False
-        shop_id = held.lane.shop_id
+        shop_id = held.shop_id
         if shop_id != EVERY_SHOP and self._of_shop.get(shop_id, 0) >= self._most_of_shop:
             return False
         if delivery.attempts and self._retries >= self._most_retries:
             return False
-        return delivery.rank != Rank.REPLAY or self._replays < self._most_replays
+        return not delivery.rank or self._replays < self._most_replays
 
     def enter(self, held: HeldLane, delivery: Delivery) -> None:
         """Take a slot for a try that was admitted."""
         self.used += 1
-        shop_id = held.lane.shop_id
+        shop_id = held.shop_id
         self._of_shop[shop_id] = self._of_shop.get(shop_id, 0) + 1
         self._retries += delivery.attempts > 0
-        self._replays += delivery.rank == Rank.REPLAY
+        self._replays += delivery.rank
 
     def leave(self, held: HeldLane, delivery: Delivery) -> None:
         """Free the slot of a try that has ended."""
         self.used -= 1
-        shop_id = held.lane.shop_id
+        shop_id = held.shop_id
         left = self._of_shop[shop_id] - 1
         if left:
             self._of_shop[shop_id] = left
         else:
             del self._of_shop[shop_id]
         self._retries -= delivery.attempts > 0
-        self._replays -= delivery.rank == Rank.REPLAY
+        self._replays -= delivery.rank
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
 

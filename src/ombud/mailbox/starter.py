@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
@@ -38,11 +39,12 @@ class Starter:
         self._pool = Pool()
         self._under_way: set[_Try] = set()
         # Who was served last stands at the end.
-        self._able: dict[int, HeldLane] = {}
+        self._able: dict[HeldLane, None] = {}
         self._care = mailbox.policy.care
         self._clock, self._clock_at = mailbox.clock(), time.monotonic()
         self._stopping = False
-        self._leftover = mailbox.leftover
+        self._leftover, self._gate = mailbox.leftover, mailbox.gate
+        self._entered: object | None = None  # what the gate has said of who was admitted last
         self._refused = self._paced = False  # by the gate, or for its pace, just now
 
     @property
@@ -52,20 +54,18 @@ class Starter:
 
     def enter(self, held: HeldLane) -> None:
         """Let a lane that may have something ready stand in line."""
-        self._able[held.lane.id] = held
+        self._able[held] = None
 
     def leave(self, held: HeldLane) -> None:
-        """Take a lane that is not ours any more out of the line, where it may stand as it was leased since."""
-        if self._able.get(held.lane.id) is held:
-            del self._able[held.lane.id]
+        """Take a lane that is not ours any more out of the line."""
+        self._able.pop(held, None)
         self._leftover.forget(held.lane.id)
-        if self._mailbox.gate is not None:
-            self._mailbox.gate.forget(held.lane.id)
+        self._gate.forget(held.lane.id)
 
     def start(self) -> None:
         """Start a delivery of each lane in turn, so that no lane takes every slot."""
         if self._able:
-            self._start(list(self._able.values()))
+            self._start(self._able)
 
     async def stop(self, seconds: float, cut_seconds: float) -> None:
         """Start nothing more; leave that long to what runs, then cut it and leave it the second span."""
@@ -87,32 +87,32 @@ class Starter:
                 one.trying.cancel()
                 self._ended(one, Interrupted())
 
-    def _start(self, able: list[HeldLane]) -> None:
+    def _start(self, able: Iterable[HeldLane]) -> None:
         if self._stopping:
             return
         # Every try asks for the time; the clock is asked once for all that start together.
         clock, self._clock_at = self._mailbox.clock(), time.monotonic()
-        self._clock = clock
-        while able and self._slots.used < self._slots.most:
-            able = [held for held in able if self._start_one(held, clock)]
-        for held in able:
-            self._able[held.lane.id] = self._able.pop(held.lane.id)
+        self._clock, line = clock, deque(able)
+        while line and self._slots.used < self._slots.most:
+            held = line.popleft()
+            if self._start_one(held, clock):
+                self._able[held] = self._able.pop(held)
+                line.append(held)
 
     def _start_one(self, held: HeldLane, clock: int) -> bool:
         self._refused = self._paced = False
         delivery = held.take(clock, self._admits)
         if delivery is not None:
-            self._leftover.enter(delivery, clock)
             self._begin(held, delivery)
-            if held.stock.ready:
+            if held.stock.ready.count:
                 return True
         # A lane that only finds no slot stays in line.
-        if not held.stock.ready or len(held.in_flight) >= held.window(clock):
-            del self._able[held.lane.id]
+        if not held.stock.ready.count or len(held.in_flight) >= held.window(clock):
+            del self._able[held]
         elif self._refused and delivery is None:
             self._wait_at_gate(held)
         elif self._paced and delivery is None:
-            del self._able[held.lane.id]
+            del self._able[held]
             self._leftover.wait(held.lane.id, partial(self._start_again, held))
         if held.hungry(clock):
             self._attend(held)
@@ -124,34 +124,34 @@ class Starter:
         if not self._leftover.admits(delivery, self._clock):
             self._paced = True
             return False
-        gate = self._mailbox.gate
-        self._refused = gate is not None and held.facts is not None and not gate.admits(held.facts)
+        assert held.facts is not None
+        self._entered = self._gate.enter(held.facts)
+        self._refused = self._entered is None
         return not self._refused
 
     def _wait_at_gate(self, held: HeldLane) -> None:
         """Take a lane out of the line until there is room: to ask for hundreds of them at every start costs more."""
-        del self._able[held.lane.id]
-        assert self._mailbox.gate is not None
+        del self._able[held]
         assert held.facts is not None
-        self._mailbox.gate.wait(held.lane.id, held.facts, partial(self._start_again, held))
+        self._gate.wait(held.lane.id, held.facts, partial(self._start_again, held))
 
     def _start_again(self, held: HeldLane) -> None:
         """Have this one start, and nobody who came later: they would take its turn."""
-        if held.stock.ready:
+        if held.stock.ready.count:
             self.enter(held)
             self._start([held])
 
     def _begin(self, held: HeldLane, delivery: Delivery) -> None:
-        facts, gate = held.facts, self._mailbox.gate
-        assert facts is not None
+        assert held.facts is not None
         self._slots.enter(held, delivery)
+        self._leftover.enter(delivery, self._clock)
         began = time.monotonic()
         at = self._clock + int((began - self._clock_at) * 1e6)
-        one = _Try(held, delivery, held.lane.token, at, began, None if gate is None else gate.enter(facts))
+        one = _Try(held, delivery, held.lane.token, at, began, self._entered)
         self._under_way.add(one)
         ended = partial(self._ended, one)
         try:
-            work = self._perform(delivery, facts)
+            work = self._perform(delivery, held.facts)
             if isinstance(work, Trying):
                 one.trying = work
                 work.begin(ended)
@@ -177,10 +177,9 @@ class Starter:
         probe = health.closed_at is not None and at >= health.closed_at
         schedule = schedule_of(held.facts)
         result = Result(delivery, at, milliseconds, outcome, health.open_time(at), one.token, schedule, probe)
-        if one.entered is not None and mailbox.gate is not None:
-            mailbox.gate.leave(one.entered)
+        self._gate.leave(one.entered)
         held.finish(result, at + int(seconds * 1e6), self._care)
-        if held.stock.ready:
+        if held.stock.ready.count:
             self.enter(held)
         self._attend(held)
         if mailbox.on_result is not None:
@@ -204,5 +203,5 @@ class _Try:
     token: int
     at: int
     began: float
-    entered: object | None
+    entered: object
     trying: Trying | None = None

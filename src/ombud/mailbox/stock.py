@@ -17,21 +17,14 @@ class Ready:
     Slots have a share for each kind, and what finds none must not stand before what would.
     """
 
-    __slots__ = ("_again", "_first", "_replayed")
+    __slots__ = ("_again", "_first", "_replayed", "count")
 
     def __init__(self) -> None:
+        self.count = 0
         # Lists, though they are taken from the front: they are short, and there are three for each lane in memory.
         self._first: list[Delivery] = []
         self._again: list[Delivery] = []
         self._replayed: list[Delivery] = []
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._first) + len(self._again) + len(self._replayed)
-
-    def __bool__(self) -> bool:
-        """Return whether there is one."""
-        return bool(self._first or self._again or self._replayed)
 
     def __iter__(self) -> Iterator[Delivery]:
         """Iterate over all, what is live before what is replayed."""
@@ -41,14 +34,17 @@ class Ready:
 
     def add(self, delivery: Delivery) -> None:
         """Let a delivery stand behind what is due before it."""
+        self.count += 1
         self._row_of(delivery).append(delivery)
 
     def add_first(self, delivery: Delivery) -> None:
         """Let a delivery stand before the others of its kind."""
+        self.count += 1
         self._row_of(delivery).insert(0, delivery)
 
     def clear(self) -> None:
         """Forget all."""
+        self.count = 0
         for row in (self._first, self._again, self._replayed):
             row.clear()
 
@@ -57,12 +53,10 @@ class Ready:
         first, again = self._first, self._again
         if again and (not first or again[0].due_at < first[0].due_at):
             first, again = again, first
-        if first and admits(held, first[0]):
-            return first.pop(0)
-        if again and admits(held, again[0]):
-            return again.pop(0)
-        if replays and self._replayed and admits(held, self._replayed[0]):
-            return self._replayed.pop(0)
+        for row in (first, again, self._replayed if replays else None):
+            if row and admits(held, row[0]):
+                self.count -= 1
+                return row.pop(0)
         return None
 
     def take_probe(self, held: object, admits: Admits, failed: Sequence[str]) -> Delivery | None:
@@ -73,6 +67,7 @@ class Ready:
         places = {subject: place for place, subject in enumerate(failed, 1)}
         for delivery in sorted(self, key=lambda one: places.get(one.subject, 0)):
             if admits(held, delivery):
+                self.count -= 1
                 self._row_of(delivery).remove(delivery)
                 return delivery
         return None
@@ -86,18 +81,7 @@ class Ready:
 class Stock:
     """The deliveries of one lane in its owner's memory, from their load to their settle."""
 
-    __slots__ = (
-        "_busy",
-        "_known",
-        "_passed",
-        "_rewound",
-        "_waiting",
-        "cursor",
-        "loading",
-        "loads",
-        "ready",
-        "stale",
-    )
+    __slots__ = ("_passed", "_rewound", "_waiting", "busy", "cursor", "known", "loading", "loads", "ready", "stale")
 
     def __init__(self) -> None:
         self.ready = Ready()
@@ -105,9 +89,10 @@ class Stock:
         self.cursor = START
         # By subject, what waits until the one in flight has ended.
         self._waiting: dict[str, list[Delivery]] = {}
-        self._busy: set[str] = set()
+        # The subjects of which one is in flight or ready.
+        self.busy: set[str] = set()
         # Events that are loaded and not settled: a load may find them again.
-        self._known: set[int] = set()
+        self.known: set[int] = set()
         self._passed = _NONE  # busy subjects of which something waits before the cursor
         self._rewound = False  # while a load was under way
         self.loads, self.loading = 0, False  # how many have begun, and whether the last one is under way
@@ -115,17 +100,7 @@ class Stock:
     @property
     def waits(self) -> bool:
         """Whether something waits to start."""
-        return bool(self._waiting or self.ready)
-
-    @property
-    def known(self) -> set[int]:
-        """The events that are loaded and not settled."""
-        return self._known
-
-    @property
-    def busy(self) -> set[str]:
-        """The subjects of which one is in flight or ready."""
-        return self._busy
+        return bool(self._waiting or self.ready.count)
 
     def begin(self, cursor: tuple[int, int]) -> None:
         """A load from there is under way."""
@@ -140,44 +115,40 @@ class Stock:
             self.cursor = loaded.cursor
         self._passed |= loaded.passed
         self.stale = self.stale or loaded.more
-        if not loaded.passed <= self._busy:
+        if not loaded.passed <= self.busy:
             self.rewind()
         for delivery in loaded.deliveries:
             self.add(delivery)
 
     def add(self, delivery: Delivery) -> None:
         """Take over one delivery, unless it is known."""
-        if delivery.event_id in self._known:
+        if delivery.event_id in self.known:
             return
-        self._known.add(delivery.event_id)
-        if delivery.subject in self._busy:
+        self.known.add(delivery.event_id)
+        if delivery.subject in self.busy:
             self._waiting.setdefault(delivery.subject, []).append(delivery)
         else:
-            self._busy.add(delivery.subject)
+            self.busy.add(delivery.subject)
             self.ready.add(delivery)
 
     def free(self, subject: str) -> None:
         """A try of that subject has ended: another one may start."""
-        self._busy.discard(subject)
+        self.busy.discard(subject)
         if subject in self._passed:
             self.rewind()
         if queue := self._waiting.get(subject):
-            self._busy.add(subject)
+            self.busy.add(subject)
             self.ready.add_first(queue.pop(0))
             if not queue:
                 del self._waiting[subject]
 
-    def settled(self, event_id: int) -> None:
-        """Forget an event whose try is stored."""
-        self._known.discard(event_id)
-
     def drop_unstarted(self, tried: Iterable[int]) -> None:
         """Forget what has not started; `tried`: the events that have."""
         for delivery in self.ready:
-            self._busy.discard(delivery.subject)
+            self.busy.discard(delivery.subject)
         self.ready.clear()
         self._waiting.clear()
-        self._known = set(tried)
+        self.known = set(tried)
         self.rewind()
 
     def rewind(self) -> None:

@@ -96,20 +96,10 @@ class Targets:
         self._acknowledged: dict[int, int] = {}
         self._waits_at: dict[int, _Place] = {}
 
-    def admits(self, facts: Mapping[str, Any]) -> bool:
-        """Return whether every place on the way has room."""
-        places = self._of(facts)
-        return not places or not self._full(places)
-
     def enter(self, facts: Mapping[str, Any]) -> object | None:
-        """Count a request at every place that it leads to; None where nothing is counted."""
+        """Count a request at every place that it leads to; None while one of them has no room."""
         places = self._of(facts)
-        if not places:
-            return None
-        now = asyncio.get_running_loop().time()
-        for place in places:
-            place.enter(now)
-        return places
+        return places if not places or self._enter(places) else None
 
     def leave(self, entered: object) -> None:
         """Have the next one go."""
@@ -162,15 +152,22 @@ class Targets:
         counted = {_name(address) for address in before}
         names = [] if self._is_free(addresses) else dict.fromkeys(map(_name, addresses))
         places = [self._place(name) for name in names if name not in counted]
-        now = asyncio.get_running_loop().time()
-        if not all(place.admits(now) for place in places):
+        if not self._enter(places):
             raise Crowded
-        for place in places:
-            place.enter(now)
         try:
             yield
         finally:
             self.leave(places)
+
+    def _enter(self, places: Sequence[_Place]) -> bool:
+        """Count a request at all of these places, or at none when one of them has no room; returns whether it did."""
+        now = asyncio.get_running_loop().time()
+        for place in places:
+            if not place.admits(now):
+                return False
+        for place in places:
+            place.enter(now)
+        return True
 
     def _full(self, places: Sequence[_Place]) -> list[_Place]:
         now = asyncio.get_running_loop().time()
