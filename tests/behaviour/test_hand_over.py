@@ -7,8 +7,8 @@ import pytest
 
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.lease import lane_of
-from ombud.mailbox.mailbox import Appended, Hold
 from ombud.mailbox.model import NEVER, Delivery, Done, Lane, State
+from ombud.mailbox.ring import Appended, Hold
 from tests.behaviour.conftest import LEASE_SECONDS
 from tests.mailbox.office import Office, StoppedClock
 

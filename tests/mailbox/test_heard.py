@@ -9,8 +9,9 @@ from ombud.db.operation import Row
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.holder import Holder
-from ombud.mailbox.mailbox import Appended, Hold, Policy
+from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import NEVER, Delivery, Done, Loaded, Outcome
+from ombud.mailbox.ring import Appended, Hold
 from ombud.mailbox.turn import TurnDone
 from tests.mailbox.office import Office
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ombud.db.operation import Row
 from ombud.mailbox.lease import new_token
-from ombud.mailbox.mailbox import Appended, Hold
+from ombud.mailbox.ring import Appended, Hold
 
 log = logging.getLogger("ombud.mailbox")
 

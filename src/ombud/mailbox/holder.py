@@ -11,8 +11,9 @@ from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.lease import lane_of
-from ombud.mailbox.mailbox import Appended, Hold, Mailbox
+from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Lane, Loaded
+from ombud.mailbox.ring import Appended, Hold
 from ombud.mailbox.starter import Perform, Starter
 from ombud.mailbox.stay import Stay
 from ombud.mailbox.touch import Touch
@@ -121,7 +122,7 @@ class Holder:
                     self._rung.add(appended.lane_id)
                 self._look()
                 continue
-            facts = heard.facts.get(appended.lane_id)
+            facts = heard.facts.get(appended.lane_id, appended.facts)
             # A load skips what waits for a closed destination.
             if facts is not None and not facts["closed"] and self._may_start(held, appended, fresh, heard.kept):
                 held.take_over(appended.deliveries, facts, now, merging=merging)

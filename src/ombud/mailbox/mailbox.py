@@ -2,12 +2,13 @@
 
 Each operation is a generator that the driver of a database runs. The rules that keep them right are in
 docs/architecture.md. A side that uses a mailbox supplies one statement, `facts`: for each row `lane_id` it returns one
-about the lane's destination, with that `lane_id` and `closed`: null, or the reason why nothing is to be done for it.
+about the lane's destination, with that `lane_id` and `closed`: null, or the reason why nothing is to be done for it. It
+may have `until`: they hold for a time only. And one that returns their `version`, if they have one (memory.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from ombud.db.operation import Afterwards, Operation, Row, Statement
 from ombud.db.queries import read_queries
@@ -16,8 +17,10 @@ from ombud.mailbox.gate import Gate, OpenGate
 from ombud.mailbox.health import Care
 from ombud.mailbox.ids import NODES, IdSource
 from ombud.mailbox.leftover import Leftover
+from ombud.mailbox.memory import Memory
 from ombud.mailbox.model import Ages, Box, Delivery, Draft, Health, Lane, Rank, Result
 from ombud.mailbox.retry import Terms
+from ombud.mailbox.ring import Appended, Bell, WakeBell
 from ombud.settings import RETRY_PRESETS, RETRY_SECONDS, Settings
 
 sql = read_queries("ombud.mailbox")
@@ -94,82 +97,22 @@ class Policy:
         return round(self.lease_seconds * 1_000_000)
 
 
-class Hold(NamedTuple):
-    """How a lane is owned: by which lease, after how many loads. While it stays the same nobody reads what comes."""
-
-    token: int
-    loads: int
-
-
-class Appended(NamedTuple):
-    """What was committed for one lane. `changed`: its destination may lead elsewhere now.
-
-    `token`: its own ring's. `hold`: that of this process, from before it was written.
-    """
-
-    lane_id: int
-    deliveries: Sequence[Delivery] = ()
-    changed: bool = False
-    token: int | None = None
-    hold: Hold | None = None
-
-
-class Bell(Protocol):
-    """Who hears, in this process, that something was committed for lanes. Called from any thread."""
-
-    def take(self) -> int | None:
-        """Return a token by which an append may lease idle lanes for this process, or None when there is no room."""
-
-    def hold_of(self, lane_id: int) -> Hold | None:
-        """Return how this process owns the lane, where that is on record and as far as it knows."""
-
-    def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
-        """Hear which lanes were leased by such a token (rows of the lane)."""
-
-    def kept(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
-        """Hear which lanes are owned as `hold_of` has said, and not paused: their ids."""
-
-    def learned(self, facts: list[Row], gifts: list[Any]) -> None:
-        """Hear where lanes lead as of after the commit; after `taken` and `kept`."""
-
-    def rung(self, lanes: list[tuple[Any, ...]], gifts: list[Sequence[Appended]]) -> None:
-        """Hear for which lanes something was committed; after the others of the same commit."""
-
-
-class WakeBell:
-    """Nobody performs in this process: whoever does elsewhere is woken."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-
-    def take(self) -> int | None:
-        """There is nobody who could start anything here."""
-        return None
-
-    def hold_of(self, _lane_id: int) -> Hold | None:
-        """Nothing is ever held."""
-        return None
-
-    def taken(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
-        """Nothing is ever taken."""
-
-    def kept(self, lanes: list[tuple[Any, ...]], gifts: list[Any]) -> None:
-        """Nothing is ever held."""
-
-    def learned(self, facts: list[Row], gifts: list[Any]) -> None:
-        """Nobody asks."""
-
-    def rung(self, _lanes: list[tuple[Any, ...]], _gifts: list[Sequence[Appended]]) -> None:
-        """Wake the others."""
-        self._wake()
-
-
 class Mailbox:
     """The deliveries of one box, and the rules by which they move."""
 
-    def __init__(self, box: Box, facts: Statement, ids: IdSource, clock: Clock, policy: Policy = Policy()) -> None:
+    def __init__(
+        self,
+        box: Box,
+        facts: Statement,
+        ids: IdSource,
+        clock: Clock,
+        policy: Policy = Policy(),
+        version: Statement | None = None,
+    ) -> None:
         self.box = box
         self.facts = facts
+        # By lane.
+        self.known_facts: Memory[int, Row] = Memory(version)
         self.ids = ids
         self.clock = clock
         self.policy = policy
@@ -222,6 +165,10 @@ class Mailbox:
         yield from self._ring_for(day, now, [(id_, d) for id_, d in numbered if not d.delay])
         return ids
 
+    def learn(self, facts: Iterable[Row]) -> None:
+        """Remember what was read of destinations, but for what holds for a time only."""
+        self.known_facts.keep({row["lane_id"]: row for row in facts if row.get("until") is None})
+
     def ring(self, *lane_ids: int) -> Operation[None]:
         """Have someone look at these lanes now, because their destination changed."""
         yield from self._announce(self.bell, [Appended(lane_id, changed=True) for lane_id in lane_ids])
@@ -270,9 +217,18 @@ class Mailbox:
         yield Afterwards(sql["hand_over"], idle, bell.taken)
         held = [(lane_id, hold.token) for lane_id, hold in holds.items() if hold is not None]
         yield Afterwards(sql["still_held"], held, bell.kept)
-        yield Afterwards(self.facts, [(lane_id,) for lane_id in by_lane], bell.learned, reads=True)
-        brought = [Appended(lane_id, found, False, token, holds[lane_id]) for lane_id, found in by_lane.items()]
+        known = yield from self.known_facts.current()
+        unknown = [(lane_id,) for lane_id in by_lane if lane_id not in known]
+        yield Afterwards(self.facts, unknown, self._learned, reads=True)
+        brought = [
+            Appended(lane_id, found, False, token, holds[lane_id], known.get(lane_id))
+            for lane_id, found in by_lane.items()
+        ]
         yield from self._announce(bell, brought, unless=(sql["hand_over"], sql["still_held"]))
+
+    def _learned(self, facts: list[Row], gifts: list[Any]) -> None:
+        self.learn(facts)
+        self.bell.learned(facts, gifts)
 
     def _announce(
         self, bell: Bell, appended: Sequence[Appended], unless: tuple[Statement, ...] = ()

@@ -6,9 +6,10 @@ from ombud.clock import SteadyClock
 from ombud.db.database import Database
 from ombud.db.operation import Operation
 from ombud.mailbox.ids import IdSource
-from ombud.mailbox.mailbox import Mailbox, WakeBell, claim_node, sql
+from ombud.mailbox.mailbox import Mailbox, claim_node, sql
 from ombud.mailbox.model import Box
 from ombud.mailbox.retention import open_days
+from ombud.mailbox.ring import WakeBell
 
 
 def open_ids(database: Database) -> IdSource:

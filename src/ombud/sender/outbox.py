@@ -1,7 +1,7 @@
 """Publishing: an event and one delivery for each endpoint that wants it, in the caller's transaction."""
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from ombud.db.texts import check_text
 from ombud.errors import Conflict, InvalidInput, OmbudError
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy
+from ombud.mailbox.memory import Memory
 from ombud.mailbox.model import Box, Draft
 from ombud.settings import Settings
 from ombud.wire import EVENT_TYPES, OBJECT_ID, subject_of
@@ -71,6 +72,13 @@ class Fact(NamedTuple):
     subject: str
 
 
+class Wanting(NamedTuple):
+    """Who must hear of a type of event of a shop: lanes, and endpoints that are spread over several: one of each."""
+
+    lane_ids: list[int]
+    spread: list[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A stored event: its id, and how many deliveries were written with it."""
@@ -86,9 +94,12 @@ class EventKeyTaken(OmbudError):
 class Outbox:
     """The mailbox of a sender."""
 
-    def __init__(self, ids: IdSource, clock: Clock, settings: Settings) -> None:
-        policy = Policy.of(settings, gives_up=True)
-        self.mailbox = Mailbox(Box.OUTBOX, sql["destination_facts"], ids, clock, policy)
+    def __init__(self, ids: IdSource, clock: Clock, settings: Settings, *, remembers: bool = False) -> None:
+        """`remembers`: endpoints have a version, so that they need not be read for each event."""
+        policy, version = Policy.of(settings, gives_up=True), sql["endpoint_version"] if remembers else None
+        self.mailbox = Mailbox(Box.OUTBOX, sql["destination_facts"], ids, clock, policy, version)
+        # By shop and type of event.
+        self._wanting: Memory[tuple[int, str], Wanting] = Memory(version)
 
     def publish_all(self, batches: Sequence[Sequence[Event]]) -> Operation[list[list[Published]]]:
         """Store batches of events together; returns one answer for each event of each. Raises Conflict for all."""
@@ -114,26 +125,32 @@ class Outbox:
 
     def draft(self, facts: Sequence[Fact]) -> Operation[list[Draft]]:
         """Return what is to be appended of these facts: each with the lanes that must hear of it."""
-        lanes: dict[tuple[int, str], list[int]] = {(fact.shop_id, fact.type): [] for fact in facts}
-        # Of endpoints with several lanes, which belongs to a subject is asked for each fact.
-        spread: dict[tuple[int, str], list[int]] = {}
-        for shop_id, event_type, lane_id, number, endpoint_id in (yield sql["lanes_for"], list(lanes), tuple):
-            if number == 1:
-                lanes[shop_id, event_type].append(lane_id)
-            else:
-                spread.setdefault((shop_id, event_type), []).append(endpoint_id)
-        platform = yield from self._lanes_of(spread)
+        wanting = yield from self._who_wants(dict.fromkeys((fact.shop_id, fact.type) for fact in facts))
+        platform = yield from self._lanes_of({one for each in wanting.values() for one in each.spread})
         drafts = []
         for shop_id, type_, subject in facts:
-            others = [
-                lane_of_subject(platform[endpoint_id], shop_id, subject)
-                for endpoint_id in spread.get((shop_id, type_), ())
-            ]
-            drafts.append(Draft(shop_id, type_, subject, [*lanes[shop_id, type_], *others]))
+            lane_ids, spread = wanting[shop_id, type_]
+            if spread:
+                others = [lane_of_subject(platform[endpoint_id], shop_id, subject) for endpoint_id in spread]
+                lane_ids = [*lane_ids, *others]
+            drafts.append(Draft(shop_id, type_, subject, lane_ids))
         return drafts
 
-    def _lanes_of(self, spread: Mapping[Any, Sequence[int]]) -> Operation[dict[int, list[int]]]:
-        found: dict[int, list[int]] = {endpoint_id: [] for ids in spread.values() for endpoint_id in ids}
+    def _who_wants(self, keys: Collection[tuple[int, str]]) -> Operation[Mapping[tuple[int, str], Wanting]]:
+        """Return who must hear of these types of these shops."""
+        known = yield from self._wanting.current()
+        found = {key: Wanting([], []) for key in keys if key not in known}
+        for shop_id, event_type, lane_id, lanes, endpoint_id in (yield sql["lanes_for"], list(found), tuple):
+            one = found[shop_id, event_type]
+            if lanes == 1:
+                one.lane_ids.append(lane_id)
+            else:
+                one.spread.append(endpoint_id)
+        self._wanting.keep(found)
+        return {key: known.get(key) or found[key] for key in keys}
+
+    def _lanes_of(self, endpoint_ids: Collection[int]) -> Operation[Mapping[int, Sequence[int]]]:
+        found: dict[int, list[int]] = {endpoint_id: [] for endpoint_id in endpoint_ids}
         asked = [(endpoint_id, int(self.mailbox.box)) for endpoint_id in found]
         for endpoint_id, lane_id in (yield sql["lanes_of_platform"], asked, tuple):
             found[endpoint_id].append(lane_id)

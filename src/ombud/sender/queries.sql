@@ -29,13 +29,18 @@ select l.destination_id, l.id from {rows} r
   join lane l on l.box = r.box and l.shop_id = 0 and l.destination_id = r.endpoint_id
 order by l.destination_id, l.slot;
 
+-- name: endpoint_version
+-- While it is the same, so are all endpoints and what they want. On SQLite alone.
+select version from endpoint_version;
+
 -- name: destination_facts
 -- rows: lane_id bigint
--- The endpoint behind a lane, read anew with every load.
+-- The endpoint behind a lane. `until`: an older secret is good as well, for a time.
 select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_200, e.authority,
   e.retry as schedule, 60000000 * e.lanes / e.rate_per_minute as pace,
   case when e.latest_only = 1 then 'product/' end as covers, e.gone_at,
   case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
+  case when e.previous_until > :now then e.previous_until end as until,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
 where l.id = :lane_id;
@@ -44,6 +49,7 @@ select l.id as lane_id, e.id as endpoint_id, e.url, e.headers, e.strict, e.only_
   e.retry as schedule, 60000000 * e.lanes / e.rate_per_minute as pace,
   case when e.latest_only = 1 then 'product/' end as covers, e.gone_at,
   case when e.previous_until > :now then e.secret || ' ' || e.previous_secret else e.secret end as secrets,
+  case when e.previous_until > :now then e.previous_until end as until,
   case when e.deleted_at is not null then 'endpoint deleted' when e.enabled = 0 then 'endpoint disabled' end as closed
 from {rows} r join lane l on l.id = r.lane_id join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id;
 
