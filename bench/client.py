@@ -80,7 +80,10 @@ class Drive:
         self._seconds = seconds
         self._deliverer = Deliverer([ip_network("127.0.0.0/8")], TIMEOUT_SECONDS)
         secrets = {"secrets": (SECRET,)} if case.signed else {}
-        self._facts = [{"url": f"http://{host(number)}:{port}/hooks"} | secrets for number in range(case.endpoints)]
+        self._facts = [
+            {"lane_id": number, "url": f"http://{host(number)}:{port}/hooks"} | secrets
+            for number in range(case.endpoints)
+        ]
         self._numbers = count()
         self._end = 0.0
 

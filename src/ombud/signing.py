@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import TypeAlias
 
 from ombud.errors import InvalidInput, InvalidSignature
@@ -79,7 +80,7 @@ class Signer:
         return self._signatures(f"{message_id}.{timestamp}.".encode() + body)
 
     def _signatures(self, signed: bytes) -> str:
-        return " ".join([_signature(begun, signed) for begun in self._begun])
+        return " ".join(map(_signature, self._begun, repeat(signed)))
 
 
 def verify(

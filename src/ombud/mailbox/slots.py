@@ -1,6 +1,7 @@
 """Slots: how many deliveries a process has in flight, and whose."""
 
 import asyncio
+from collections import defaultdict
 from contextlib import suppress
 
 from ombud.mailbox.held import HeldLane
@@ -23,7 +24,7 @@ class Slots:
         self._most_of_shop, self._most_retries, self._most_replays = (
             max(1, int(most * share)) for share in (SHOP_SHARE, RETRY_SHARE, REPLAY_SHARE)
         )
-        self._of_shop: dict[int, int] = {}
+        self._of_shop: defaultdict[int, int] = defaultdict(int)
         self._retries = 0
         self._replays = 0
         self._left: asyncio.Future[None] | None = None
@@ -42,22 +43,22 @@ class Slots:
     def enter(self, held: HeldLane, delivery: Delivery) -> None:
         """Take a slot for a try that was admitted."""
         self.used += 1
-        shop_id = held.shop_id
-        self._of_shop[shop_id] = self._of_shop.get(shop_id, 0) + 1
-        self._retries += delivery.attempts > 0
-        self._replays += delivery.rank
+        self._of_shop[held.shop_id] += 1
+        if delivery.attempts:
+            self._retries += 1
+        if delivery.rank:
+            self._replays += 1
 
     def leave(self, held: HeldLane, delivery: Delivery) -> None:
         """Free the slot of a try that has ended."""
         self.used -= 1
-        shop_id = held.shop_id
-        left = self._of_shop[shop_id] - 1
-        if left:
-            self._of_shop[shop_id] = left
-        else:
-            del self._of_shop[shop_id]
-        self._retries -= delivery.attempts > 0
-        self._replays -= delivery.rank
+        self._of_shop[held.shop_id] -= 1
+        if not self._of_shop[held.shop_id]:
+            del self._of_shop[held.shop_id]
+        if delivery.attempts:
+            self._retries -= 1
+        if delivery.rank:
+            self._replays -= 1
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
 

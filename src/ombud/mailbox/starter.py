@@ -53,8 +53,9 @@ class Starter:
         return not self._stopping and self._slots.used < self._slots.most // 2
 
     def enter(self, held: HeldLane) -> None:
-        """Let a lane that may have something ready stand in line."""
-        self._able[held] = None
+        """Let a lane stand in line if it has something ready."""
+        if held.stock.ready.count:
+            self._able[held] = None
 
     def leave(self, held: HeldLane) -> None:
         """Take a lane that is not ours any more out of the line."""
@@ -179,8 +180,7 @@ class Starter:
         result = Result(delivery, at, milliseconds, outcome, health.open_time(at), one.token, schedule, probe)
         self._gate.leave(one.entered)
         held.finish(result, at + int(seconds * 1e6), self._care)
-        if held.stock.ready.count:
-            self.enter(held)
+        self.enter(held)
         self._attend(held)
         if mailbox.on_result is not None:
             mailbox.on_result(result)
