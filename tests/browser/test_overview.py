@@ -9,6 +9,8 @@ from tests.support.processes import Ombud
 
 expect.set_options(timeout=PATIENCE)
 
+# The colours of what was accepted. A chart on paper has the light one, whatever the screen has.
+LIGHT, DARK = "rgb(43, 92, 148)", "rgb(138, 184, 238)"
 # Whether anything but the background is drawn on each canvas.
 DRAWN = """() => [...document.querySelectorAll('.chart canvas')].map(canvas => {
   const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -40,6 +42,10 @@ def test_charts_are_drawn_and_refreshed_and_the_table_says_the_same(
         expect(page.locator("html")).to_have_attribute("lang", language)
         expect(page.locator(".chart canvas").first).to_be_visible()
         expect(page.locator(".chart .u-legend").first).to_contain_text(say("Failed tries"))
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator(".chart .u-marker").nth(1)).to_have_css("border-color", DARK)
+    page.emulate_media(media="print")
+    expect(page.locator(".chart .u-marker").nth(1)).to_have_css("border-color", LIGHT)
     context = chromium.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
     plain = context.new_page()
     plain.goto(f"{watched.site}overview?period=1h")

@@ -106,7 +106,8 @@
     document.getElementById("as-table").open = open;
     draw();
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+  // Paper has the light colours, and its own width.
+  for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", again);
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === width) return;
