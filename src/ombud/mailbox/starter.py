@@ -4,9 +4,10 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, get_args
 
 from ombud.mailbox.held import HeldLane
@@ -23,6 +24,9 @@ Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 log = logging.getLogger("ombud.mailbox")
 
 _OUTCOMES = get_args(Outcome)
+# Lanes that are served in one turn of the event loop, in about a millisecond: the database, which waits for the loop
+# between two statements, is heard in between.
+LANES_AT_ONCE = 32
 # How the reason begins when a try failed for a mistake of ours.
 INTERNAL = "internal error"
 
@@ -43,6 +47,8 @@ class Starter:
         self._care = mailbox.policy.care
         self._clock, self._clock_at = mailbox.clock(), time.monotonic()
         self._stopping = False
+        # Lanes to look at until all had their turn, and whether the loop goes on with them.
+        self._left, self._goes_on = 0, False
         self._leftover, self._gate = mailbox.leftover, mailbox.gate
         self._entered: object | None = None  # what the gate has said of who was admitted last
         self._refused = self._paced = False  # by the gate, or for its pace, just now
@@ -64,9 +70,10 @@ class Starter:
         self._gate.forget(held.lane.id)
 
     def start(self) -> None:
-        """Start a delivery of each lane in turn, so that no lane takes every slot."""
-        if self._able:
-            self._start(self._able)
+        """Start a delivery of each lane in turn, so that no lane takes every slot: some now, then the others."""
+        self._left = len(self._able)
+        if self._left and not self._goes_on:
+            self._start_some()
 
     async def stop(self, seconds: float, cut_seconds: float) -> None:
         """Start nothing more; leave that long to what runs, then cut it and leave it the second span."""
@@ -88,17 +95,31 @@ class Starter:
                 one.trying.cancel()
                 self._ended(one, Interrupted())
 
-    def _start(self, able: Iterable[HeldLane]) -> None:
-        if self._stopping:
-            return
-        # Every try asks for the time; the clock is asked once for all that start together.
-        clock, self._clock_at = self._mailbox.clock(), time.monotonic()
-        self._clock, line = clock, deque(able)
-        while line and self._slots.used < self._slots.most:
+    def _start_some(self) -> None:
+        self._goes_on = False
+        clock, line = self._ask_clock(), deque(islice(self._able, min(self._left, LANES_AT_ONCE)))
+        for _ in range(LANES_AT_ONCE):
+            if not line or not self._has_slot:
+                break
             held = line.popleft()
             if self._start_one(held, clock):
-                self._able[held] = self._able.pop(held)
                 line.append(held)
+            else:
+                self._left -= 1
+            if held in self._able:
+                self._able[held] = self._able.pop(held)
+        if self._left and self._able and self._has_slot:
+            self._goes_on = True
+            asyncio.get_running_loop().call_soon(self._start_some)
+
+    @property
+    def _has_slot(self) -> bool:
+        return not self._stopping and self._slots.used < self._slots.most
+
+    def _ask_clock(self) -> int:
+        """Every try asks for the time; the clock is asked once for all that start together."""
+        self._clock, self._clock_at = self._mailbox.clock(), time.monotonic()
+        return self._clock
 
     def _start_one(self, held: HeldLane, clock: int) -> bool:
         self._refused = self._paced = False
@@ -140,7 +161,9 @@ class Starter:
         """Have this one start, and nobody who came later: they would take its turn."""
         if held.stock.ready.count:
             self.enter(held)
-            self._start([held])
+            clock = self._ask_clock()
+            while self._has_slot and self._start_one(held, clock):
+                pass
 
     def _begin(self, held: HeldLane, delivery: Delivery) -> None:
         assert held.facts is not None
