@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import format_id
-from ombud.mailbox.mailbox import Mailbox, sql
+from ombud.mailbox.mailbox import Mailbox, learn, sql
 from ombud.mailbox.model import Delivery, Loaded, Rank, State
 from ombud.mailbox.wishes import cover_key
 
@@ -59,9 +59,9 @@ def facts_of(mailbox: Mailbox, lane_ids: Sequence[int]) -> Operation[Mapping[int
     known = yield from mailbox.known_facts.current()
     # In the order in which they are stored: a page of lanes is read once.
     rows = yield mailbox.facts, [(lane_id,) for lane_id in sorted(lane_ids) if lane_id not in known]
-    mailbox.learn(rows)
+    learn(known, rows)
     found = {row["lane_id"]: row for row in rows}
-    return {lane_id: known.get(lane_id) or found.get(lane_id, NO_DESTINATION) for lane_id in lane_ids}
+    return {lane_id: found.get(lane_id) or known.get(lane_id, NO_DESTINATION) for lane_id in lane_ids}
 
 
 def next_due(lane_ids: Sequence[int]) -> Operation[Mapping[int, int]]:

@@ -8,7 +8,6 @@ may have `until`: they hold for a time only. And one that returns their `version
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ombud.db.operation import Afterwards, Operation, Row, Statement
 from ombud.db.queries import read_queries
@@ -165,10 +164,6 @@ class Mailbox:
         yield from self._ring_for(day, now, [(id_, d) for id_, d in numbered if not d.delay])
         return ids
 
-    def learn(self, facts: Iterable[Row]) -> None:
-        """Remember what was read of destinations, but for what holds for a time only."""
-        self.known_facts.keep({row["lane_id"]: row for row in facts if row.get("until") is None})
-
     def ring(self, *lane_ids: int) -> Operation[None]:
         """Have someone look at these lanes now, because their destination changed."""
         yield from self._announce(self.bell, [Appended(lane_id, changed=True) for lane_id in lane_ids])
@@ -219,18 +214,24 @@ class Mailbox:
         yield Afterwards(sql["still_held"], held, bell.kept)
         known = yield from self.known_facts.current()
         unknown = [(lane_id,) for lane_id in by_lane if lane_id not in known]
-        yield Afterwards(self.facts, unknown, self._learned, reads=True)
+        yield Afterwards(self.facts, unknown, self._learned, known, reads=True)
         brought = [
             Appended(lane_id, found, False, token, holds[lane_id], known.get(lane_id))
             for lane_id, found in by_lane.items()
         ]
         yield from self._announce(bell, brought, unless=(sql["hand_over"], sql["still_held"]))
 
-    def _learned(self, facts: list[Row], gifts: list[Any]) -> None:
-        self.learn(facts)
+    def _learned(self, facts: list[Row], gifts: list[dict[int, Row]]) -> None:
+        for known in gifts:
+            learn(known, facts)
         self.bell.learned(facts, gifts)
 
     def _announce(
         self, bell: Bell, appended: Sequence[Appended], unless: tuple[Statement, ...] = ()
     ) -> Operation[None]:
         yield Afterwards(sql["ring_lanes"], [(one.lane_id,) for one in appended], bell.rung, appended, unless)
+
+
+def learn(known: dict[int, Row], facts: Iterable[Row]) -> None:
+    """Remember what was read of destinations, but for what holds for a time only."""
+    known |= {row["lane_id"]: row for row in facts if row.get("until") is None}

@@ -94,9 +94,8 @@ class EventKeyTaken(OmbudError):
 class Outbox:
     """The mailbox of a sender."""
 
-    def __init__(self, ids: IdSource, clock: Clock, settings: Settings, *, remembers: bool = False) -> None:
-        """`remembers`: endpoints have a version, so that they need not be read for each event."""
-        policy, version = Policy.of(settings, gives_up=True), sql["endpoint_version"] if remembers else None
+    def __init__(self, ids: IdSource, clock: Clock, settings: Settings) -> None:
+        policy, version = Policy.of(settings, gives_up=True), sql["endpoint_version"]
         self.mailbox = Mailbox(Box.OUTBOX, sql["destination_facts"], ids, clock, policy, version)
         # By shop and type of event.
         self._wanting: Memory[tuple[int, str], Wanting] = Memory(version)
@@ -146,8 +145,8 @@ class Outbox:
                 one.lane_ids.append(lane_id)
             else:
                 one.spread.append(endpoint_id)
-        self._wanting.keep(found)
-        return {key: known.get(key) or found[key] for key in keys}
+        known |= found
+        return {key: known[key] for key in keys}
 
     def _lanes_of(self, endpoint_ids: Collection[int]) -> Operation[Mapping[int, Sequence[int]]]:
         found: dict[int, list[int]] = {endpoint_id: [] for endpoint_id in endpoint_ids}

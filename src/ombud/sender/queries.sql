@@ -30,8 +30,10 @@ select l.destination_id, l.id from {rows} r
 order by l.destination_id, l.slot;
 
 -- name: endpoint_version
--- While it is the same, so are all endpoints and what they want. On SQLite alone.
+-- While it is the same, so are all endpoints and what they want.
 select version from endpoint_version;
+-- postgres:
+select coalesce(bit_xor(version), 0) from endpoint_version;
 
 -- name: destination_facts
 -- rows: lane_id bigint

@@ -53,7 +53,7 @@ class Sender:
         self.database = database
         self.settings = settings
         self.writer = database.open_writer()
-        self.outbox = Outbox(open_ids(database), database.clock, settings, remembers=database.exclusive)
+        self.outbox = Outbox(open_ids(database), database.clock, settings)
         wake_others(database, self.outbox.mailbox)
         self.vault = Vault.of(database, settings)
         self.deliverer = Deliverer(
