@@ -48,21 +48,24 @@ class SlowCopies:
         self.reads = 0
 
     async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
-        """Answer a read of one product, or of the list as it is at first."""
+        """Answer a read of one product, or of a page of them, all from one copy."""
         query = parse_qs(scope["query_string"].decode())
+        self.reads += 1
+        lag = self._chance.expovariate(1 / self._lag_seconds) if self._lag_seconds else 0.0
         if "product_id" in query:
-            self.reads += 1
-            number = int(query["product_id"][0]) - FIRST_ID
-            lag = self._chance.expovariate(1 / self._lag_seconds) if self._lag_seconds else 0.0
-            found: Any = {"product": _product(number, self.sessions[number].version_at(self.now - lag))}
+            found: Any = {"product": self._product(int(query["product_id"][0]) - FIRST_ID, lag)}
         else:
-            offset, limit = int(query.get("offset", ["0"])[0]), int(query.get("limit", ["50"])[0])
+            offset, limit = int(query["offset"][0]), int(query["limit"][0])
             numbers = range(len(self.sessions))[offset : offset + limit]
-            found = [_product(number, 0) for number in numbers]
+            found = [self._product(number, lag) for number in numbers]
         body = json.dumps(found).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _product(self, number: int, lag: float) -> dict[str, str]:
+        version = self.sessions[number].version_at(self.now - lag)
+        return {"id": str(FIRST_ID + number), "title": "A product", "price": str(version), "qty": "1"}
 
 
 def replay(sessions: Sequence[Session], lag_seconds: float, seed: int, folder: Path) -> Score:
@@ -117,7 +120,3 @@ def _live(api: SlowCopies, receiver: Receiver, work: Work) -> None:
             place += 1
         receiver.database.write(partial(receiver.arrivals.append, drafts))
         work.pass_by(step)
-
-
-def _product(number: int, version: int) -> dict[str, str]:
-    return {"id": str(FIRST_ID + number), "title": "A product", "price": str(version), "qty": "1"}

@@ -46,6 +46,8 @@ class Dials:
     next_answers: deque[Answer | None] = field(default_factory=deque)
     # What every read is answered from now on.
     always: Answer | None = None
+    # What every list is answered from now on.
+    lists: Answer | None = None
     # While it is not set, reads wait.
     gate: threading.Event = field(default_factory=threading.Event)
     # While it is not set, lists wait.
@@ -57,7 +59,7 @@ class Dials:
         """Answer the truth, at once."""
         self.reads.clear()
         self.next_answers.clear()
-        self.always = None
+        self.always = self.lists = None
         self.began.clear()
         self.gate.set()
         self.hanging_lists.set()
@@ -85,7 +87,7 @@ class Troubled:
         await asyncio.to_thread(dials.gate.wait)
         if "_id=" not in query:
             await asyncio.to_thread(dials.hanging_lists.wait)
-        answer = dials.always
+        answer = dials.always or (dials.lists if "offset=" in query else None)
         if "_id=" in query and dials.next_answers:
             answer = dials.next_answers.popleft()
         if answer is None:

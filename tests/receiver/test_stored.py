@@ -54,8 +54,8 @@ class Room:
         self.database.write(lambda: register_handlers(self.changes, handlers))
         return {row["name"]: row["id"] for row in self.rows("select id, name from handler")}
 
-    def arrive(self) -> int:
-        draft = Draft(self.shop.id, "product.update", SUBJECT, [self.shop.reader_lane_id])
+    def arrive(self, event_type: str = "product.update", subject: str = SUBJECT) -> int:
+        draft = Draft(self.shop.id, event_type, subject, [self.shop.reader_lane_id])
         [event_id] = self.database.write(lambda: self.receiver.arrivals.append([draft]))
         return event_id
 
@@ -65,7 +65,8 @@ class Room:
         def read(shop: Shop) -> Operation[None]:
             reading_id = self.changes.ids.next()
             reading = {"shop_id": shop.id, "id": reading_id, "event_id": arrival, "subject": SUBJECT}
-            yield sql["insert_reading"], reading | {"started_at": 0, "milliseconds": 0, "status": 200, "version": "v"}
+            seen = {"started_at": 0, "milliseconds": 0, "status": 200, "version": "v", "listed": 0}
+            yield sql["insert_reading"], reading | seen
             mirror = {"shop_id": shop.id, "subject": SUBJECT, "version": "v", "incarnation": 1}
             yield sql["put_mirror"], mirror | {"reading_id": reading_id, "status": None}
             news = News(shop.id, "product.update", SUBJECT, arrival, {"arrival": arrival})
@@ -130,6 +131,28 @@ def test_a_change_without_a_wait_is_due_at_once(room: Room) -> None:
     handler_id = room.register(handler)["sync"]
     room.change(handler_id, handler, room.arrive())
     assert room.last()["due_at"] == room.clock.now
+
+
+def test_products_wait_for_their_first_look_when_they_have_been_quiet(room: Room) -> None:
+    lane_id = room.shop.reader_lane_id
+    room.arrive()
+    for event_type, subject in (
+        ("product.delete", "product/1"),
+        ("order.new", "order/2"),
+        ("product.add", "product/3"),
+    ):
+        tried = room.arrive(event_type, subject)
+    room.rows("update delivery set attempts = 1 where event_id = :tried returning 1", tried=tried)
+    newest, until = room.arrive(), room.clock.now
+    room.clock.now += SECOND
+    room.arrive(subject="product/4")
+
+    def unread(most: int) -> Operation[list[Row]]:
+        rows: list[Row] = yield sql["unread_products"], {"lane_id": lane_id, "until": until, "most": most}
+        return rows
+
+    assert room.database.read(lambda: unread(100)) == [{"subject": SUBJECT, "event_id": newest}]
+    assert room.database.read(lambda: unread(1)) != [{"subject": SUBJECT, "event_id": newest}]
 
 
 def test_a_rename_keeps_the_handler(room: Room) -> None:

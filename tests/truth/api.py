@@ -60,11 +60,32 @@ class Api:
             await _answer(send, status, {"code": status, "error": "trouble"}, headers)
             return
         subject = _subject(scope["query_string"].decode())
-        document, until = self._old.get(subject, (None, 0))
-        if self._clock() < until and self._chance.random() < 0.6:
+        if not subject and scope["path"].endswith("/products"):
+            await self._app(scope, receive, self._paged(send))
+            return
+        document = self._old_copy(subject)
+        if document is not None:
             await _answer(send, 200, document)
             return
         await self._app(scope, receive, self._interrupted(subject, send))
+
+    def _old_copy(self, subject: str) -> Any:
+        document, until = self._old.get(subject, (None, 0))
+        return document if self._clock() < until and self._chance.random() < 0.6 else None
+
+    def _paged(self, send: Send) -> Send:
+        """Show some products of a page as they were, and change some while it is on its way."""
+
+        async def late(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                page = json.loads(message["body"])["product"]
+                shown = [(self._old_copy(f"product/{one['id']}") or {"product": one})["product"] for one in page]
+                acts = [self.during.pop(f"product/{one['id']}", None) for one in page]
+                for act in filter(None, acts):
+                    await self._beside(act)
+                await _answer(send, 200, {"product": shown})
+
+        return late
 
     def _interrupted(self, subject: str, send: Send) -> Send:
         act = self.during.pop(subject, None)

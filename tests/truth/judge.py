@@ -21,7 +21,7 @@ def problems(world: World, outside: Outside, truths: Sequence[Truth]) -> list[st
     known |= {product_id: truth for truth in truths for product_id in truth.products}
     # A sale changes the stock of what was sold, of which no webhook tells and the list does.
     effects = [effect for effect in outside.effects if effect.object_id != SOLD]
-    found = list(_unended(world))
+    found = [*_unended(world), *_uncovered(world)]
     for effect in effects:
         found += _unproved(effect, known.get(effect.object_id))
     for truth in truths:
@@ -38,6 +38,15 @@ def _unended(world: World) -> Iterator[str]:
     for row in rows:
         if row["state"] == State.PENDING or row["box"] != 2 or not row["reason"].startswith("Unconfirmed"):
             yield f"{row['type']} of {row['subject']} ended as {row['state']}: {row['reason']}"
+
+
+def _uncovered(world: World) -> Iterator[str]:
+    rows = world.rows(
+        "select e.type, r.subject, r.listed from reading r join event e on e.id = r.event_id"
+        " where r.started_at <= e.created_at"
+    )
+    for row in rows:
+        yield f"{row['type']} of {row['subject']}: the look for it had begun before it came, in a list: {row['listed']}"
 
 
 def _unproved(effect: Effect, truth: Truth | None) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ombud.client import reads
+from ombud.receiver import product_lists
 from tests.truth.broken import BROKEN
 from tests.truth.handlers import Outside, make_inbox
 from tests.truth.histories import live
@@ -34,6 +36,15 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
 
 
+@pytest.fixture(autouse=True)
+def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some products that wait are read by the list, of which a page is short."""
+    monkeypatch.setattr(product_lists, "MANY", 2)
+    monkeypatch.setattr(product_lists, "COUNT_EVERY", 1)
+    monkeypatch.setattr(product_lists, "IN_VAIN", 1)
+    monkeypatch.setattr(reads, "DEFAULT_PAGE", 4)
+
+
 def run_world(folder: Path, seed: int, *, rough: bool) -> list[str]:
     """Live through some histories at once; returns what is wrong in the end."""
     chance = random.Random(seed)
@@ -41,6 +52,8 @@ def run_world(folder: Path, seed: int, *, rough: bool) -> list[str]:
     folder.mkdir()
     with open_world(make_inbox(outside), folder, chance) as world:
         truths = live(world, histories=TOGETHER, steps=ROUNDS, rough=rough)
+        [listed] = world.rows("select count(*) as listed from reading where listed = 1")
+        COUNTS.update(listed)
         COUNTS.update(histories=TOGETHER, reads=world.api.reads, effects=len(outside.effects), deaths=world.deaths)
         return problems(world, outside, truths)
 
@@ -59,6 +72,7 @@ def test_handlers_have_done_what_the_shop_was(tmp_path: Path, rough: bool) -> No
         shutil.rmtree(tmp_path / f"{number}")
     print(f"seed {SEED}: {dict(COUNTS)}, faults {len(faults)}")
     assert faults == {}
+    assert COUNTS["listed"]
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -103,7 +103,7 @@ where e.day in (select day from day) and e.id = :event_id and e.box = :box and d
 
 -- name: reading
 -- A look at the shop's API.
-select id, event_id, started_at, milliseconds, status, version from reading where shop_id = :shop_id and id = :id;
+select id, event_id, started_at, milliseconds, status, version, listed from reading where shop_id = :shop_id and id = :id;
 
 -- name: arrivals_since
 -- The webhooks of a subject that came after one and up to another, oldest first: what a run answers for.

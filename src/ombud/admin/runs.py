@@ -85,6 +85,7 @@ def reading_document(row: Row) -> Document:
         "started_at": rfc3339(row["started_at"]),
         "status": row["status"],
         "milliseconds": row["milliseconds"],
+        "listed": bool(row["listed"]),
     }
 
 

@@ -16,10 +16,23 @@ sql = read_queries("ombud.receiver")
 
 
 @dataclass(frozen=True)
+class Sight:
+    """What a request to the shop's API has shown of an object: `document` is None where there is none.
+
+    `started_at`: when the request began, in UTC microseconds. `listed`: it was one for a page of a list.
+    """
+
+    started_at: int
+    milliseconds: int
+    document: Document | None
+    listed: bool = False
+
+
+@dataclass(frozen=True)
 class Look:
     """A look at the shop's API that answered. `document` is None when the subject is proved to be gone.
 
-    `covers_until`: what came until then had been quiet when it began. Times are UTC microseconds.
+    `covers_until`: what came until then had been quiet when it began. Times are UTC microseconds. `listed` as of Sight.
     """
 
     delivery: Delivery
@@ -29,6 +42,7 @@ class Look:
     order_status: OrderStatus | None = None
     paid_at: int | None = None
     covers_until: int = 0
+    listed: bool = False
 
     @property
     def version(self) -> str | None:

@@ -10,12 +10,13 @@ from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Dead, Delivery, Outcome, Retry
 from ombud.receiver.coverage import SECOND, Past, settle_after
 from ombud.receiver.documents import read_document
-from ombud.receiver.findings import Known, Look, known_of, sql
+from ombud.receiver.findings import Known, Look, Sight, known_of, sql
 from ombud.receiver.telling import Teller
 
 if TYPE_CHECKING:
     from ombud.receiver.receiver import Receiver
 
+R = TypeVar("R")
 T = TypeVar("T", Order, Product)
 
 # Seconds to wait when the shop does not say (yet) what a webhook says: its API lags behind, or the webhook is forged.
@@ -32,22 +33,35 @@ class Looks:
         self._writer = receiver.writer
         self._teller = teller
 
-    async def look(
-        self, delivery: Delivery, read: Callable[[str], Awaitable[T | None]], object_id: str
-    ) -> tuple[Look, T | None]:
-        """Read once; raises what the client raises."""
-        started_at, began = self.clock(), time.monotonic()
-        found = await read(object_id)
-        milliseconds = round((time.monotonic() - began) * 1000)
+    async def see(self, read: Callable[[str], Awaitable[T | None]], object_id: str) -> tuple[Sight, T | None]:
+        """Read an object once; raises what the client raises."""
+        started_at, milliseconds, found = await self.timed(read(object_id))
         # Here, where a hostile document is only this arrival's trouble, and no transaction waits for it.
-        document = None if found is None else read_document(found.raw)
+        return Sight(started_at, milliseconds, None if found is None else read_document(found.raw)), found
+
+    async def timed(self, request: Awaitable[R]) -> tuple[int, int, R]:
+        """Return when a request began (UTC microseconds), its milliseconds, and its answer."""
+        started_at, began = self.clock(), time.monotonic()
+        answer = await request
+        return started_at, round((time.monotonic() - began) * 1000), answer
+
+    def of(self, delivery: Delivery, sight: Sight) -> Look:
+        """Return the look at an arrival's subject that has shown this."""
         quiet = self.settings.quiet_seconds[0] if delivery.subject.startswith("product/") else 0.0
-        covers_until = started_at - round(quiet * SECOND)
-        return Look(delivery, started_at, milliseconds, document, covers_until=covers_until), found
+        covers_until = sight.started_at - round(quiet * SECOND)
+        seen = sight.started_at, sight.milliseconds, sight.document
+        return Look(delivery, *seen, covers_until=covers_until, listed=sight.listed)
 
     async def past_of(self, delivery: Delivery) -> tuple[Past, Known]:
         """Return what is on record of an arrival and of its subject."""
         return await self._writer.database.fetch(lambda: _past_of(delivery, self._box, self.settings.quiet_seconds[0]))
+
+    async def unread_products(self, delivery: Delivery, most: int) -> Mapping[str, int]:
+        """Return which products wait for their first look in an arrival's lane and have been quiet, with the newest
+        arrival of each. `most`: deliveries that are looked through, those that are due first before the others.
+        """
+        until = self.clock() - round(self.settings.quiet_seconds[0] * SECOND)
+        return await self._writer.database.fetch(lambda: _unread_products(delivery.lane_id, until, most))
 
     async def said_with(self, delivery: Delivery) -> list[str]:
         """Return what the arrivals say that an arrival answers for because they waited together."""
@@ -96,6 +110,11 @@ class Looks:
 def at(seconds: Sequence[float], place: int) -> float | None:
     """Return the pause at a place of a schedule; None behind its end."""
     return seconds[place] if place < len(seconds) else None
+
+
+def _unread_products(lane_id: int, until: int, most: int) -> Operation[dict[str, int]]:
+    rows = yield sql["unread_products"], {"lane_id": lane_id, "until": until, "most": most}
+    return {row["subject"]: row["event_id"] for row in rows}
 
 
 def _said_with(key: Mapping[str, Any]) -> Operation[list[str]]:

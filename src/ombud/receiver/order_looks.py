@@ -33,7 +33,8 @@ class OrderLooks:
         past, known = await self._looks.past_of(delivery)
         if delivery.type == ORDER_BACKFILL:
             client = client.at(Priority.SWEEP)
-        look, order = await self._looks.look(delivery, client.order, order_id)
+        sight, order = await self._looks.see(client.order, order_id)
+        look = self._looks.of(delivery, sight)
         if order is None:
             return self._looks.unconfirmed(delivery, past, "The shop does not know this order", status=404)
         if order.status is None:

@@ -5,11 +5,12 @@ from dataclasses import replace
 from ombud.client import AsyncShopClient
 from ombud.client.budget import Priority
 from ombud.db.operation import Operation
-from ombud.mailbox.model import Delivery, Done, Outcome, Retry, Skip
+from ombud.mailbox.model import Delivery, Done, Interrupted, Outcome, Retry, Skip
 from ombud.receiver.coverage import SECOND, Past, answered_for
 from ombud.receiver.findings import Known, Look, sql
 from ombud.receiver.listed import PRODUCT_BACKFILL, PRODUCT_RECONCILE
 from ombud.receiver.looks import Looks
+from ombud.receiver.product_lists import ProductLists
 
 # What says nothing of a product but that a list has it, or lacks it.
 LISTS = frozenset({PRODUCT_RECONCILE, PRODUCT_BACKFILL})
@@ -20,9 +21,10 @@ class ProductLooks:
 
     def __init__(self, looks: Looks) -> None:
         self._looks = looks
+        self._lists = ProductLists(looks)
         self._settings = looks.settings
 
-    async def perform(self, delivery: Delivery, client: AsyncShopClient, product_id: str) -> Outcome:
+    async def perform(self, delivery: Delivery, client: AsyncShopClient) -> Outcome:
         """Look, and return what to write with the settle; raises what the client raises."""
         past, known = await self._looks.past_of(delivery)
         if self._looks.tells_every:
@@ -33,8 +35,11 @@ class ProductLooks:
             return Skip(reason)
         if past.looks or delivery.type in LISTS:
             client = client.at(Priority.SETTLE if past.looks else Priority.SWEEP)
-        look, product = await self._looks.look(delivery, client.product, product_id)
-        if product is None:
+        sight = await self._lists.see(delivery, known, client)
+        if isinstance(sight, Interrupted):
+            return sight
+        look = self._looks.of(delivery, sight)
+        if look.document is None:
             return await self._missing(look, past, known, client)
         if look.version == known.version:
             return await self._unchanged(look, past)

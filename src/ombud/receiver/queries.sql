@@ -161,8 +161,8 @@ from {rows} r join lane l on l.id = r.lane_id join handler h on h.id = l.destina
 
 -- name: insert_reading
 -- A look at the shop's API that answered.
-insert into reading(shop_id, id, event_id, subject, started_at, milliseconds, status, version)
-values (:shop_id, :id, :event_id, :subject, :started_at, :milliseconds, :status, :version);
+insert into reading(shop_id, id, event_id, subject, started_at, milliseconds, status, version, listed)
+values (:shop_id, :id, :event_id, :subject, :started_at, :milliseconds, :status, :version, :listed);
 
 -- name: insert_document
 -- Content that may be there already.
@@ -221,6 +221,16 @@ select
     where r.shop_id = :shop_id and r.subject = :subject and r.id > (
       select coalesce(max(o.id), 0) from reading o join mirror m on m.shop_id = o.shop_id and m.subject = o.subject
       where o.shop_id = :shop_id and o.subject = :subject and o.version is distinct from m.version)) as found_at;
+
+-- name: unread_products
+-- Products that wait for their first look and have been quiet, and the newest webhook about each.
+select d.subject, max(d.event_id) as event_id from (
+  select day, event_id, subject, attempts, generation from delivery
+  where lane_id = :lane_id and state = 0 order by rank, due_at, event_id limit :most
+) d join event e on e.day = d.day and e.id = d.event_id
+where d.subject like 'product/%' and d.attempts = 0 and d.generation = 0
+  and e.type <> 'product.delete' and e.created_at <= :until
+group by d.subject;
 
 -- name: said_with
 -- What the webhooks say of an order for which another arrival stands.

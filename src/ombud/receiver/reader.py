@@ -76,7 +76,7 @@ class Reader:
                 if kind == "order":
                     outcome = await self._orders.perform(delivery, client.at(Priority.CONFIRM_ORDER), object_id)
                 else:
-                    outcome = await self._products.perform(delivery, client.at(Priority.CONFIRM_PRODUCT), object_id)
+                    outcome = await self._products.perform(delivery, client.at(Priority.CONFIRM_PRODUCT))
             return self._settling.ending((shop.id, delivery.subject), outcome)
         except ApiError as error:
             return Retry(str(error), after=self._pause(delivery, error), fault=Fault.LANE, status=error.status)

@@ -230,6 +230,7 @@ def _reading(look: Look, reading_id: int) -> dict[str, Any]:
         "milliseconds": look.milliseconds,
         "status": 404 if look.document is None else 200,
         "version": look.version,
+        "listed": int(look.listed),
     }
 
 

@@ -110,7 +110,7 @@ _ARRIVAL: dict[str, Any] = {
     "state": "done",
     "reason": None,
     "next_attempt_at": None,
-    "read": {"id": "rd_0c3k9w8t1r004", "started_at": TIME, "status": 200, "milliseconds": 48},
+    "read": {"id": "rd_0c3k9w8t1r004", "started_at": TIME, "status": 200, "milliseconds": 48, "listed": False},
     "attempts": [],
     "runs": [_RUN],
 }

@@ -30,12 +30,13 @@ Amounts = dict[str, dict[str, Count]]
 
 
 class Read(Shape):
-    """A look at the shop's API."""
+    """A look at the shop's API; `listed`: at a page of its list of products."""
 
     id: Annotated[str, Field(pattern=id_pattern("rd"))]
     started_at: Time
     status: HttpStatus | None
     milliseconds: Milliseconds | None
+    listed: bool
 
 
 class RunOfArrival(Shape):

@@ -1,0 +1,148 @@
+"""Many products that wait are read by the list, and what that does not answer for is read by itself."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from ombud.client import Product, reads
+from ombud.receiver import product_lists
+from ombud.receiver.model import Event
+from ombud.receiver.product_lists import ProductLists
+from tests.receiver.store import Answer, Store, answer_json
+from tests.receiver.world import Desk
+
+# Products that change at once, and how many of the shop are on a page.
+SOME = 9
+PAGE = 4
+# Of them, how many are read by themselves until it is counted how many wait, and how many must wait then.
+ALONE = 2
+MANY = 5
+
+
+@pytest.fixture(autouse=True)
+def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product_lists, "MANY", MANY)
+    monkeypatch.setattr(product_lists, "COUNT_EVERY", ALONE)
+    monkeypatch.setattr(reads, "DEFAULT_PAGE", PAGE)
+
+
+@pytest.fixture
+def some(store: Store) -> Iterator[list[str]]:
+    """Products that exist before the inbox looks for the first time, and in this test's shop alone."""
+    made = [store.client.create_product(title=f"Bowl {n}", price="10.00") for n in range(SOME)]
+    yield made
+    for product_id in made:
+        if store.client.product(product_id) is not None:
+            store.client.delete_product(product_id)
+
+
+@pytest.fixture
+def told(desk: Desk) -> dict[str, str]:
+    """What the handler was told last, by product: its price, or `gone`."""
+    told: dict[str, str] = {}
+
+    @desk.inbox.on("product.update", "product.delete")
+    async def note(event: Event, product: Product) -> None:
+        told[product.id] = "gone" if event.event_type == "product.delete" else str(product.price)
+
+    return told
+
+
+async def change(desk: Desk, store: Store, some: list[str], event_type: str = "product.update") -> None:
+    """Have a shop that is known change all of them, and every webhook come."""
+    async with desk.acquainted():
+        pass
+    for product_id in some:
+        if event_type == "product.update":
+            store.price(product_id, "12.00")
+        else:
+            store.client.delete_product(product_id)
+    store.dials.reads.clear()
+    for product_id in some:
+        await desk.hear(event_type, product_id)
+
+
+def alone(store: Store, some: list[str]) -> int:
+    return sum(store.dials.of("product", one) for one in some)
+
+
+def pages(store: Store) -> int:
+    return sum("offset=" in read for read in store.dials.reads)
+
+
+async def test_many_are_read_by_the_list(
+    desk: Desk, store: Store, some: list[str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_lists, "KEEP_SECONDS", 0.3)
+    await change(desk, store, some)
+    async with desk.at_work():
+        await desk.settled()
+        assert told == dict.fromkeys(some, "12.00")
+        # One more by itself, to see whether the list has all that a product's own page has.
+        assert alone(store, some) == ALONE + 1
+        assert pages(store) <= -(-SOME // (PAGE - 1))
+        assert desk.rows("select count(*) as listed from reading where listed = 1") == [{"listed": SOME - ALONE - 1}]
+        lists = [one for one in gc.get_objects() if type(one) is ProductLists and one._looks._writer is desk.writer]
+        assert any(one._shops for one in lists)
+        await asyncio.sleep(product_lists.KEEP_SECONDS)
+        assert not any(one._shops for one in lists)
+
+
+async def test_few_are_read_by_themselves(desk: Desk, store: Store, some: list[str], told: dict[str, str]) -> None:
+    few = some[: MANY + ALONE - 1]
+    await change(desk, store, few)
+    async with desk.at_work():
+        await desk.settled()
+    assert told == dict.fromkeys(few, "12.00")
+    assert (alone(store, few), pages(store)) == (len(few), 0)
+
+
+async def test_what_is_gone_is_proved_by_itself(
+    desk: Desk, store: Store, some: list[str], told: dict[str, str]
+) -> None:
+    gone = some[-2:]
+    await change(desk, store, some)
+    for product_id in gone:
+        store.client.delete_product(product_id)
+    await desk.hear("product.delete", gone[0])
+    async with desk.at_work():
+        await desk.settled()
+    assert told == {**dict.fromkeys(some, "12.00"), **dict.fromkeys(gone, "gone")}
+    assert [store.dials.of("product", one) for one in gone] == [2, 2]
+    assert pages(store)
+
+
+async def test_what_is_on_no_page_ends_the_list(
+    desk: Desk, store: Store, some: list[str], told: dict[str, str]
+) -> None:
+    gone = some[: SOME - 2]
+    await change(desk, store, gone)
+    for product_id in gone:
+        store.client.delete_product(product_id)
+    async with desk.at_work():
+        await desk.settled()
+    assert told == dict.fromkeys(gone, "gone")
+    assert pages(store) == 1
+
+
+LESS = {"product": [{"id": str(n), "title": "Bowl", "price": "12.00"} for n in range(101, 1_000)]}
+DEEP = b'{"product": [{"id": "%d", "x": ' + b"[" * 700 + b"]" * 700 + b"}]}"
+
+
+@pytest.mark.parametrize("trouble", ["broken", "less", "deep"])
+async def test_a_list_that_cannot_be_believed_loses_nothing(
+    desk: Desk, store: Store, some: list[str], told: dict[str, str], trouble: str
+) -> None:
+    await change(desk, store, some)
+    store.dials.lists = {
+        "broken": Answer(500, b"oops"),
+        "less": answer_json(LESS),
+        "deep": Answer(200, DEEP % int(some[-1])),
+    }[trouble]
+    async with desk.at_work():
+        await desk.settled()
+    assert told == dict.fromkeys(some, "12.00")
+    assert alone(store, some) == SOME
+    assert 0 < pages(store) <= SOME // ALONE
