@@ -11,9 +11,11 @@ import trustme
 
 from ombud.errors import NetworkError
 from ombud.sender import transport_connection
+from ombud.sender.answer import Answer
 from ombud.sender.deliver import Deliverer
 from ombud.sender.request import request_bytes
 from ombud.sender.transport import MOST_FILES, Transport, allow_more_files
+from ombud.sender.transport_connection import Connection, NotHeard
 from ombud.sender.transport_tls import context_of
 from ombud.sender.url import parse_url
 from ombud.sender.verdict import DeliveryFailed, Failure
@@ -229,6 +231,42 @@ async def test_one_that_speaks_unasked_is_dropped(new_keeper: Any, deliverer: An
 
     assert (await one.send(keeper.url)).status == 200
     assert keeper.requests == [1, 1]
+
+
+class Wire(asyncio.WriteTransport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(data)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_what_it_says_before_the_request_has_left_is_no_answer() -> None:
+    """Requests leave at the end of the turn in which they are made; nobody has heard this one."""
+    loop, owner, wire = asyncio.get_running_loop(), Transport(), Wire()
+    connection = Connection(owner, ("http", "a.example", 80, None, "192.0.2.1"), loop, b"first", loop.time() + 9)
+
+    def say(text: bytes) -> None:
+        owner.buffer[: len(text)] = text
+        connection.buffer_updated(len(text))
+
+    connection.connection_made(wire)
+    say(FINAL)
+    assert (await connection.first).status == 200
+    waiter: asyncio.Future[Answer] = loop.create_future()
+    connection.ask(b"second", loop.time() + 9, waiter)
+    say(b"HTTP/1.1 408 Too Slow\r\nContent-Length: 0\r\n\r\n")
+    assert wire.aborted
+    connection.connection_lost(None)
+    with pytest.raises(NotHeard):
+        await waiter
+    assert wire.written == [b"first"]
 
 
 async def test_a_late_answer_is_never_the_answer_to_the_next_request(new_peer: Any, deliverer: Any) -> None:

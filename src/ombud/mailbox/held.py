@@ -127,7 +127,7 @@ class HeldLane:
         if len(self.in_flight) >= window or (pause and not self._pace.admits(clock)):
             return None
         if self.health.closed_at is None:
-            replays = self._replays < max(1, window * REPLAY_SHARE)
+            replays = not self._replays or self._replays < window * REPLAY_SHARE
             delivery = self.stock.ready.take(self, admits, replays=replays)
         else:
             delivery = self.stock.ready.take_probe(self, admits, self.health.failed_subjects.split("\n"))
@@ -223,8 +223,7 @@ class HeldLane:
         leaves = self._leaves(now, clock, stay) and (self.lane.stored or not extend)
         if not (self.results or wanted or keeps or extend or leaves):
             return None
-        grown = self.health.window >= STORED_GROWTH * self._stored_health.window
-        stores = self.lane.stored or self._stores or grown
+        stores = self.lane.stored or self._stores or self.health.window >= STORED_GROWTH * self._stored_health.window
         asks_due, careful = self._asks_due and not leaves, self._careful > 0
         work = (self._again, wanted, keeps, extend, leaves, stores, asks_due, careful, self._crashes)
         return Touch(self, self.lane, self.health, list(self.results), *work)

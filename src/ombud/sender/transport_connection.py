@@ -86,7 +86,8 @@ class Connection(asyncio.BufferedProtocol):
         self.key = key
         # The answer to the first request.
         self.first: asyncio.Future[Answer] = loop.create_future()
-        self._request = request
+        # What has not left yet.
+        self._request: bytes | None = request
         self._owner = owner
         self._buffer = owner.buffer
         self._loop = loop
@@ -103,6 +104,12 @@ class Connection(asyncio.BufferedProtocol):
 
         It gets DeliveryFailed instead, or NotHeard when the connection turns out to be closed.
         """
+        self._request = request
+        self._expect(deadline, waiter)
+        # Requests that are made together leave one right after the other (docs/decisions/0063).
+        self._loop.call_soon(self._send)
+
+    def _expect(self, deadline: float, waiter: Waiter) -> None:
         self._waiter = waiter
         self._received = self._status = 0
         self._complete = self._keep = self._more = False
@@ -113,7 +120,11 @@ class Connection(asyncio.BufferedProtocol):
         if deadline < self._timer_at:
             self._set(deadline)
         self._deadline = deadline
-        self._transport.write(request)
+
+    def _send(self) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            self._transport.write(request)
 
     def forget(self, waiter: Waiter) -> None:
         """Drop the connection if this answer is still awaited on it: nobody wants it any more."""
@@ -123,6 +134,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Drop the connection at once, whatever is on it."""
+        self._request = None
         self._transport.abort()
 
     # The timer. It is set for a time and looks, when that has come, whether the deadline has moved on meanwhile.
@@ -148,13 +160,14 @@ class Connection(asyncio.BufferedProtocol):
         # uvloop's transports are not asyncio's by inheritance.
         self._transport = cast(asyncio.WriteTransport, transport)
         self._parser = httptools.HttpResponseParser(self)
-        self.ask(self._request, self._deadline, self.first)
+        self._expect(self._deadline, self.first)
+        self._send()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._waiter is None:
+        if self._waiter is None or self._request is not None:
             # It speaks unasked: what it says next could be taken for the next answer.
             self.abort()
             return
@@ -180,6 +193,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._request = None
         self._owner.gone(self)
         # They hold each other.
         del self._parser
