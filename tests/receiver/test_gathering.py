@@ -18,24 +18,54 @@ def webhook(number: int) -> Request:
     return Request(f"event_type=order.new&order_id={number}".encode())
 
 
-@pytest.mark.parametrize("front", [ask_asgi, ask_rsgi])
-async def test_what_comes_in_one_turn_of_the_loop_is_one_write(
-    quiet: Desk, front: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert (await front(quiet.inbox, webhook(0))).status == 200
-    batches: list[int] = []
+def a_draft(desk: Desk) -> Draft:
+    shop_id, lane_id = desk.rows("select id, reader_lane_id from inbox_shop")[0].values()
+    return Draft(shop_id, "order.new", "order/1", [lane_id])
+
+
+@pytest.fixture
+def batches(quiet: Desk, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many webhooks each write has."""
+    sizes: list[int] = []
     append = quiet.receiver.arrivals.append
 
     def count(drafts: Sequence[Draft]) -> Any:
-        batches.append(len(drafts))
+        sizes.append(len(drafts))
         return append(drafts)
 
     monkeypatch.setattr(quiet.receiver.arrivals, "append", count)
+    return sizes
+
+
+@pytest.mark.parametrize("front", [ask_asgi, ask_rsgi])
+async def test_what_comes_in_one_turn_of_the_loop_is_one_write(quiet: Desk, front: Any, batches: list[int]) -> None:
+    assert (await front(quiet.inbox, webhook(0))).status == 200
     answers = await asyncio.gather(*(front(quiet.inbox, webhook(number)) for number in range(1, 101)))
     assert {answer.status for answer in answers} == {200}
-    assert batches == [100]
+    assert batches == [1, 100]
     subjects = [row["subject"] for row in quiet.rows("select subject from event order by id")]
     assert subjects == [f"order/{number}" for number in range(101)]
+
+
+async def test_a_write_waits_while_turns_of_the_loop_bring_more(quiet: Desk, batches: list[int]) -> None:
+    gathered, draft = Gathering(quiet.receiver, asyncio.get_running_loop()), a_draft(quiet)
+    stored = []
+    for _ in range(5):
+        stored.append(gathered.store(draft))
+        for _ in range(gathering.IDLE_TURNS - 1):
+            await asyncio.sleep(0)
+    await asyncio.gather(*stored)
+    assert batches == [5]
+
+
+async def test_a_write_begins_though_more_never_ends(quiet: Desk, batches: list[int]) -> None:
+    gathered, draft = Gathering(quiet.receiver, asyncio.get_running_loop()), a_draft(quiet)
+    stored = []
+    for _ in range(gathering.MOST_TURNS * 3):
+        stored.append(gathered.store(draft))
+        await asyncio.sleep(0)
+    await asyncio.gather(*stored)
+    assert batches[0] <= gathering.MOST_TURNS + 1
 
 
 async def test_a_write_that_fails_is_said_to_each(quiet: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,11 +83,8 @@ async def test_a_write_that_fails_is_said_to_each(quiet: Desk, monkeypatch: pyte
 
 
 async def test_a_request_that_is_given_up_harms_no_other(quiet: Desk) -> None:
-    gathered = Gathering(quiet.receiver, asyncio.get_running_loop())
-    shop_id, lane_id = quiet.rows("select id, reader_lane_id from inbox_shop")[0].values()
-    stored = [
-        asyncio.ensure_future(gathered.store(Draft(shop_id, "order.new", "order/1", [lane_id]))) for _ in range(3)
-    ]
+    gathered, draft = Gathering(quiet.receiver, asyncio.get_running_loop()), a_draft(quiet)
+    stored = [gathered.store(draft) for _ in range(3)]
     await asyncio.sleep(0)
     stored[1].cancel()
     await asyncio.gather(*stored, return_exceptions=True)

@@ -1,8 +1,8 @@
 """Webhooks that arrive together are stored together: a commit costs about as much as parsing ten requests.
 
-What is ready in one turn of the event loop is one write, and while that is under way the next one gathers. So nothing
-waits for a timer, and the busier a receiver is, the cheaper each webhook becomes. The writer would share commits, too;
-but it begins with the first webhook that it is given, and a busy core then commits a handful at a time.
+What comes until turns of the event loop bring no more is one write, and while that is under way the next one gathers.
+So nothing waits for a timer, and the busier a receiver is, the cheaper each webhook becomes. The writer would share
+commits, too; but it begins with the first webhook that it is given, and a busy core then commits a handful at a time.
 """
 
 import asyncio
@@ -12,6 +12,12 @@ from ombud.db.database import BATCH_LIMIT, QUEUE_LIMIT
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Draft
 from ombud.receiver.receiver import Receiver
+
+# Turns of the event loop that bring nothing more, after which what waits is written. An answer is sent in one; what its
+# sender asks next is read in the next or the one after, and is a webhook in the turn after that (decision 0065).
+IDLE_TURNS = 4
+# Turns after which it is written in any case.
+MOST_TURNS = 16
 
 
 class Gathering:
@@ -23,7 +29,6 @@ class Gathering:
         self._drafts: list[Draft] = []
         self._answers: list[asyncio.Future[None]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._is_due = False
 
     def store(self, draft: Draft) -> asyncio.Future[None]:
         """Return what is done when it is on disk, or has failed with StorageUnavailable: then it is not stored.
@@ -35,18 +40,14 @@ class Gathering:
         answer: asyncio.Future[None] = self.loop.create_future()
         self._drafts.append(draft)
         self._answers.append(answer)
-        if not self._is_due:
-            self._is_due = True
-            # Behind whatever else this turn of the loop has to do.
-            self.loop.call_soon(self._begin)
+        if self._writing is None:
+            self._writing = self.loop.create_task(self._write())
         return answer
-
-    def _begin(self) -> None:
-        self._writing = self.loop.create_task(self._write())
 
     async def _write(self) -> None:
         """Write what waits, until nothing does."""
         while self._drafts:
+            await self._gather()
             drafts, answers = self._drafts[:BATCH_LIMIT], self._answers[:BATCH_LIMIT]
             del self._drafts[:BATCH_LIMIT], self._answers[:BATCH_LIMIT]
             try:
@@ -61,4 +62,14 @@ class Gathering:
                 # Whoever has gone away meanwhile needs no answer; the webhook is stored.
                 if not answer.done():
                     answer.set_result(None)
-        self._is_due = False
+        self._writing = None
+
+    async def _gather(self) -> None:
+        """Wait while turns of the event loop bring more."""
+        idle = 0
+        for _ in range(MOST_TURNS):
+            waiting = len(self._drafts)
+            if idle == IDLE_TURNS or waiting >= BATCH_LIMIT:
+                return
+            await asyncio.sleep(0)
+            idle = idle + 1 if len(self._drafts) == waiting else 0
