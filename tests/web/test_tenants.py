@@ -136,6 +136,7 @@ async def check_own_arrivals(receiving: Side, mine: int) -> None:
         [arrival] = (await me.get("/v1/arrivals")).json()["data"]
         assert arrival["subject"] == "order/of-mine"
         assert (await me.get("/v1/shops", params={"cursor": "\x00"})).status_code == 422
+        assert (await me.get("/v1/arrivals/")).status_code == 404
         for subject, count in (("order/of-mine", 1), ("order/of-theirs", 0)):
             assert len((await me.get("/v1/arrivals", params={"subject": subject})).json()["data"]) == count
 
