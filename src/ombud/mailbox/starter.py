@@ -189,14 +189,17 @@ class Starter:
         if one not in self._under_way:
             return
         self._under_way.remove(one)
+        # Tries that end together are noted one right after the other (docs/decisions/0063).
+        asyncio.get_running_loop().call_soon(self._note, one, came, time.monotonic() - one.began)
+
+    def _note(self, one: "_Try", came: Outcome | BaseException, seconds: float) -> None:
         try:
-            self._note(one, came if isinstance(came, _OUTCOMES) else self._outcome_of(came, one.delivery))
+            self._finish(one, came if isinstance(came, _OUTCOMES) else self._outcome_of(came, one.delivery), seconds)
         finally:
             self._slots.leave(one.held, one.delivery)
 
-    def _note(self, one: "_Try", outcome: Outcome) -> None:
+    def _finish(self, one: "_Try", outcome: Outcome, seconds: float) -> None:
         held, delivery, mailbox = one.held, one.delivery, self._mailbox
-        seconds = time.monotonic() - one.began
         at, health, milliseconds = one.at, held.health, int(seconds * 1000 + 0.5)
         probe = health.closed_at is not None and at >= health.closed_at
         schedule = schedule_of(held.facts)
