@@ -90,6 +90,19 @@ async def test_many_are_read_by_the_list(
         assert not any(one._shops for one in lists)
 
 
+async def test_who_waits_for_long_gives_its_place_free_and_comes_back(
+    desk: Desk, store: Store, some: list[str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_lists, "PLACE_SECONDS", 0.003)
+    monkeypatch.setattr(product_lists, "AGAIN_SECONDS", 0.01)
+    await change(desk, store, some)
+    async with desk.at_work():
+        await desk.settled()
+    assert told == dict.fromkeys(some, "12.00")
+    assert alone(store, some) == ALONE + 1
+    assert desk.rows("select 1 from attempt where outcome = 'interrupted'")
+
+
 async def test_few_are_read_by_themselves(desk: Desk, store: Store, some: list[str], told: dict[str, str]) -> None:
     few = some[: MANY + ALONE - 1]
     await change(desk, store, few)

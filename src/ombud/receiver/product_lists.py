@@ -31,7 +31,8 @@ MANY = 64
 IN_VAIN = 16
 # Deliveries of a shop among which they are looked for: what pages show of each stays in memory, compressed.
 MOST_WAITING = 10_000
-# Seconds that one waits for its page, and after which it comes back then: meanwhile its place is free for an order.
+# Seconds that one waits for its page, beside the one under way, and after which it comes back then: meanwhile its place
+# is free for an order.
 PLACE_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
 # Seconds after the last page for which what pages have shown is kept: who has waited comes for it long before.
@@ -52,10 +53,10 @@ class ProductLists:
         if not _may_be_listed(delivery):
             return await self._by_itself(delivery, client)
         shop, until = self._shops[delivery.shop_id], time.monotonic() + PLACE_SECONDS
-        while (listed := shop.take(delivery, known)) is None and not shop.alone:
-            if time.monotonic() > until:
-                return Interrupted("The shop's list of products is being read.", after=AGAIN_SECONDS)
+        while (listed := shop.take(delivery, known)) is None and not shop.alone and time.monotonic() < until:
             await self._have_page(shop, delivery, client)
+        if listed is None and not shop.alone:
+            return Interrupted("The shop's list of products is being read.", after=AGAIN_SECONDS)
         shop.answered.add(delivery.event_id)
         if listed is not None:
             return listed
