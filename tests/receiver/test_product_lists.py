@@ -8,8 +8,9 @@ import pytest
 
 from ombud.client import Product, reads
 from ombud.receiver import product_lists
+from ombud.receiver.findings import Sight
 from ombud.receiver.model import Event
-from ombud.receiver.product_lists import ProductLists
+from ombud.receiver.product_lists import ProductLists, Shown
 from tests.receiver.store import Answer, Store, answer_json
 from tests.receiver.world import Desk
 
@@ -85,22 +86,25 @@ async def test_many_are_read_by_the_list(
         assert pages(store) <= -(-SOME // (PAGE - 1))
         assert desk.rows("select count(*) as listed from reading where listed = 1") == [{"listed": SOME - ALONE - 1}]
         lists = [one for one in gc.get_objects() if type(one) is ProductLists and one._looks._writer is desk.writer]
-        assert any(one._shops for one in lists)
+        [shop] = [shop for one in lists for shop in one._shops.values()]
+        shop.shown["product/1"] = Shown(Sight(0, 0, None), {1})  # nobody comes for it
         await asyncio.sleep(product_lists.KEEP_SECONDS)
-        assert not any(one._shops for one in lists)
+        assert not shop.shown
 
 
-async def test_who_waits_for_long_gives_its_place_free_and_comes_back(
+async def test_a_page_answers_for_every_webhook_that_waited(
     desk: Desk, store: Store, some: list[str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(product_lists, "PLACE_SECONDS", 0.003)
-    monkeypatch.setattr(product_lists, "AGAIN_SECONDS", 0.01)
+    """Also for those that were not loaded with the newest about their product, which would stand for them."""
+    monkeypatch.setattr("ombud.mailbox.held.QUANTUM", PAGE)
+    monkeypatch.setattr("ombud.mailbox.turn.QUANTUM", PAGE)
     await change(desk, store, some)
+    for product_id in some:
+        await desk.hear("product.update", product_id)
     async with desk.at_work():
         await desk.settled()
     assert told == dict.fromkeys(some, "12.00")
     assert alone(store, some) == ALONE + 1
-    assert desk.rows("select 1 from attempt where outcome = 'interrupted'")
 
 
 async def test_few_are_read_by_themselves(desk: Desk, store: Store, some: list[str], told: dict[str, str]) -> None:
@@ -138,6 +142,21 @@ async def test_what_is_on_no_page_ends_the_list(
         await desk.settled()
     assert told == dict.fromkeys(gone, "gone")
     assert pages(store) == 1
+
+
+async def test_who_waits_for_long_gives_its_place_free_and_comes_back(
+    desk: Desk, store: Store, some: list[str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_lists, "PLACE_SECONDS", 0.05)
+    monkeypatch.setattr(product_lists, "AGAIN_SECONDS", 0.05)
+    await change(desk, store, some)
+    store.dials.hanging_lists.clear()
+    async with desk.at_work():
+        await desk.until(lambda: desk.rows("select 1 from attempt where outcome = 'interrupted'"))
+        store.dials.hanging_lists.set()
+        await desk.settled()
+    assert told == dict.fromkeys(some, "12.00")
+    assert alone(store, some) == ALONE + 1
 
 
 LESS = {"product": [{"id": str(n), "title": "Bowl", "price": "12.00"} for n in range(101, 1_000)]}

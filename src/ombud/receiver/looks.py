@@ -56,9 +56,9 @@ class Looks:
         """Return what is on record of an arrival and of its subject."""
         return await self._writer.database.fetch(lambda: _past_of(delivery, self._box, self.settings.quiet_seconds[0]))
 
-    async def unread_products(self, delivery: Delivery, most: int) -> Mapping[str, int]:
-        """Return which products wait for their first look in an arrival's lane and have been quiet, with the newest
-        arrival of each. `most`: deliveries that are looked through, those that are due first before the others.
+    async def unread_products(self, delivery: Delivery, most: int) -> Mapping[str, set[int]]:
+        """Return which products wait for their first look in an arrival's lane and have been quiet, with the
+        arrivals of each. `most`: deliveries that are looked through, those that are due first before the others.
         """
         until = self.clock() - round(self.settings.quiet_seconds[0] * SECOND)
         return await self._writer.database.fetch(lambda: _unread_products(delivery.lane_id, until, most))
@@ -112,9 +112,12 @@ def at(seconds: Sequence[float], place: int) -> float | None:
     return seconds[place] if place < len(seconds) else None
 
 
-def _unread_products(lane_id: int, until: int, most: int) -> Operation[dict[str, int]]:
+def _unread_products(lane_id: int, until: int, most: int) -> Operation[dict[str, set[int]]]:
     rows = yield sql["unread_products"], {"lane_id": lane_id, "until": until, "most": most}
-    return {row["subject"]: row["event_id"] for row in rows}
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        found.setdefault(row["subject"], set()).add(row["event_id"])
+    return found
 
 
 def _said_with(key: Mapping[str, Any]) -> Operation[list[str]]:

@@ -9,9 +9,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from ombud.client import AsyncShopClient, Product
@@ -31,8 +30,7 @@ MANY = 64
 IN_VAIN = 16
 # Deliveries of a shop among which they are looked for: what pages show of each stays in memory, compressed.
 MOST_WAITING = 10_000
-# Seconds that one waits for its page, beside the one under way, and after which it comes back then: meanwhile its place
-# is free for an order.
+# Seconds that one waits for its page, and after which it comes back then: meanwhile its place is free for an order.
 PLACE_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
 # Seconds after the last page for which what pages have shown is kept: who has waited comes for it long before.
@@ -53,10 +51,13 @@ class ProductLists:
         if not _may_be_listed(delivery):
             return await self._by_itself(delivery, client)
         shop, until = self._shops[delivery.shop_id], time.monotonic() + PLACE_SECONDS
-        while (listed := shop.take(delivery, known)) is None and not shop.alone and time.monotonic() < until:
-            await self._have_page(shop, delivery, client)
-        if listed is None and not shop.alone:
-            return Interrupted("The shop's list of products is being read.", after=AGAIN_SECONDS)
+        while (listed := shop.take(delivery, known)) is None and not shop.alone:
+            if (seconds := until - time.monotonic()) <= 0:
+                return Interrupted("The shop's list of products is being read.", after=AGAIN_SECONDS)
+            if shop.page is None:
+                await self._have_page(shop, delivery, client)
+            else:
+                await asyncio.wait([shop.page], timeout=seconds)
         shop.answered.add(delivery.event_id)
         if listed is not None:
             return listed
@@ -69,17 +70,15 @@ class ProductLists:
 
     async def _have_page(self, shop: "_Shop", delivery: Delivery, client: AsyncShopClient) -> None:
         """Have the next page read if there is a list to read; all who wait for one share it."""
-        pages = shop.pages
-        async with shop.turn:
-            if shop.pages != pages:
-                return
-            shop.pages += 1
-            shop.keep(None)
-            try:
-                await self._read_page(shop, delivery, client)
-            finally:
-                if shop.shown or shop.listing is not None:
-                    shop.keep(partial(self._shops.pop, delivery.shop_id, None))
+        page = shop.page = asyncio.get_running_loop().create_future()
+        shop.keep(None)
+        try:
+            await self._read_page(shop, delivery, client)
+        finally:
+            shop.page = None
+            page.set_result(None)
+            if shop.shown or shop.listing is not None:
+                shop.keep(KEEP_SECONDS)
 
     async def _read_page(self, shop: "_Shop", delivery: Delivery, client: AsyncShopClient) -> None:
         waiting = await self._looks.unread_products(delivery, MOST_WAITING)
@@ -107,10 +106,10 @@ class ProductLists:
 
 
 class Shown(NamedTuple):
-    """What a page has shown of a product, and the newest webhook about it that waited when the page was asked for."""
+    """What a page has shown of a product, and the webhooks about it that waited when the page was asked for."""
 
     sight: Sight
-    event_id: int
+    arrivals: set[int]
 
 
 @dataclass
@@ -118,13 +117,12 @@ class _Shop:
     """What is in memory of a shop's list.
 
     `alone`: products to be read by themselves before it is counted how many wait. `answered`: arrivals that wait on
-    record only until it says so. `pages`: how often one was asked for.
+    record only until it says so. `page`: done when the page has come that is being read.
     """
 
     alone: int
     answered: set[int] = field(default_factory=set)
-    pages: int = 0
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    page: asyncio.Future[None] | None = None
     listing: "_Listing | None" = None
     shown: dict[str, Shown] = field(default_factory=dict)
     _stay: asyncio.TimerHandle | None = None
@@ -132,25 +130,30 @@ class _Shop:
     def take(self, delivery: Delivery, known: Known) -> Sight | None:
         """Return what a page has shown that answers for an arrival and is newer than the last look at its product."""
         shown = self.shown.get(delivery.subject)
-        if shown is None or shown.event_id != delivery.event_id or shown.sight.started_at <= (known.looked_at or 0):
+        if shown is None or delivery.event_id not in shown.arrivals or shown.sight.started_at <= (known.looked_at or 0):
             return None
         return self.shown.pop(delivery.subject).sight
 
-    def missing(self, waiting: Mapping[str, int]) -> Collection[str]:
+    def missing(self, waiting: Mapping[str, set[int]]) -> Collection[str]:
         """Return which of the products that wait are still to be read, and forget what nobody waits for."""
-        self.answered.intersection_update(waiting.values())
-        self.shown = {one: shown for one, shown in self.shown.items() if waiting.get(one) == shown.event_id}
-        return {one for one, event_id in waiting.items() if one not in self.shown and event_id not in self.answered}
+        self.answered &= set().union(*waiting.values())
+        self.shown = {one: it for one, it in self.shown.items() if one in waiting and waiting[one] <= it.arrivals}
+        return {one for one, ids in waiting.items() if one not in self.shown and self.answered.isdisjoint(ids)}
 
     def end(self, alone: int) -> None:
         """Read no further; before the next list, so many are read by themselves at least."""
         self.listing, self.alone = None, max(COUNT_EVERY, alone)
 
-    def keep(self, forget: Callable[[], object] | None) -> None:
-        """Have it forgotten when nobody has asked for a page for a while."""
+    def keep(self, seconds: float | None) -> None:
+        """Forget what pages have shown when nobody has asked for one for so long; None for not at all."""
         if self._stay is not None:
             self._stay.cancel()
-        self._stay = None if forget is None else asyncio.get_running_loop().call_later(KEEP_SECONDS, forget)
+        self._stay = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._forget)
+
+    def _forget(self) -> None:
+        self.shown.clear()
+        if self.listing is not None:
+            self.end(IN_VAIN * self.listing.in_vain)
 
 
 class _Listing:

@@ -223,14 +223,13 @@ select
       where o.shop_id = :shop_id and o.subject = :subject and o.version is distinct from m.version)) as found_at;
 
 -- name: unread_products
--- Products that wait for their first look and have been quiet, and the newest webhook about each.
-select d.subject, max(d.event_id) as event_id from (
+-- Arrivals that wait for the first look at a product and have been quiet.
+select d.subject, d.event_id from (
   select day, event_id, subject, attempts, generation from delivery
   where lane_id = :lane_id and state = 0 order by rank, due_at, event_id limit :most
 ) d join event e on e.day = d.day and e.id = d.event_id
 where d.subject like 'product/%' and d.attempts = 0 and d.generation = 0
-  and e.type <> 'product.delete' and e.created_at <= :until
-group by d.subject;
+  and e.type <> 'product.delete' and e.created_at <= :until;
 
 -- name: said_with
 -- What the webhooks say of an order for which another arrival stands.
