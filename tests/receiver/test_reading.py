@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ombud.admin.arrivals import list_arrivals
+from ombud.admin.inbox_search import NEWEST
 from ombud.errors import ConfigurationError, Conflict
 from ombud.receiver import reader
 from ombud.receiver.model import Context, Event
@@ -154,6 +156,8 @@ async def test_what_comes_while_a_read_is_under_way_has_a_read_of_its_own(desk: 
         await desk.settled()
     assert store.dials.of("order", order_id) == 2
     assert [state for _, state, _ in desk.arrivals()] == ["done", "done"]
+    shown, _ = desk.receiver.database.read(partial(list_arrivals, NEWEST, 2))
+    assert all(one["received_at"] < one["read"]["started_at"] for one in shown)
 
 
 async def test_a_key_that_was_replaced_is_used_without_a_restart(

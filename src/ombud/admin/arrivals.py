@@ -74,7 +74,8 @@ def runs_of(shop_id: int, subject: str, reading_id: int) -> Operation[list[Row]]
 
 
 def _arrival(row: Row) -> Operation[Document]:
-    values = {"shop_id": row["shop_id"], "subject": row["subject"], "event_id": row["id"]}
+    values = {"shop_id": row["shop_id"], "subject": row["subject"]}
+    values |= {"event_id": row["id"], "created_at": row["created_at"]}
     readings = yield sql["reading_after"], values
     attempts = yield sql["attempts_of_event"], {"day": row["day"], "event_id": row["id"]}
     runs: list[Document] = []

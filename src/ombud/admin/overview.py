@@ -165,7 +165,8 @@ def _arrival(row: Row) -> Operation[Document]:
 def _reading(row: Row) -> Operation[Row | None]:
     if not row["subject"]:
         return None
-    values = {"shop_id": row["shop_id"], "subject": row["subject"], "event_id": row["id"]}
+    values = {"shop_id": row["shop_id"], "subject": row["subject"]}
+    values |= {"event_id": row["id"], "created_at": row["created_at"]}
     rows = yield sql["reading_after"], values
     return rows[0] if rows else None
 
