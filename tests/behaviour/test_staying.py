@@ -52,6 +52,17 @@ async def test_a_busy_lane_stays_leased_for_a_while_and_then_sleeps(
     assert (office.lane(lane_id)["wake_at"], office.lane(lane_id)["crashes"]) == (NEVER, 0)
 
 
+async def test_no_lane_rests_where_another_process_appends(
+    office: Office, elsewhere: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What that appends next would wait there until somebody looks."""
+    monkeypatch.setattr("ombud.mailbox.holder.REST_SECONDS", 3_600.0)
+    lane_id = office.add_lane()
+    async with working(office, writer, Performing()):
+        event_id = elsewhere.append(lane_id)
+        await writer.until(lambda: office.state(event_id) == State.DONE and office.is_free(lane_id))
+
+
 async def test_a_row_committed_behind_the_cursor_is_found(
     office: Office, elsewhere: Office, writer: WatchedWriter, lingering: None
 ) -> None:

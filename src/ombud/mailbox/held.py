@@ -25,8 +25,7 @@ STORED_GROWTH = 4
 CAREFUL_TRIES = 64
 # Share of a lane's window that replays may hold.
 REPLAY_SHARE = 1 / 4
-# Why nothing starts: the lease went to somebody else, and what is in flight is only recorded; people have paused it; it
-# has had its quantum.
+# Why nothing starts: the lease went to somebody else, people have paused the lane, or it has had its quantum.
 _LOST, _PAUSED, _GIVES_WAY = 1, 2, 4
 
 
@@ -112,7 +111,7 @@ class HeldLane:
             self.drop_unstarted()
 
     def take_over(self, deliveries: Iterable[Delivery], facts: Mapping[str, Any], now: float, *, merging: bool) -> None:
-        """Start from memory what was appended; `facts` are of after its commit."""
+        """Start from memory what was appended; `facts` are as of its transaction, or of after its commit."""
         self.facts, self._worked_at = facts, now
         self._loads += 1
         for delivery in deliveries:
@@ -166,6 +165,10 @@ class HeldLane:
         """It has had its quantum, and others wait: start nothing more, and go to the tail."""
         self._blocked |= _GIVES_WAY
         self.drop_unstarted()
+
+    def rest_no_more(self) -> None:
+        """Others append for it as well: that it stayed until now does not make it a busy one."""
+        self._loads = 0
 
     def lose(self) -> None:
         """The lease is somebody else's."""
@@ -286,8 +289,7 @@ class HeldLane:
         if self.stock.cursor == START:
             most += len(known)  # it passes what is known already
         replays = max(1, int(window * REPLAY_SHARE)) if not self._replays else 0
-        given_up = self.health.given_up_at is not None
-        return Wanted(self.lane.id, self.stock.cursor, most, replays, known, busy, given_up)
+        return Wanted(self.lane.id, self.stock.cursor, most, replays, known, busy, self.health.given_up_at is not None)
 
     def _judge(self, result: Result, clock: int, care: Care) -> None:
         self.health = after_try(self.health, result, clock, care, random.random())  # noqa: S311 - jitter

@@ -37,6 +37,9 @@ LINGER_SECONDS = 2.0
 # Seconds that any other one stays while fewer are owned than that: until it would have to be looked into.
 REST_SECONDS = KEPT_POLL_SECONDS
 FEW_LANES = LANES // 4
+# Seconds for which none does after another process has appended something: what that appends for a lane that is owned
+# here waits until somebody looks.
+SHARED_SECONDS = 300.0
 # Seconds between two rounds over the lanes that are kept: wakes of other processes are heard together.
 TICK_SECONDS = 0.02
 
@@ -60,6 +63,7 @@ class Holder:
         self._rung: set[int] = set()
         self._turning = False
         self._turn_at, self._turn_clock = 0.0, 0
+        self._alone_at = 0.0  # from when on nobody else is taken to append
         self._woken = False
         self.tick_at = 0.0
 
@@ -166,7 +170,8 @@ class Holder:
     def begin_turn(self) -> list[Touch]:
         """Name the lanes that need this turn's transaction, and what it is to do with them."""
         now, clock, merging = time.monotonic(), self._mailbox.clock(), self._mailbox.policy.merging
-        stay = Stay(LINGER_SECONDS, REST_SECONDS if len(self.lanes) < FEW_LANES else 0.0)
+        rests = len(self.lanes) < FEW_LANES and now >= self._alone_at
+        stay = Stay(LINGER_SECONDS, REST_SECONDS if rests else 0.0)
         found = [held.touch(now, clock, merging=merging, stay=stay) for held in self._dirty]
         self._dirty = {}
         touches = [touch for touch in found if touch is not None]
@@ -206,11 +211,26 @@ class Holder:
             self._own(lane, loaded, now)
         for lane in done.renewed:
             self._own_again(lane)
+        if self._from_others(loaded for _, loaded in [*done.loaded, *done.leased]):
+            self._share(now)
         self._end_turn()
 
     def last_touches(self) -> list[Touch]:
         """Return what is left to write when the worker stops."""
         return [held.last_touch() for held in self.lanes.values()]
+
+    def _from_others(self, found: Iterable[Loaded]) -> bool:
+        """Return whether another process has appended any of it; what has been tried may be of an earlier one."""
+        new = (one for loaded in found for one in loaded.deliveries if not (one.attempts or one.rank))
+        return not all(self._mailbox.ids.made(one.event_id) for one in new)
+
+    def _share(self, now: float) -> None:
+        """Let no lane rest for a while, and give those back that do."""
+        if now >= self._alone_at:
+            for held in self.lanes.values():
+                held.rest_no_more()
+                self._dirty[held] = None
+        self._alone_at = now + SHARED_SECONDS
 
     def _end_turn(self) -> None:
         self._turning = False

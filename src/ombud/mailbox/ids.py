@@ -17,6 +17,7 @@ COUNTER_BITS = 12
 NODE_BITS = 10
 ID_LIMIT = 1 << 63
 _LAST_COUNTER = (1 << COUNTER_BITS) - 1
+_NODE_MASK = (NODES - 1) << COUNTER_BITS
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = 13
@@ -44,6 +45,10 @@ class IdSource:
     def node(self) -> int:
         """The number of this process, which no other that lives has; below NODES."""
         return self._node >> COUNTER_BITS
+
+    def made(self, number: int) -> bool:
+        """Return whether an id was made here, as far as its node tells."""
+        return number & _NODE_MASK == self._node
 
     def next(self) -> int:
         """Return an id greater than every earlier one of this source."""
