@@ -131,9 +131,9 @@ class Starter:
         # A lane that only finds no slot stays in line.
         if not held.stock.ready.count or len(held.in_flight) >= held.window(clock):
             del self._able[held]
-        elif self._refused and delivery is None:
+        elif self._refused:
             self._wait_at_gate(held)
-        elif self._paced and delivery is None:
+        elif self._paced:
             del self._able[held]
             self._leftover.wait(held.lane.id, partial(self._start_again, held))
         if held.hungry(clock):
