@@ -12,6 +12,7 @@ from ombud.receiver import gathering
 from ombud.receiver.gathering import Gathering
 from tests.receiver.fronts import Request, ask_asgi, ask_rsgi
 from tests.receiver.world import Desk
+from tests.support.processes import PATIENCE_SECONDS
 
 
 def webhook(number: int) -> Request:
@@ -80,6 +81,18 @@ async def test_a_write_that_fails_is_said_to_each(quiet: Desk, monkeypatch: pyte
     assert {answer.status for answer in answers} == {503}
     assert (await ask_asgi(quiet.inbox, webhook(1))).status == 200
     assert len(quiet.arrivals()) == 2
+
+
+async def test_a_write_that_is_cut_off_is_not_the_last(quiet: Desk) -> None:
+    gathered, draft = Gathering(quiet.receiver, asyncio.get_running_loop()), a_draft(quiet)
+    first = gathered.store(draft)
+    await asyncio.sleep(0)
+    assert gathered._writing is not None
+    gathered._writing.cancel()
+    await asyncio.wait([gathered._writing])
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(first, gathered.store(draft))
+    assert len(quiet.rows("select 1 from event")) == 2
 
 
 async def test_a_request_that_is_given_up_harms_no_other(quiet: Desk) -> None:

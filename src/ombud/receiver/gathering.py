@@ -40,7 +40,7 @@ class Gathering:
         answer: asyncio.Future[None] = self.loop.create_future()
         self._drafts.append(draft)
         self._answers.append(answer)
-        if self._writing is None:
+        if self._writing is None or self._writing.done():
             self._writing = self.loop.create_task(self._write())
         return answer
 
@@ -62,7 +62,6 @@ class Gathering:
                 # Whoever has gone away meanwhile needs no answer; the webhook is stored.
                 if not answer.done():
                     answer.set_result(None)
-        self._writing = None
 
     async def _gather(self) -> None:
         """Wait while turns of the event loop bring more."""
