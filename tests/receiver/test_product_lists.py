@@ -107,6 +107,30 @@ async def test_a_page_answers_for_every_webhook_that_waited(
     assert alone(store, some) == ALONE + 1
 
 
+async def test_a_page_answers_for_no_webhook_that_came_while_it_was_on_its_way(
+    desk: Desk, store: Store, some: list[str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_lists, "PLACE_SECONDS", 0.05)
+    monkeypatch.setattr(product_lists, "AGAIN_SECONDS", 0.3)
+    put_off = (
+        "select 1 from attempt a join event e on e.id = a.event_id where a.outcome = 'interrupted' and e.subject = :it"
+    )
+    changed, fullest = some[-2:]
+    store.client.update_product(fullest, title="The fullest of them, which is compared with its own page")
+    await change(desk, store, some)
+    shown = [store.client.product(one) for one in (changed, fullest)]
+    store.dials.lists = answer_json({"product": [dict(one.raw) for one in shown if one is not None]})
+    store.dials.hanging_lists.clear()
+    async with desk.at_work():
+        await desk.until(lambda: desk.rows(put_off, it=f"product/{changed}"))
+        store.price(changed, "14.00")
+        await desk.hear("product.update", changed)
+        store.dials.hanging_lists.set()
+        await desk.settled()
+    assert told == {**dict.fromkeys(some, "12.00"), changed: "14.00"}
+    assert desk.rows("select 1 from reading where listed = 1 or subject = :it", it=f"product/{fullest}")
+
+
 async def test_few_are_read_by_themselves(desk: Desk, store: Store, some: list[str], told: dict[str, str]) -> None:
     few = some[: MANY + ALONE - 1]
     await change(desk, store, few)
