@@ -84,9 +84,12 @@ class ProductLists:
         waiting = await self._looks.unread_products(delivery, MOST_WAITING)
         missing = shop.missing(waiting)
         if shop.listing is None and len(missing) < MANY:
-            shop.alone = COUNT_EVERY
+            shop.end(COUNT_EVERY)
             return
         listing = shop.listing = shop.listing or _Listing(self._looks)
+        if listing.is_over(len(missing)):
+            shop.leave_list()
+            return
         try:
             sights = await listing.read(missing, client)
         except Exception as error:
@@ -101,8 +104,6 @@ class ProductLists:
             shop.end(MANY)
             return
         shop.shown |= {subject: Shown(sight, waiting[subject]) for subject, sight in sights.items()}
-        if listing.is_over(len(missing) - len(sights)):
-            shop.end(IN_VAIN * listing.in_vain)
 
 
 class Shown(NamedTuple):
@@ -140,6 +141,11 @@ class _Shop:
         self.shown = {one: it for one, it in self.shown.items() if one in waiting and waiting[one] <= it.arrivals}
         return {one for one, ids in waiting.items() if one not in self.shown and self.answered.isdisjoint(ids)}
 
+    def leave_list(self) -> None:
+        """Read no further; what was read in vain is to be paid off."""
+        if self.listing is not None:
+            self.end(IN_VAIN * self.listing.in_vain)
+
     def end(self, alone: int) -> None:
         """Read no further; before the next list, so many are read by themselves at least."""
         self.listing, self.alone = None, max(COUNT_EVERY, alone)
@@ -152,8 +158,7 @@ class _Shop:
 
     def _forget(self) -> None:
         self.shown.clear()
-        if self.listing is not None:
-            self.end(IN_VAIN * self.listing.in_vain)
+        self.leave_list()
 
 
 class _Listing:
