@@ -9,6 +9,7 @@ from ombud.db.operation import Row
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.holder import Holder
+from ombud.mailbox.ids import COUNTER_BITS
 from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import NEVER, Delivery, Done, Loaded, Outcome
 from ombud.mailbox.ring import Appended, Hold
@@ -117,3 +118,15 @@ async def test_what_a_load_may_have_found_is_left_to_a_load(hearing: Hearing, mo
     hearing.holder.take_in(touches, TurnDone(loaded=[(held, Loaded((), {"closed": None}))]))
     assert hearing.hear_again(hearing.holder.hold_of(hearing.lane_id), 11)
     assert not hearing.hear_again(before, 12)
+
+
+async def test_what_comes_is_read_with_what_another_process_has_appended(hearing: Hearing) -> None:
+    """That would wait until somebody looks, for as long as this process has more for the lane; and be overtaken."""
+    hearing.hear(TOKEN)
+    foreign = hearing.delivery._replace(event_id=hearing.delivery.event_id ^ 1 << COUNTER_BITS)
+    held = hearing.holder.lanes[hearing.lane_id]
+    loaded = TurnDone(loaded=[(held, Loaded([foreign], {"closed": None}))])
+    assert hearing.holder.hold_of(hearing.lane_id) is not None
+    hearing.holder.take_in(hearing.holder.begin_turn(), loaded)
+
+    assert hearing.holder.hold_of(hearing.lane_id) is None

@@ -37,8 +37,8 @@ LINGER_SECONDS = 2.0
 # Seconds that any other one stays while fewer are owned than that: until it would have to be looked into.
 REST_SECONDS = KEPT_POLL_SECONDS
 FEW_LANES = LANES // 4
-# Seconds for which none does after another process has appended something: what that appends for a lane that is owned
-# here waits until somebody looks.
+# Seconds for which none does, and all are read for what comes, after another process has appended something: what that
+# appends for a lane that is owned here waits until somebody looks.
 SHARED_SECONDS = 300.0
 # Seconds between two rounds over the lanes that are kept: wakes of other processes are heard together.
 TICK_SECONDS = 0.02
@@ -107,9 +107,14 @@ class Holder:
         self._woken = False
 
     def hold_of(self, lane_id: int) -> Hold | None:
-        """Return how a lane is owned on record, unless it is being loaded or given back. From any thread."""
+        """Return how a lane is owned on record, unless it is being loaded or given back. From any thread.
+
+        Nor where others append as well: what they have appended is loaded with what comes here, the oldest first.
+        """
         held = self.lanes.get(lane_id)
         if held is None or held.leaving or held.stock.loading or not held.lane.stored:
+            return None
+        if time.monotonic() < self._alone_at:
             return None
         return Hold(held.lane.token, held.stock.loads)
 
