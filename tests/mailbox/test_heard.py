@@ -8,7 +8,7 @@ import pytest
 from ombud.db.operation import Row
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.bell import Heard
-from ombud.mailbox.holder import Holder
+from ombud.mailbox.holder import KEPT_POLL_SECONDS, Holder
 from ombud.mailbox.ids import COUNTER_BITS
 from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import NEVER, Delivery, Done, Loaded, Outcome
@@ -129,4 +129,14 @@ async def test_what_comes_is_read_with_what_another_process_has_appended(hearing
     assert hearing.holder.hold_of(hearing.lane_id) is not None
     hearing.holder.take_in(hearing.holder.begin_turn(), loaded)
 
+    assert hearing.holder.hold_of(hearing.lane_id) is None
+
+
+async def test_what_comes_is_read_when_nobody_has_looked_for_long(hearing: Hearing) -> None:
+    """Else what another process has appended waits for as long as a lane is never empty."""
+    hearing.hear(TOKEN)
+    hold = hearing.holder.hold_of(hearing.lane_id)
+    hearing.holder.lanes[hearing.lane_id].looked_at -= KEPT_POLL_SECONDS
+
+    assert not hearing.hear_again(hold, 11)
     assert hearing.holder.hold_of(hearing.lane_id) is None

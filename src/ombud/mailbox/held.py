@@ -49,7 +49,7 @@ class HeldLane:
         self._careful = CAREFUL_TRIES if lane.crashes else 0
         self._replays = 0  # in flight
         self._extend_at, self._leased_until = extend_at, lane.leased_until
-        self.leased_at = self._worked_at = self._looked_at = now
+        self.leased_at = self._worked_at = self.looked_at = now
 
     @property
     def idle(self) -> bool:
@@ -95,7 +95,7 @@ class HeldLane:
 
     def fill(self, loaded: Loaded, now: float) -> None:
         """Take over what was loaded, oldest due first."""
-        self.facts, self._looked_at = loaded.facts, now
+        self.facts, self.looked_at = loaded.facts, now
         if loaded.facts["closed"] and self.stock.waits:
             # What has not started ends like all that waited: the next load sees to it.
             self.drop_unstarted()
@@ -208,10 +208,10 @@ class HeldLane:
         elif woken:
             # What others have appended may be due earlier than what was read last.
             self.stock.rewind()
-        elif self.idle and now >= self._looked_at + pause_seconds:
+        elif self.idle and now >= self.looked_at + pause_seconds:
             self.stock.stale = True
         elif self.health.closed_at is None:
-            self.look_at = min(self._extend_at, self.next_due, (self._looked_at if self.idle else now) + pause_seconds)
+            self.look_at = min(self._extend_at, self.next_due, (self.looked_at if self.idle else now) + pause_seconds)
             return False
         else:
             return clock >= self.health.hold_until

@@ -109,12 +109,14 @@ class Holder:
     def hold_of(self, lane_id: int) -> Hold | None:
         """Return how a lane is owned on record, unless it is being loaded or given back. From any thread.
 
-        Nor where others append as well: what they have appended is loaded with what comes here, the oldest first.
+        Nor where others append as well, or when it was not looked into for long: what they have appended is loaded with
+        what comes here, the oldest first.
         """
         held = self.lanes.get(lane_id)
         if held is None or held.leaving or held.stock.loading or not held.lane.stored:
             return None
-        if time.monotonic() < self._alone_at:
+        now = time.monotonic()
+        if now < self._alone_at or now >= held.looked_at + KEPT_POLL_SECONDS:
             return None
         return Hold(held.lane.token, held.stock.loads)
 
