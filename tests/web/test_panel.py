@@ -347,7 +347,7 @@ def test_every_look_is_bounded_and_uses_an_index(sender: Sender, inbox: Inbox) -
         # What a subquery has found may be scanned, a table may not.
         tables = r"SCAN (event|delivery|attempt|lane|endpoint|reading|document|mirror|ledger|handler|inbox_shop)\b"
         assert not [step for step in plan if re.match(tables, step)], (name, plan)
-        assert name != "overview_reading" or any("reading_of_subject" in step for step in plan), plan
+        assert name != "reading_after" or any("reading_of_subject" in step for step in plan), plan
 
 
 @pytest.mark.parametrize("template", sorted(FOLDER.glob("templates/*.html")), ids=lambda path: path.name)

@@ -149,13 +149,14 @@ where e.box = :box and e.type = :type
 order by e.id limit 1;
 
 -- name: reading_after
--- The first look at a subject that began after the arrival was stored: the one that covers it. One that had begun by then
--- may be on record later. Found in the index of subjects alone: SQLite would rather walk every later look.
+-- The first look at a subject that began after the arrival was stored: the one that covers it. Of those that are on record
+-- later one may have begun before, as there is one at a time. Found in the index of subjects alone: SQLite would rather
+-- walk every later look.
 select id, started_at, milliseconds, status, listed from reading
-where shop_id = :shop_id and id = (
-  select min(id) from reading where shop_id = :shop_id and subject = :subject and id > :event_id
-    and (event_id = :event_id or started_at > :created_at)
-);
+where shop_id = :shop_id and (event_id = :event_id or started_at > :created_at) and id in (
+  select id from reading where shop_id = :shop_id and subject = :subject and id > :event_id order by id limit 2
+)
+order by id limit 1;
 
 -- name: changes_after_reading
 -- What handlers were told of a subject from a look on. Those of this very look are written with it, so they are among
