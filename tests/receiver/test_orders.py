@@ -1,13 +1,15 @@
 """Order events: once for each transition that was observed, on the state that the shop's API shows."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from ombud.client import Order
+from ombud.mailbox.ids import format_id
 from ombud.receiver.model import Change, Context, Event
 from tests.receiver.store import Answer, Store, answer_json
-from tests.receiver.world import Desk
+from tests.receiver.world import Desk, settings_for
 
 EVENTS = ("order.new", "order.done", "order.cancelled")
 NOT_FOUND = answer_json({"code": 404, "error": "No orders were found."}, 404)
@@ -154,6 +156,37 @@ async def test_a_state_that_the_api_shows_late_is_handled(
         await desk.tell(event_type, order_id)
     assert [call[0] for call in calls].count(event_type) == 1
     assert store.dials.of("order", order_id) == 3
+
+
+async def test_who_stands_for_one_that_stands_for_others_stands_for_all(tmp_path: Path, store: Store) -> None:
+    desk = Desk(settings_for(tmp_path, store, perform="elsewhere", settle_seconds=(60.0,)))
+    paid: list[str] = []
+
+    @desk.inbox.on("order.new")
+    def note(order: Order) -> None:
+        paid.append(order.id)
+
+    order_id = store.pay()
+    await desk.hear("order.new", order_id)
+    await desk.hear("order.cancelled", order_id)
+    store.dials.always = answer_json({"code": 500, "error": "trouble"}, 500)
+    async with desk.at_work():
+        await desk.until(lambda: desk.rows("select 1 from attempt"))
+    await desk.hear("order.cancelled", order_id)
+    store.dials.always = None
+    # An old copy, which is just as the last two say.
+    store.dials.next_answers.append(stale(order_id, "0"))
+    async with desk.at_work():
+        await desk.until(lambda: desk.rows("select 1 from attempt where status = 200"))
+        desk.clock.ahead_seconds = 60.0
+        await desk.settled()
+    _, second, third = (format_id("evt", row["id"]) for row in desk.rows("select id from event where box = 2"))
+    assert [(state, why) for _, state, why in desk.arrivals()[:2]] == [
+        ("skipped", f"covered by {second}"),
+        ("skipped", f"covered by {third}"),
+    ]
+    assert paid == [order_id]
+    desk.inbox.close()
 
 
 async def test_a_forged_cancellation_does_nothing(desk: Desk, store: Store, calls: list[tuple[str, str, str]]) -> None:

@@ -63,11 +63,10 @@ class Looks:
         until = self.clock() - round(self.settings.quiet_seconds[0] * SECOND)
         return await self._writer.database.fetch(lambda: _unread_products(delivery.lane_id, until, most))
 
-    async def said_with(self, delivery: Delivery) -> list[str]:
+    async def said_with(self, delivery: Delivery) -> set[str]:
         """Return what the arrivals say that an arrival answers for because they waited together."""
         key = {"shop_id": delivery.shop_id, "subject": delivery.subject, "lane_id": delivery.lane_id, "box": self._box}
-        reason = f"covered by {format_id('evt', delivery.event_id)}"
-        return await self._writer.database.fetch(lambda: _said_with(key | {"reason": reason}))
+        return await self._writer.database.fetch(lambda: _said_with(key, delivery.event_id))
 
     def record(self, look: Look) -> Make[None]:
         """Return what puts a look on record and tells whom it concerns."""
@@ -120,9 +119,15 @@ def _unread_products(lane_id: int, until: int, most: int) -> Operation[dict[str,
     return found
 
 
-def _said_with(key: Mapping[str, Any]) -> Operation[list[str]]:
-    rows = yield sql["said_with"], key
-    return [row["type"] for row in rows]
+def _said_with(key: Mapping[str, Any], event_id: int) -> Operation[set[str]]:
+    said, standing_for = set[str](), [event_id]
+    # One that stood for others may have waited again, and another one may stand for it.
+    while standing_for:
+        reasons = [f"covered by {format_id('evt', one)}" for one in standing_for]
+        rows = yield sql["said_with"], [{**key, "reason": reason} for reason in reasons]
+        said.update(row["type"] for row in rows)
+        standing_for = [row["event_id"] for row in rows]
+    return said
 
 
 def _past_of(delivery: Delivery, box: int, quiet_seconds: float) -> Operation[tuple[Past, Known]]:

@@ -233,7 +233,7 @@ where d.subject like 'product/%' and d.attempts = 0 and d.generation = 0
 
 -- name: said_with
 -- What the webhooks say of an order for which another arrival stands.
-select distinct e.type from event e
+select e.id as event_id, e.type from event e
 join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
 where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state = 3
   and d.reason = :reason and e.type in ('order.new', 'order.done', 'order.cancelled');
