@@ -165,8 +165,9 @@ class Holder:
         if appended.hold is not None:
             # Neither was it ours alone since, nor may we have loaded and tried what it brings.
             return appended.hold == self.hold_of(appended.lane_id) and appended.lane_id in kept
-        # Where an append and its ring are two commits, what it brings may have been loaded and tried in between.
-        return self._database.exclusive or _took(appended, fresh)
+        # Where an append and its ring are two commits, what it brings may have been loaded and tried in between; and a
+        # load that is under way finds out what people have done to the lane.
+        return (self._database.exclusive and not held.stock.loading) or _took(appended, fresh)
 
     def cancel(self) -> None:
         """Start nothing more, and end every try."""
