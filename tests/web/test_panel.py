@@ -274,16 +274,16 @@ async def test_work_that_nobody_performs_is_red(both: SenderApp, inbox: Inbox, s
     await arrive(inbox, "event_type=order.new&order_id=7")
     database = inbox.receiver.database
     assert 'class="alert"' not in await look(both)
-    write(database, "update delivery set due_at = due_at - 12000000")
+    write(database, "update delivery set due_at = due_at - 720000000")
     page = await look(both)
-    assert '<span role="alert">Arrivals wait and nobody performs</span>: the oldest has waited 12 s.' in page
+    assert '<span role="alert">Arrivals wait and nobody performs</span>: the oldest has waited 12 min.' in page
     assert page.count('class="alert') == 1
     lock = FileLock(beside(Path(database.name), f"{Box.INBOX.name.lower()}.performer"))
     assert lock.try_acquire()
     busy = await look(both)
     lock.close()
     assert "Arrivals wait and nobody performs" not in busy
-    assert "Reading arrivals is behind</span>: the oldest has waited 12 s." in busy
+    assert "Reading arrivals is behind</span>: the oldest has waited 12 min." in busy
 
 
 async def test_the_page_says_who_performs(both: SenderApp, inbox: Inbox) -> None:
