@@ -160,6 +160,12 @@ class Story:
             performer.stop()
             await task
 
+    async def owning(self, lane_id: int) -> None:
+        """Wait until this process owns the lane on record, so that what is appended starts from memory."""
+        async with asyncio.timeout(30):
+            while self.sender.outbox.mailbox.bell.hold_of(lane_id) is None:  # noqa: ASYNC110 - nobody tells when
+                await asyncio.sleep(0.002)
+
     async def keep_house(self) -> None:
         """End the days that are old enough."""
         janitor = Janitor(self.sender.writer, self.sender.database.clock, Ages())
@@ -204,6 +210,8 @@ async def deliver(story: Story) -> None:
         await shop.publish("done", "retried", "dead")
         await shop.publish("done", "slow")
         await other.publish("closing", "telling")
+        await story.owning(shop.lane_id)
+        await shop.publish("done")
 
 
 async def meddle(story: Story) -> None:

@@ -60,13 +60,14 @@ class Size:
 
 @dataclass
 class Race:
-    """One run. `build`: a broken one, which ends as soon as it is caught."""
+    """One run. `build`: a broken one. `by_record`: it is caught by what stands on record, and the run ends there."""
 
     url: str
     folder: Path
     size: Size
     seed: int
     build: str = ""
+    by_record: bool = False
     rounds: int = 0
 
     def run(self) -> Findings:
@@ -83,7 +84,7 @@ class Race:
                     self.rounds += 1
                     _append(ringers, chance.uniform(*ROUND_SECONDS))
                     stuck = _stuck(database)
-                    if self.build and (stuck or judge(self.folder, database).contradictory):
+                    if self.by_record and judge(self.folder, database).contradictory:
                         break
                 for worker in workers:
                     worker.stop()

@@ -46,4 +46,4 @@ def test_a_lost_wake_up_is_caught(url: str, tmp_path: Path, build: str) -> None:
 
 @pytest.mark.timeout(240)
 def test_a_settle_without_a_fence_is_caught(url: str, tmp_path: Path) -> None:
-    assert Race(url, tmp_path, CONTROL_SIZE, SEED, "no_fence").run().contradictory
+    assert Race(url, tmp_path, CONTROL_SIZE, SEED, "no_fence", by_record=True).run().contradictory
