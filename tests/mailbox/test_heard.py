@@ -13,7 +13,7 @@ from ombud.mailbox.ids import COUNTER_BITS
 from ombud.mailbox.mailbox import Policy
 from ombud.mailbox.model import NEVER, Delivery, Done, Loaded, Outcome
 from ombud.mailbox.ring import Appended, Hold
-from ombud.mailbox.turn import TurnDone
+from ombud.mailbox.turn import TurnDone, take_turn
 from tests.mailbox.office import Office
 
 TOKEN = 7
@@ -27,10 +27,10 @@ class Hearing:
     """A worker's memory, and an append to an idle lane."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        office = Office(database, Policy())
+        self.office = office = Office(database, Policy())
         self.lane_id = office.add_lane()
         office.append(self.lane_id)
-        [lane] = office.lease()
+        self.lane = lane = office.lease_one()
         self.delivery = office.load(lane).deliveries[0]
         self.row = (self.lane_id, 1, lane.destination_id, TOKEN, 1, 0, "", None, 0, 0, 0, 0, 0, None, None, NEVER, True)
         self.facts: dict[int, Row] = {self.lane_id: {"closed": None}}
@@ -83,6 +83,25 @@ async def test_a_turn_that_gave_a_lane_back_does_not_end_the_lease_that_an_appen
     hearing.holder.take_in(touches, TurnDone(emptied=[hearing.lane_id]))
 
     assert hearing.starts
+
+
+async def test_a_lane_that_a_turn_gives_back_and_leases_anew_is_in_memory_once(
+    hearing: Hearing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two memories would start what it loads."""
+    office, holder = hearing.office, hearing.holder
+    holder.take_in([], TurnDone(leased=[(hearing.lane, Loaded((), {"closed": None}, more=True))]))
+    monkeypatch.setattr("ombud.mailbox.holder.REST_SECONDS", 0.0)
+    office.settle(hearing.lane, hearing.delivery, Done())
+    touches = holder.begin_turn()
+    done = office.run(lambda: take_turn(office.mailbox, touches, 0))
+    # What another process has appended since, and the same turn leases.
+    office.append(hearing.lane_id)
+    done.leased = [(office.lease_one(), Loaded((), {"closed": None}, more=True))]
+    holder.take_in(touches, done)
+
+    assert [(touch.leaves, touch.wanted is not None) for touch in touches] == [(True, True)]
+    assert [touch.held for touch in holder.begin_turn()] == [holder.lanes[hearing.lane_id]]
 
 
 @pytest.mark.parametrize("facts", [None, {"closed": "destination deleted"}])
