@@ -124,7 +124,8 @@ def _release(touches: Sequence[Touch], done: TurnDone) -> Operation[None]:
     yield from leases.release([(touch.lane._replace(crashes=touch.crashes), touch.health) for touch in stored])
     done.released += [touch.held for touch in touches]
     # Nothing was found in them; and this turn may lease one anew, which then has a memory of its own.
-    done.loaded = [(held, found) for held, found in done.loaded if held not in done.released]
+    released = set(done.released)
+    done.loaded = [(held, found) for held, found in done.loaded if held not in released]
 
 
 def _lease(mailbox: Mailbox, lanes: int, done: TurnDone, held: Collection[int]) -> Operation[None]:
