@@ -1,7 +1,9 @@
 """Apps behind a real web server, in a thread of the test's own process."""
 
 import asyncio
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,4 +35,13 @@ def serve_config(config: uvicorn.Config) -> Iterator[str]:
         server.should_exit = True
         thread.join(PATIENCE_SECONDS)
         listening.close()
-        assert not thread.is_alive()
+        assert not thread.is_alive(), _stacks()
+
+
+def _stacks() -> str:
+    """Where each thread of this process stands."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(
+        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()
+    )
