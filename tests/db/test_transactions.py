@@ -1,4 +1,4 @@
-"""Writes that share a transaction, and readers beside them."""
+"""Transactions and readers on SQLite: what is its own way. What both databases do alike is in test_either.py."""
 
 import threading
 from collections.abc import Callable
@@ -11,9 +11,9 @@ import pytest
 from ombud.db.operation import Afterwards, Make, Operation, Row, Statement
 from ombud.db.queries import Queries
 from ombud.db.sqlite import SqliteDatabase
-from ombud.errors import InvalidInput, OmbudError, StorageUnavailable
+from ombud.errors import InvalidInput, StorageUnavailable
 from tests.db.children import Child, Line
-from tests.db.sql import descriptors_on, each, one, seen
+from tests.db.sql import descriptors_on, one, seen
 
 INSERT = "insert into item values (:name)"
 NAMES = "select name from item order by name"
@@ -23,38 +23,6 @@ def insert_two_then_fail() -> Operation[None]:
     for name in ("x", "y"):
         yield Statement("insert", INSERT), {"name": name}
     raise InvalidInput("name", "never mind")
-
-
-def test_a_write_is_there_when_it_returns(database: SqliteDatabase, path: Path) -> None:
-    assert database.write(one(f"{INSERT} returning name, 7 as n", name="a")) == [{"name": "a", "n": 7}]
-
-    assert seen(path, NAMES) == ["a"]
-
-
-def test_a_list_of_values_runs_the_statement_for_each(database: SqliteDatabase, path: Path) -> None:
-    database.write(each(INSERT, [{"name": "a"}, {"name": "b"}]))
-    database.write(each(INSERT, []))
-
-    assert seen(path, NAMES) == ["a", "b"]
-
-
-def test_parameters_bind_by_name_and_a_missing_one_is_an_error(database: SqliteDatabase) -> None:
-    rows = database.read(one("select :b as first, :a as second, :b as third", a=1, b=2))
-    assert rows == [{"first": 2, "second": 1, "third": 2}]
-
-    with pytest.raises(KeyError, match="c"):
-        database.read(one("select :a, :c", a=1))
-
-
-def test_an_operation_that_fails_is_undone_alone(database: SqliteDatabase, path: Path) -> None:
-    first, failed, constraint, last = database.write_all(
-        [one(INSERT, name="a"), insert_two_then_fail, one(INSERT, name="a"), one(INSERT, name="b")]
-    )
-
-    assert (first, last) == ([], [])
-    assert isinstance(failed, InvalidInput)
-    assert "UNIQUE" in str(constraint)
-    assert seen(path, NAMES) == ["a", "b"]
 
 
 def test_a_group_in_which_all_goes_well_has_no_savepoints_and_one_in_which_it_does_not_runs_again(
@@ -108,19 +76,6 @@ def test_what_an_operation_calls_unavailable_is_its_own_error(database: SqliteDa
     assert seen(path, NAMES) == ["a"]
 
 
-def test_a_single_write_raises_what_the_operation_raised(database: SqliteDatabase, path: Path) -> None:
-    with pytest.raises(InvalidInput, match="never mind"):
-        database.write(insert_two_then_fail)
-
-    assert seen(path, NAMES) == []
-
-
-def test_operations_of_a_group_see_each_other(database: SqliteDatabase) -> None:
-    *_, names = database.write_all([one(INSERT, name="a"), one(INSERT, name="b"), one(NAMES)])
-
-    assert names == [{"name": "a"}, {"name": "b"}]
-
-
 def test_what_was_committed_first_is_told_first(database: SqliteDatabase) -> None:
     """Also to a listener that takes its time: the next commit waits."""
     text = "-- name: count\n-- rows: name text\nselect count(*) from item where name >= :name;"
@@ -161,39 +116,6 @@ def test_an_interrupted_write_is_undone_and_frees_the_lock(database: SqliteDatab
     assert seen(path, NAMES) == ["a"]
 
 
-def test_a_reader_sees_one_moment(database: SqliteDatabase) -> None:
-    def look_twice() -> Operation[tuple[list[Row], list[Row]]]:
-        before = yield Statement("names", NAMES), {}
-        database.write(one(INSERT, name="b"))
-        after = yield Statement("names", NAMES), {}
-        return before, after
-
-    database.write(one(INSERT, name="a"))
-
-    assert database.read(look_twice) == ([{"name": "a"}], [{"name": "a"}])
-    assert database.read(one(NAMES)) == [{"name": "a"}, {"name": "b"}]
-
-
-def test_a_reader_cannot_write(database: SqliteDatabase, path: Path) -> None:
-    with pytest.raises(OmbudError, match="readonly"):
-        database.read(one(INSERT, name="a"))
-
-    assert seen(path, NAMES) == []
-
-
-def test_a_reader_that_failed_is_good_for_the_next(database: SqliteDatabase) -> None:
-    with pytest.raises(InvalidInput):
-        database.read(_fail_after_reading)
-
-    database.write(one(INSERT, name="a"))
-    assert database.read(one(NAMES)) == [{"name": "a"}]
-
-
-def _fail_after_reading() -> Operation[None]:
-    yield Statement("names", NAMES), {}
-    raise InvalidInput("name", "never mind")
-
-
 def test_readers_in_turn_share_a_connection(database: SqliteDatabase, tmp_path: Path) -> None:
     database.read(one(NAMES))
     before = descriptors_on(tmp_path)
@@ -202,33 +124,6 @@ def test_readers_in_turn_share_a_connection(database: SqliteDatabase, tmp_path: 
         database.read(one(NAMES))
 
     assert descriptors_on(tmp_path) == before
-
-
-def test_threads_write_and_read_without_loss(database: SqliteDatabase, path: Path) -> None:
-    start = threading.Barrier(8)
-
-    def work(number: int) -> None:
-        start.wait()
-        for index in range(25):
-            database.write(one(INSERT, name=f"{number}.{index}"))
-            database.read(one("select count(*) from item"))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert seen(path, "select count(*) from item") == [200]
-
-
-def test_a_closed_database_says_so(database: SqliteDatabase) -> None:
-    database.close()
-    database.close()
-
-    for use in (database.write, database.read):
-        with pytest.raises(StorageUnavailable, match="it was closed"):
-            use(one(NAMES))
 
 
 def test_a_reader_under_way_is_closed_with_the_database(database: SqliteDatabase, tmp_path: Path) -> None:

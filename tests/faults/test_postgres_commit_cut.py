@@ -5,7 +5,6 @@ The full run: OMBUD_TEST_CUTS=1000 ./test tests/faults/test_postgres_commit_cut.
 
 import asyncio
 import os
-import random
 
 import pytest
 
@@ -14,37 +13,24 @@ from ombud.db.postgres_session import Session
 from tests.faults.keyed_load import Findings, Load, StoreUnder, every_time, once, opened
 from tests.support.databases import POSTGRES
 from tests.support.postgres import PostgresServer, PostgresServers
-from tests.support.postgres_proxy import Cut, PostgresProxy
+from tests.support.postgres_proxy import WAYS, Cutting, PostgresProxy
 
 CUTS = int(os.environ.get("OMBUD_TEST_CUTS", "60"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # Enough for a broken build to be caught.
 CONTROL_CUTS = 30
 CLIENTS = 16
-# Of ten commits so many are cut, in one of the three ways.
-CUT_OF_TEN = 3
 
 
 async def campaign(server: PostgresServer, cuts: int, store: StoreUnder = once) -> tuple[Findings, Load, PostgresProxy]:
-    dice = random.Random(SEED)
-    enough = asyncio.Event()
-    begun = False
-
-    def choose() -> Cut:
-        left = cuts - sum(times for cut, times in proxy.cuts.items() if cut is not Cut.NOT)
-        if left <= 0:
-            enough.set()
-        if not begun or left <= 0 or dice.randrange(10) >= CUT_OF_TEN:
-            return Cut.NOT
-        return dice.choice([Cut.BEFORE, Cut.AFTER, Cut.ANSWER])
-
-    proxy = PostgresProxy(server.socket, choose)
+    cutting = Cutting(SEED, cuts)
+    proxy = PostgresProxy(server.socket, cutting)
     with server.database() as name:
         async with proxy.listening(), opened(proxy.url(name)) as database:
-            begun = True
+            cutting.begin()
             load = Load(database.open_writer(), store)
             load.start(CLIENTS)
-            await enough.wait()
+            await cutting.done.wait()
             await load.finish()
             await asyncio.to_thread(load.writer.close)
         return load.findings(server, name), load, proxy
@@ -61,7 +47,7 @@ async def test_a_client_that_says_it_again_with_the_same_key_has_it_stored_once(
     assert findings.lost == set()
     assert findings.doubled == set()
     assert findings.unexpected == set()
-    assert all(proxy.cuts[cut] > CUTS / 10 for cut in (Cut.BEFORE, Cut.AFTER, Cut.ANSWER))
+    assert all(proxy.cuts[cut] > CUTS / 10 for cut in WAYS)
     # Every cut was told to all of its commit as what it is.
     assert load.refused["unknown"] >= CUTS
 

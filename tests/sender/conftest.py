@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pytest
+import trustme
 import uvloop
 
 from ombud.db.database import Database
@@ -21,6 +22,7 @@ from ombud.sender.deliver import Deliverer
 from ombud.sender.endpoint import Endpoint, EndpointEdit
 from ombud.sender.resolver import Resolver
 from ombud.sender.sender import Sender
+from ombud.sender.transport_tls import context_of
 from ombud.settings import Settings
 from tests.support.databases import Home, lay_tables
 from tests.support.loopback import PATIENCE_SECONDS, LoopbackServer
@@ -139,6 +141,18 @@ async def deliverer(names: NameServer) -> AsyncIterator[Callable[..., Deliverer]
     for one in made:
         one.close()
     await asyncio.sleep(0)
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+    """The only authority that this process trusts."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    context_of.cache_clear()
+    yield made
+    context_of.cache_clear()
 
 
 @pytest.fixture

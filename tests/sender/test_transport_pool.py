@@ -16,7 +16,6 @@ from ombud.sender.deliver import Deliverer
 from ombud.sender.request import request_bytes
 from ombud.sender.transport import MOST_FILES, Transport, allow_more_files
 from ombud.sender.transport_connection import Connection, NotHeard
-from ombud.sender.transport_tls import context_of
 from ombud.sender.url import parse_url
 from ombud.sender.verdict import DeliveryFailed, Failure
 
@@ -510,15 +509,3 @@ def test_a_limit_that_is_higher_stays(few_files: Callable[[int], None]) -> None:
     allow_more_files()
 
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
-
-
-@pytest.fixture
-def authority(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
-    """The only authority that this process trusts."""
-    made = trustme.CA()
-    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    context_of.cache_clear()
-    yield made
-    context_of.cache_clear()

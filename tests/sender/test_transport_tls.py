@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,19 +10,7 @@ import trustme
 
 from ombud.errors import InvalidInput, NetworkError
 from ombud.mailbox.model import Delivery, Done, Retry
-from ombud.sender.transport_tls import check_authority, context_of
-
-
-@pytest.fixture
-def authority(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
-    """The only authority that this process trusts."""
-    made = trustme.CA()
-    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    context_of.cache_clear()
-    yield made
-    context_of.cache_clear()
+from ombud.sender.transport_tls import check_authority
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,9 @@ It knows the frames of the protocol: https://www.postgresql.org/docs/current/pro
 
 import asyncio
 import enum
+import random
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +23,35 @@ class Cut(enum.Enum):
     BEFORE = "the server never hears of it"
     AFTER = "the server has it, and the client's line is cut at once"
     ANSWER = "the server has answered, and the client never hears"
+
+
+WAYS = (Cut.BEFORE, Cut.AFTER, Cut.ANSWER)
+
+
+class Cutting:
+    """Once told to `begin`, cuts so many commits, three of ten, in ways that a seed decides; then `done` is set."""
+
+    CUT_OF_TEN = 3
+
+    def __init__(self, seed: int, cuts: int, ways: Sequence[Cut] = WAYS) -> None:
+        self._dice = random.Random(seed)
+        self._left = cuts
+        self._ways = ways
+        self._begun = False
+        self.done = asyncio.Event()
+
+    def begin(self) -> None:
+        """Until now all passed."""
+        self._begun = True
+
+    def __call__(self) -> Cut:
+        """Decide what becomes of one commit."""
+        if not self._begun or self.done.is_set() or self._dice.randrange(10) >= self.CUT_OF_TEN:
+            return Cut.NOT
+        self._left -= 1
+        if self._left == 0:
+            self.done.set()
+        return self._dice.choice(self._ways)
 
 
 class PostgresProxy:

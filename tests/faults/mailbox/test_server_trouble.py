@@ -22,7 +22,7 @@ from tests.faults.mailbox.judge import Findings, judge
 from tests.faults.mailbox.post import found, pending
 from tests.faults.mailbox.roles import ON, Job
 from tests.support.postgres import PostgresServer, PostgresServers
-from tests.support.postgres_proxy import Cut, PostgresProxy
+from tests.support.postgres_proxy import WAYS, Cut, Cutting, PostgresProxy
 
 RESTARTS = int(os.environ.get("OMBUD_TEST_RESTARTS", "4"))
 CUTS = int(os.environ.get("OMBUD_TEST_CUTS", "60"))
@@ -33,9 +33,6 @@ LEASE_SECONDS = 1.0
 # Seconds that the server runs, and is away, at most.
 UP_SECONDS, AWAY_SECONDS = 2.0, 1.0
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT
-# Of ten commits so many are cut, in one of three ways.
-CUT_OF_TEN = 2
-WAYS = (Cut.BEFORE, Cut.AFTER, Cut.ANSWER)
 PATIENCE_SECONDS = 120.0
 
 
@@ -120,27 +117,16 @@ def test_restarts_lose_and_double_nothing(server: PostgresServer, tmp_path: Path
 async def cut_lines(
     server: PostgresServer, folder: Path, cuts: int, ways: Sequence[Cut] = WAYS, build: str = ""
 ) -> Findings:
-    dice = random.Random(SEED)
-    enough = asyncio.Event()
-    begun = False
-
-    def choose() -> Cut:
-        left = cuts - sum(times for cut, times in proxy.cuts.items() if cut is not Cut.NOT)
-        if left <= 0:
-            enough.set()
-        if not begun or left <= 0 or dice.randrange(10) >= CUT_OF_TEN:
-            return Cut.NOT
-        return dice.choice(ways)
-
-    proxy = PostgresProxy(server.socket, choose)
+    cutting = Cutting(SEED, cuts, ways)
+    proxy = PostgresProxy(server.socket, cutting)
     with server.database() as name:
         await asyncio.to_thread(found, server.url(name), range(1, SHOPS + 1))
         async with proxy.listening():
             load = Load(proxy.url(name), folder, build)
             work = load.under_way(server.url(name))
             await asyncio.to_thread(work.__enter__)
-            begun = True
-            await enough.wait()
+            cutting.begin()
+            await cutting.done.wait()
             await asyncio.to_thread(work.__exit__, None, None, None)
     print(f"seed {SEED}, {cuts} cuts, {build or 'real'} build: {load.findings}")
     return load.findings
