@@ -4,41 +4,34 @@ Every server is up at once, and each round visits them in turn: what else the ma
 """
 
 import argparse
-import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.load import Cheated, Generator, Publisher, Round, acknowledge
-from bench.machine import cores, describe, missing_packages
-from bench.report import document, text
+from bench.command import run
+from bench.load import Generator, Publisher, Round, acknowledge
+from bench.machine import cores
+from bench.report import Yardsticks
 from bench.servers import Servers
 
 # Shops, each with one endpoint.
 ONE = [1]
 HUNDRED = list(range(101, 201))
+# Each figure, and those of the same round that it is held against.
+YARDSTICKS: Yardsticks = {
+    "receiver, 64 connections": ("nginx, 64 connections", "Flask, 64 connections"),
+    "receiver, 256 connections": ("nginx, 256 connections",),
+    "sender, 1 endpoint": ("nginx, 64 connections",),
+    "sender, 100 endpoints": ("nginx, 64 connections",),
+    "Flask, 64 connections": ("nginx, 64 connections",),
+}
 # Seconds of a round that is not counted: caches, and the endpoints' windows, which begin at 1.
 WARM_SECONDS = 1
 
 
 def main() -> int:
-    """Measure; returns 1 when a server did not do what it answered, 2 when something is missing."""
-    options = _options()
-    if missing := missing_packages():
-        packages = " ".join(missing)
-        return _fail(f"missing: {packages}. As root: apt-get install -y --no-install-recommends {packages}", 2)
-    with tempfile.TemporaryDirectory(prefix="ombud-bench-", dir=options.directory) as folder:
-        machine = describe(Path(folder))
-        try:
-            measured = _measure(Path(folder), options)
-        except (Cheated, RuntimeError, OSError, subprocess.SubprocessError) as error:
-            return _fail(str(error), 1)
-    sys.stdout.write(f"{text(machine, measured)}\n")
-    if options.json is not None:
-        options.json.write_text(json.dumps(document(machine, measured), indent=2) + "\n")
-    return 0
+    """Measure everything."""
+    return run("bench", _options(), _measure, YARDSTICKS)
 
 
 def _options() -> argparse.Namespace:
@@ -102,11 +95,6 @@ def _visits(servers: Servers) -> Mapping[str, Callable[[int], Round]]:
         "receiver, 256 connections": lambda seconds: acknowledge(Generator(seconds, core), receiver, 256, arrivals),
         "sender, 100 endpoints": lambda seconds: publisher.run(seconds, HUNDRED),
     }
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"bench: {message}\n")
-    return code
 
 
 if __name__ == "__main__":

@@ -9,17 +9,8 @@ from bench.load import Round
 Rounds = Mapping[str, Sequence[Round]]
 Yardsticks = Mapping[str, Sequence[str]]
 
-# Each figure, and the one of the same round that it is held against.
-YARDSTICKS: Yardsticks = {
-    "receiver, 64 connections": ("nginx, 64 connections", "Flask, 64 connections"),
-    "receiver, 256 connections": ("nginx, 256 connections",),
-    "sender, 1 endpoint": ("nginx, 64 connections",),
-    "sender, 100 endpoints": ("nginx, 64 connections",),
-    "Flask, 64 connections": ("nginx, 64 connections",),
-}
 
-
-def document(machine: Mapping[str, Any], rounds: Rounds, yardsticks: Yardsticks = YARDSTICKS) -> dict[str, Any]:
+def document(machine: Mapping[str, Any], rounds: Rounds, yardsticks: Yardsticks) -> dict[str, Any]:
     """Return everything that was measured."""
     return {
         "machine": dict(machine),
@@ -32,7 +23,7 @@ def document(machine: Mapping[str, Any], rounds: Rounds, yardsticks: Yardsticks 
     }
 
 
-def text(machine: Mapping[str, Any], rounds: Rounds, yardsticks: Yardsticks = YARDSTICKS) -> str:
+def text(machine: Mapping[str, Any], rounds: Rounds, yardsticks: Yardsticks) -> str:
     """Return it as tables, ratios first."""
     lines = ["| ratio, of the same round | rate | min-max | for a core-second | min-max |", "|---|---|---|---|---|"]
     for name, yardstick, rates, cores in _ratios(rounds, yardsticks):

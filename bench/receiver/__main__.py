@@ -8,16 +8,14 @@ change in turn, which costs a page of the index of subjects for each.
 """
 
 import argparse
-import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.load import Cheated, Generator, Round, acknowledge
-from bench.machine import cores, describe, missing_packages
-from bench.report import document, text
+from bench.command import run
+from bench.load import Generator, Round, acknowledge
+from bench.machine import cores
+from bench.report import Yardsticks
 from bench.servers import Server, Servers
 
 # Seconds of a round that is not counted.
@@ -41,7 +39,7 @@ GRANIAN = [
     *("--loop", "uvloop", "--no-ws", "--log-level", "warning"),
 ]
 # Each figure, and those of the same round that it is held against, with the goal of the first.
-YARDSTICKS: Mapping[str, Sequence[str]] = {
+YARDSTICKS: Yardsticks = {
     "uvicorn, 64 connections": ("nginx, 64 connections", "Flask, 64 connections"),
     "uvicorn, 256 connections": ("nginx, 256 connections", "Flask, 256 connections"),
     "uvicorn, 256 connections, products": ("nginx, 256 connections",),
@@ -59,23 +57,9 @@ GOALS = {
 
 
 def main() -> int:
-    """Measure; returns 1 when a server did not do what it answered, 2 when something is missing."""
-    options = _options()
-    if missing := missing_packages():
-        packages = " ".join(missing)
-        return _fail(f"missing: {packages}. As root: apt-get install -y --no-install-recommends {packages}", 2)
-    with tempfile.TemporaryDirectory(prefix="ombud-bench-", dir=options.directory) as folder:
-        machine = describe(Path(folder))
-        try:
-            measured = measure(Path(folder), options)
-        except (Cheated, RuntimeError, OSError, subprocess.SubprocessError) as error:
-            return _fail(str(error), 1)
-    held = {name: others for name, others in YARDSTICKS.items() if name in measured}
-    yardsticks = {name: [other for other in others if other in measured] for name, others in held.items()}
-    sys.stdout.write(f"{text(machine, measured, yardsticks)}\n\nGoals, of rates: {_goals()}\n")
-    if options.json is not None:
-        options.json.write_text(json.dumps(document(machine, measured, yardsticks), indent=2) + "\n")
-    return 0
+    """Measure everything."""
+    goals = ", ".join(f"{name} {goal:g}" for name, goal in GOALS.items())
+    return run("bench.receiver", _options(), measure, YARDSTICKS, f"Goals, of rates: {goals}")
 
 
 def measure(folder: Path, options: argparse.Namespace) -> Mapping[str, Sequence[Round]]:
@@ -133,15 +117,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--directory", type=Path, help="where the databases are: the disk that is measured")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     return parser.parse_args()
-
-
-def _goals() -> str:
-    return ", ".join(f"{name} {goal:g}" for name, goal in GOALS.items())
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"bench.receiver: {message}\n")
-    return code
 
 
 if __name__ == "__main__":
