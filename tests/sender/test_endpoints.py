@@ -1,11 +1,13 @@
 """Endpoints: how many, which events, and what becomes of deliveries when one is edited, switched off or deleted."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from ombud.errors import Conflict, InvalidInput, NotFound
+from ombud.sender.ending import end_held
 from ombud.sender.endpoint import LONGEST_DESCRIPTION, EndpointEdit
 from ombud.sender.outbox import Event
 from ombud.settings import ENDPOINTS_PER_SHOP
@@ -142,6 +144,32 @@ async def test_deliveries_of_a_deleted_endpoint_end_as_skipped(running: Any, pee
     assert late.deliveries == 0
     assert [(row["state"], row["reason"]) for row in deliveries] == [(3, "endpoint deleted")] * 5
     assert peer.connections == 0
+
+
+async def test_what_waits_in_a_paused_lane_ends_too_when_the_endpoint_is_gone(
+    anywhere: Any, peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = anywhere.sender
+    kept, off, gone = [await anywhere.add(peer.url) for _ in range(3)]
+    for endpoint in (kept, off, gone):
+        await sender.writer.write(partial(sender.endpoints.pause, endpoint.id))
+    await sender.publish([Event("order.new", "1"), Event("order.new", "2")])
+    await anywhere.change(off, enabled=False)
+    await delete(anywhere, gone)
+
+    async def end() -> list[tuple[int, str]]:
+        while await sender.writer.write(lambda: end_held(sender.outbox.mailbox)):
+            pass
+        rows = anywhere.rows("select lane_id, reason from delivery where state = 3 order by lane_id")
+        return [(row["lane_id"], row["reason"]) for row in rows]
+
+    assert await end() == [], "a try of before may be under way"
+    monkeypatch.setattr("ombud.sender.ending.TRIES_OVER", 0)
+    assert await end() == [(off.lane_id, "endpoint disabled")] * 2 + [(gone.lane_id, "endpoint deleted")] * 2
+    await sender.publish([Event("order.new", "3")])
+    assert (await end()).count((off.lane_id, "endpoint disabled")) == 3
+    assert len(anywhere.rows("select 1 from lane where hold_until > 4000000000000000000")) == 3, "paused still"
+    assert {row["lane_id"] for row in anywhere.rows("select lane_id from delivery where state = 0")} == {kept.lane_id}
 
 
 async def test_what_waits_for_its_next_try_ends_when_the_endpoint_is_switched_off(new_running: Any, peer: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import socket
 from typing import Any
 
 import pytest
@@ -244,3 +245,18 @@ async def descriptors(peers: list[Any]) -> int:
             while peer._tasks:
                 await asyncio.wait(peer._tasks)
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the kernel answers at once
+
+
+async def test_a_connection_that_leads_elsewhere_than_it_was_made_to_hears_nothing(
+    new_peer: Any, deliverer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vetted, elsewhere = await new_peer(), await new_peer(host="127.0.0.2")
+
+    class Astray(socket.socket):
+        def connect(self, _address: Any) -> None:
+            super().connect(("127.0.0.2", elsewhere.port))
+
+    monkeypatch.setattr("ombud.sender.transport.socket.socket", Astray)
+    with pytest.raises(NetworkError, match=r"it leads to 127\.0\.0\.2, and was made to 127\.0\.0\.1"):
+        await deliverer().send(vetted.url)
+    assert elsewhere.requests == []

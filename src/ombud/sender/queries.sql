@@ -238,6 +238,21 @@ where id = :id and enabled = 1 and deleted_at is null returning id;
 select id from lane where box = :box and shop_id = :shop_id and destination_id = :id
   and closed_at is null and rested_at > :since limit 1;
 
+-- name: held_for_nobody
+-- Lanes in which something waits although nobody looks into them yet, of endpoints that were deleted or switched off a while
+-- ago; nobody owns them before the commit.
+select l.id from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
+where l.hold_until > 0 and l.hold_until > :now and l.box = :box and l.lease_token is null
+  and (e.deleted_at <= :now - :tries_over or (e.enabled = 0 and coalesce(e.disabled_at, 0) <= :now - :tries_over))
+  and exists (select 1 from delivery d where d.lane_id = l.id and d.state = 0)
+order by l.id limit :rows;
+-- postgres:
+select l.id from lane l join endpoint e on e.shop_id = l.shop_id and e.id = l.destination_id
+where l.hold_until > 0 and l.hold_until > :now and l.box = :box and l.lease_token is null
+  and (e.deleted_at <= :now - :tries_over or (e.enabled = 0 and coalesce(e.disabled_at, 0) <= :now - :tries_over))
+  and exists (select 1 from delivery d where d.lane_id = l.id and d.state = 0)
+order by l.id limit :rows for no key update of l skip locked;
+
 -- name: note_gone
 -- It answered 410; the first time counts.
 update endpoint set gone_at = coalesce(gone_at, :now) where id = :id and enabled = 1 returning shop_id, gone_at;

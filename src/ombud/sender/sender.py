@@ -14,6 +14,7 @@ from ombud.mailbox.performer import Performer
 from ombud.mailbox.trying import Known, Trying
 from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
+from ombud.sender.ending import end_held
 from ombud.sender.endpoint_attempt import EndpointAttempt
 from ombud.sender.endpoints import Endpoints
 from ombud.sender.handed_in import anything_waits, take_in
@@ -38,7 +39,7 @@ INTAKE_SECONDS = 0.2
 INTAKE_CHANNEL = "intake"
 # Seconds within which an append of another process commits what it has made an id for: statements end sooner.
 LAG_SECONDS = 10.0
-# Seconds between two looks at endpoints that fail: how late a warning may be.
+# Seconds between two looks at endpoints that fail, or are gone: how late a warning may be.
 WATCH_SECONDS = 60.0
 # Seconds between two looks at lanes that wait for a place: a wait of twice that is on record.
 WAITING_SECONDS = 1.0
@@ -74,6 +75,7 @@ class Sender:
             [
                 Round(BACKFILL_SECONDS, self._write_past),
                 Round(WATCH_SECONDS, self._watch),
+                Round(WATCH_SECONDS, self._end_held),
                 Round(WAITING_SECONDS, self._note_waiting),
                 self._intake,
             ]
@@ -151,6 +153,9 @@ class Sender:
 
     async def _watch(self) -> bool:
         return await self.writer.write(self.notices.watch)
+
+    async def _end_held(self) -> bool:
+        return await self.writer.write(lambda: end_held(self.outbox.mailbox))
 
     async def _note_waiting(self) -> bool:
         await self._waiting.look(self.targets, self.writer)

@@ -9,6 +9,7 @@ import errno
 import resource
 import socket
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from ombud.sender.answer import Answer
 from ombud.sender.transport_connection import Connection, Key, NotHeard, Waiter
@@ -182,6 +183,7 @@ class Transport:
                 reached = socket.socket(family, socket.SOCK_STREAM)
                 reached.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(reached, (address, port))
+            _check_peer(reached, address)
         except BaseException as error:
             if reached is not None:
                 reached.close()
@@ -218,3 +220,10 @@ class Transport:
             raise DeliveryFailed(Failure.TLS_TIMEOUT) from None
         except OSError as error:
             raise failed_handshake(error, host, port) from None
+
+
+def _check_peer(reached: socket.socket, address: str) -> None:
+    """Raise OSError when a connection leads elsewhere than it was made to: what was vetted is what is asked."""
+    peer = reached.getpeername()[0]
+    if ip_address(peer).packed != ip_address(address).packed:
+        raise OSError(f"it leads to {peer}, and was made to {address}")
