@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 import ombud
 from ombud.web.intake import INTAKE_PATH
@@ -16,7 +18,8 @@ class RestApi(FastAPI):
 
     def __init__(self, title: str, routers: Sequence[APIRouter], *, intake: bool = False) -> None:
         """`intake`: `POST /v1/events` is served beside it, and described with it."""
-        super().__init__(title=title, version=ombud.__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+        super().__init__(title=title, version=ombud.__version__, openapi_url=None, redirect_slashes=False)
+        self.add_route("/openapi.json", self._document, include_in_schema=False)
         self._intake = intake
         answer_with_problems(self)
         for router in routers:
@@ -31,3 +34,7 @@ class RestApi(FastAPI):
 
             self.openapi_schema = complete(super().openapi(), intake=self._intake)
         return self.openapi_schema
+
+    def _document(self, _: Request) -> JSONResponse:
+        """In a thread, where Starlette runs what is not async: made for the first time it takes 150 ms."""
+        return JSONResponse(self.openapi())
