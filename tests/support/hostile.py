@@ -294,14 +294,15 @@ async def serve_case(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             await writer.drain()
             await asyncio.sleep(0)
         left = asyncio.ensure_future(reader.read(1))
+        # Whoever has gone says so there too, and nobody asks.
+        left.add_done_callback(lambda one: one.cancelled() or one.exception())
         while case.again and not left.done():
             writer.write(case.again)
             await writer.drain()
             await asyncio.wait([left], timeout=case.pause_seconds)
         if case.end == "hang":
             await left
-        if not left.cancel():
-            left.exception()
+        left.cancel()
         if case.end == "reset":
             linger = struct.pack("ii", 1, 0)
             writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -1,5 +1,6 @@
 """Keys and people by the REST API: a key gives nobody more than it has, and takes nothing from who has more."""
 
+import json
 from typing import Any
 
 import httpx2
@@ -116,6 +117,24 @@ async def test_people_are_shown_changed_and_removed(app: SenderApp, is_problem: 
         assert [one["action"] for one in log["data"]] == ["person.remove", "person.invite", "person.end_sessions"]
         further = (await client.get("/v1/audit", params={"cursor": log["next_cursor"]})).json()["data"]
         assert further[0]["action"] == "person.role"
+
+
+async def test_a_key_that_changes_no_endpoint_sees_no_token_of_one(app: SenderApp) -> None:
+    chosen = {"url": "https://hooks.example/tok_path?t=tok_query", "headers": {"Authorization": "Bearer hdr_token"}}
+    async with client_of(app, *Scope) as full, client_of(app, Scope.READ) as reader:
+        made = (await full.post("/v1/endpoints", json=chosen)).json()
+        event = (await full.post("/v1/events", json={"event_type": "order.new", "order_id": 1})).json()
+        paths = ["/v1/endpoints", f"/v1/endpoints/{made['id']}", f"/v1/events/{event['id']}/explain"]
+        whole = [(await full.get(path)).text for path in paths]
+        shown = [(await reader.get(path)).text for path in paths]
+        one = json.loads(shown[1])
+        [why] = json.loads(shown[2])["data"]
+
+    for token in ("tok_path", "tok_query", "hdr_token"):
+        assert [token in text for text in whole] == [True] * 3, "where it is to be seen"
+        assert [token in text for text in shown] == [False] * 3
+    assert (one["url"], one["headers"]) == ("https://hooks.example/…", {"Authorization": "…"})
+    assert (why["url"], why["curl"]) == ("https://hooks.example/…", None)
 
 
 async def test_a_key_of_one_shop_manages_nobody(app: SenderApp, is_problem: Any, database: Any) -> None:

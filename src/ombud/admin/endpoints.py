@@ -8,20 +8,28 @@ from ombud.db.queries import read_queries
 from ombud.mailbox.ids import format_id, time_of_id
 from ombud.mailbox.model import NEVER, Box
 from ombud.sender.endpoint import Endpoint
+from ombud.sender.url import redacted
 
 sql = read_queries("ombud.admin")
 
 
-def endpoint_documents(endpoints: Sequence[Endpoint]) -> Operation[list[Document]]:
+def endpoint_documents(endpoints: Sequence[Endpoint], *, whole: bool) -> Operation[list[Document]]:
     """Return endpoints in the shape of the REST API, with how they do.
 
-    Their URLs and headers are whole: who may read them may also change them. A secret is never among it.
+    `whole`: with all of their URLs and headers, for who may change them. A secret is never among it.
     """
     asked = [(endpoint.shop_id, endpoint.id, int(Box.OUTBOX)) for endpoint in endpoints]
     lanes: dict[int, list[Row]] = {endpoint.id: [] for endpoint in endpoints}
     for row in (yield sql["lanes_of_endpoints"], asked):
         lanes[row["endpoint_id"]].append(row)
-    return [endpoint_document(endpoint) | _health(endpoint, lanes[endpoint.id]) for endpoint in endpoints]
+    chosen = endpoint_document if whole else shown_endpoint
+    return [chosen(endpoint) | _health(endpoint, lanes[endpoint.id]) for endpoint in endpoints]
+
+
+def shown_endpoint(endpoint: Endpoint) -> Document:
+    """Return the same, but of its URL where it leads, and of its headers their names: both hold tokens."""
+    shown = {"url": redacted(endpoint.edit.url), "headers": {name: "…" for name, _ in endpoint.edit.headers}}
+    return endpoint_document(endpoint) | shown
 
 
 def endpoint_document(endpoint: Endpoint) -> Document:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ombud.admin.arrivals import LOOK_AHEAD_ROWS, runs_of
-from ombud.admin.endpoints import endpoint_document
+from ombud.admin.endpoints import shown_endpoint
 from ombud.admin.events import Document, attempt_document, next_try_at, rfc3339
 from ombud.admin.inbox_search import NEWEST, Sought, find_arrivals, state_word
 from ombud.admin.redacted import shown_note, without_secrets
@@ -103,9 +103,8 @@ def seems_performed(box: Box, now: int) -> Operation[bool]:
 
 
 def _endpoint(endpoint: Endpoint, newest: Row | None) -> Operation[Document]:
-    document = endpoint_document(endpoint)
-    document |= {"url": redacted(endpoint.edit.url), "description": without_secrets(endpoint.edit.description)}
-    document |= {"headers": [name for name, _ in endpoint.edit.headers]}
+    document = shown_endpoint(endpoint)
+    document |= {"description": without_secrets(endpoint.edit.description), "headers": list(document["headers"])}
     if newest is None:
         return document | {"last_delivery": None}
     delivery = yield from _work(newest)

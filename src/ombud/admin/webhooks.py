@@ -61,7 +61,7 @@ def list_doings(endpoints: Endpoints, caller: Caller, before: int, rows: int, no
 
 def doings_of(endpoints: Endpoints, found: Sequence[Endpoint], now: int, over: Bars = DAY) -> Operation[list[Doing]]:
     """Return how endpoints do, and did."""
-    documents = yield from endpoint_documents(found)
+    documents = yield from endpoint_documents(found, whole=False)
     lanes = []
     for endpoint in found:
         lanes.append((yield from endpoints.lanes_of(endpoint)))

@@ -41,7 +41,7 @@ def run_list(database: str, data: Path | None, *, as_json: bool) -> None:
 
         def read() -> Operation[list[Document]]:
             found = yield from sender.endpoints.list(ID_LIMIT - 1, MOST)
-            return (yield from endpoint_documents(found))
+            return (yield from endpoint_documents(found, whole=True))
 
         documents = sender.database.read(read)
     if as_json:
@@ -148,7 +148,7 @@ def _write(sender: Sender, make: Callable[[EndpointEdits], Operation[Endpoint]])
 
     def operation() -> Operation[Document]:
         endpoint = yield from make(edits)
-        [document] = yield from endpoint_documents([endpoint])
+        [document] = yield from endpoint_documents([endpoint], whole=True)
         return document
 
     return sender.database.write(operation)

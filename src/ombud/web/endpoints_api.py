@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from ombud.admin.access import EVERY_SHOP
+from ombud.admin.access import EVERY_SHOP, Caller, Scope
 from ombud.admin.edits import EndpointEdits, etag_of
 from ombud.admin.endpoints import endpoint_documents
 from ombud.admin.events import Document, get_event, parse_time
@@ -31,18 +31,21 @@ def add_endpoint_routes(router: APIRouter, sender: Sender) -> None:
 def _add_readers(router: APIRouter, sender: Sender, edits: EndpointEdits) -> None:
     @router.get("/endpoints", summary="List endpoints, newest first", tags=["endpoints"])
     async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
-        before, shop_id = before_cursor("ep", cursor), caller_of(request).shop_id
+        before, caller = before_cursor("ep", cursor), caller_of(request)
+        shop_id = None if caller.shop_id == EVERY_SHOP else caller.shop_id
 
         def read() -> Operation[list[Document]]:
-            found = yield from sender.endpoints.list(before, limit, None if shop_id == EVERY_SHOP else shop_id)
-            return (yield from endpoint_documents(found))
+            found = yield from sender.endpoints.list(before, limit, shop_id)
+            return (yield from endpoint_documents(found, whole=_sees_whole(caller)))
 
         return page(await look(sender.database, read), limit)
 
     @router.get("/endpoints/{endpoint_id}", summary="One endpoint", tags=["endpoints"])
     async def show(request: Request, response: Response, endpoint_id: Id) -> Document:
         number, caller = _number(endpoint_id), caller_of(request)
-        document, tag = await look(sender.database, _tagged(lambda: edits.get(caller, number)))
+        document, tag = await look(
+            sender.database, _tagged(lambda: edits.get(caller, number), whole=_sees_whole(caller))
+        )
         response.headers["ETag"] = tag
         return document
 
@@ -116,12 +119,16 @@ def _number(endpoint_id: str) -> int:
     return parse_id("ep", endpoint_id, "endpoint_id")
 
 
-def _tagged(make: Make[Endpoint]) -> Make[tuple[Document, str]]:
+def _sees_whole(caller: Caller) -> bool:
+    return Scope.ENDPOINTS in caller.scopes
+
+
+def _tagged(make: Make[Endpoint], *, whole: bool = True) -> Make[tuple[Document, str]]:
     """Return an operation that does it, and returns the endpoint as it is then, with its ETag."""
 
     def operation() -> Operation[tuple[Document, str]]:
         endpoint = yield from make()
-        [document] = yield from endpoint_documents([endpoint])
+        [document] = yield from endpoint_documents([endpoint], whole=whole)
         return document, etag_of(endpoint)
 
     return operation
