@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import apsw
@@ -41,8 +42,9 @@ def missing_packages() -> list[str]:
     return [package for name, package in PACKAGES.items() if shutil.which(name, path=SEARCH_PATH) is None]
 
 
+@cache
 def cores() -> Cores:
-    """Choose two cores of those that this process may use."""
+    """Choose two cores of those that this process may use; whoever keeps to one of them then is told both again."""
     usable = sorted(os.sched_getaffinity(0))
     return Cores(usable[0], usable[1]) if len(usable) > 1 else Cores(None, None)
 

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from bench.load import Cheated, Generator, Round, acknowledge
+from bench.machine import cores
 from bench.report import document, text
 from bench.servers import Server
 from tests.support.processes import PATIENCE_SECONDS, ROOT, clean_environment
@@ -42,6 +43,18 @@ def test_the_smallest_run(tmp_path: Path) -> None:
     assert all(figure["per_second"]["median"] > 0 for figure in found["figures"].values())
     assert found["machine"]["cores"] == len(os.sched_getaffinity(0))
     assert [file.name for file in tmp_path.iterdir()] == ["all.json"]
+
+
+def test_servers_have_the_other_core_of_a_generator_that_keeps_to_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    usable: set[int | None] = {0, 1}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: usable)
+    cores.cache_clear()
+    try:
+        chosen = cores()
+        usable = {chosen.generator}
+        assert (chosen.server, cores()) == (0, chosen)
+    finally:
+        cores.cache_clear()
 
 
 def test_what_is_missing_is_named_in_one_line(tmp_path: Path) -> None:
