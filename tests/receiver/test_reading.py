@@ -111,15 +111,21 @@ async def test_a_busy_api_is_left_alone_for_a_while_and_no_try_is_used_up(
     assert [row["outcome"] for row in desk.rows("select outcome from attempt order by id")] == ["done"] * 2
 
 
-async def test_a_long_pause_that_the_api_asks_for_is_kept(desk: Desk, store: Store) -> None:
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("60", 60), ("999999999", 3_600), ("Fri, 31 Dec 9999 23:59:59 GMT", 3_600)]
+)
+async def test_a_long_pause_that_the_api_asks_for_is_kept_for_an_hour_at_most(
+    desk: Desk, store: Store, asked: str, kept: int
+) -> None:
     desk.receiver.patience_seconds = 0.0
-    store.dials.always = Answer(429, headers=(("Retry-After", "60"),))
+    store.dials.always = Answer(429, headers=(("Retry-After", asked),))
     async with desk.at_work():
         await desk.hear("order.new", "90001")
         await desk.until(lambda: desk.rows("select 1 from attempt"))
-    assert desk.rows(
-        "select due_at - e.created_at > 50000000 as later from delivery join event e on e.id = event_id"
-    ) == [{"later": 1}]
+    [row] = desk.rows("select due_at - e.created_at as pause from delivery join event e on e.id = event_id")
+    assert kept - 10 < row["pause"] / 1_000_000 < kept * 1.3
+    [lane] = desk.rows("select hold_until, :now as now from lane where box = 2", now=desk.clock())
+    assert lane["hold_until"] - lane["now"] < kept * 1_300_000
 
 
 async def test_arrivals_that_wait_share_a_read(desk: Desk, store: Store, calls: list[str]) -> None:
@@ -216,6 +222,15 @@ async def test_two_shops_are_apart(tmp_path: Path, store: Store) -> None:
     assert len({key for _, key in made}) == 2
     assert len(desk.rows("select distinct shop_id from ledger")) == 2
     desk.inbox.close()
+
+
+def test_an_empty_file_is_no_key(quiet: Desk, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("\n")
+    name = str(tmp_path / "key")
+    quiet.receiver.database.write(lambda: add_shop(quiet.receiver.arrivals, "north", "token-of-north", name))
+    quiet.receiver.settings = settings_for(tmp_path)
+    with pytest.raises(ConfigurationError, match="API key of shop 'north' cannot be read: the file is empty"):
+        quiet.receiver.check_keys()
 
 
 def test_names_and_tokens_of_shops_are_their_own(quiet: Desk) -> None:

@@ -65,11 +65,18 @@ async def test_a_handler_may_end_a_run(desk: Desk, store: Store, error: Exceptio
     async def ship() -> None:
         raise error
 
+    @desk.inbox.on("order.new")
+    async def returns_it() -> Exception:
+        return error
+
+    @desk.inbox.on("order.new")
+    def returns_it_plainly() -> Exception:
+        return error
+
     order_id = store.pay()
     async with desk.at_work():
         await desk.tell("order.new", order_id)
-    [run] = desk.runs()
-    assert (run["state"], run["attempts"], run["reason"]) == (state, 1, reason)
+    assert [(run["state"], run["attempts"], run["reason"]) for run in desk.runs()] == [(state, 1, reason)] * 3
 
 
 async def test_a_handler_that_never_succeeds_is_given_up_and_no_other_pays(tmp_path: Path, store: Store) -> None:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from ombud.client.errors import ApiError, RateLimited, Unauthorized, UnexpectedAnswer
+from ombud.client.errors import ApiError, ForeignAnswer, RateLimited, Unauthorized
 from ombud.client.secret import Secret
 from ombud.errors import NetworkError
 
@@ -42,7 +42,7 @@ class Answer:
             return False
         said = _load(self.body) if self.body.strip() else {"code": self.status}
         if not isinstance(said, dict) or not said.keys() & {"code", "error"}:
-            raise UnexpectedAnswer("404 with something that is not the API's; does the base URL end in /v1?")
+            raise ForeignAnswer("404 with something that is not the API's; does the base URL end in /v1?")
         return True
 
     def json(self) -> Any:
@@ -50,7 +50,7 @@ class Answer:
         self.raise_for_status()
         value = _load(self.body)
         if value is NOT_JSON:
-            raise UnexpectedAnswer(f"{len(self.body)} bytes that are not JSON")
+            raise ForeignAnswer(f"{len(self.body)} bytes that are not JSON")
         return value
 
     def raise_for_status(self) -> None:
@@ -80,7 +80,7 @@ class Incoming:
     def add(self, piece: bytes) -> None:
         """Raises `UnexpectedAnswer` past the bound in bytes, `NetworkError` past the bound in seconds."""
         if len(self._body) + len(piece) > MAX_ANSWER_BYTES:
-            raise UnexpectedAnswer(f"more than {MAX_ANSWER_BYTES} bytes")
+            raise ForeignAnswer(f"more than {MAX_ANSWER_BYTES} bytes")
         if self._clock() > self._until:
             raise NetworkError(f"The shop's API had not finished its answer after {MAX_ANSWER_SECONDS:g} s.")
         self._body += piece

@@ -43,7 +43,8 @@ class Awaiting(Face[httpx2.AsyncBaseTransport]):
     async def _steps(self, steps: Steps[T]) -> T:
         return await self._run(converse(steps, self.terms))
 
-    async def _walk(self, listing: Listing[Thing]) -> AsyncIterator[Thing]:
+    async def walk(self, listing: Listing[Thing]) -> AsyncIterator[Thing]:
+        """Give what a list has, page by page, each thing once."""
         walk = Walk(listing)
         while (call := walk.call()) is not None:
             for thing in walk.take(await self.send(call)):
@@ -99,6 +100,6 @@ def awaiting_list(make: Callable[P, Listing[Thing]]) -> Callable[Concatenate[Awa
     """A method that iterates over a list; a wrong argument is told at once, not at the first thing."""
 
     def method(self: Awaiting, /, *args: P.args, **named: P.kwargs) -> AsyncIterator[Thing]:
-        return self._walk(make(*args, **named))
+        return self.walk(make(*args, **named))
 
     return dress(method, make)

@@ -43,7 +43,8 @@ class Blocking(Face[httpx2.BaseTransport]):
     def _steps(self, steps: Steps[T]) -> T:
         return self._run(converse(steps, self.terms))
 
-    def _walk(self, listing: Listing[Thing]) -> Iterator[Thing]:
+    def walk(self, listing: Listing[Thing]) -> Iterator[Thing]:
+        """Give what a list has, page by page, each thing once."""
         walk = Walk(listing)
         while (call := walk.call()) is not None:
             yield from walk.take(self.send(call))
@@ -98,6 +99,6 @@ def blocking_list(make: Callable[P, Listing[Thing]]) -> Callable[Concatenate[Blo
     """A method that iterates over a list; a wrong argument is told at once, not at the first thing."""
 
     def method(self: Blocking, /, *args: P.args, **named: P.kwargs) -> Iterator[Thing]:
-        return self._walk(make(*args, **named))
+        return self.walk(make(*args, **named))
 
     return dress(method, make)

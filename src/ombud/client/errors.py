@@ -59,6 +59,10 @@ class UnexpectedAnswer(OmbudError):
         self.detail = detail
 
 
+class ForeignAnswer(UnexpectedAnswer):
+    """What came is nothing of the API's: no JSON, the page of a web server or a gateway, or more than anybody reads."""
+
+
 @dataclass(frozen=True)
 class Rejection:
     """One item that the shop refused. `item` is its id, `create_2` for a new order, None where the reply names none."""

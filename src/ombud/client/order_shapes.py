@@ -1,5 +1,6 @@
 """Orders out of the API's JSON. They come as a bare list, also for one id. Anything unknown is `UnexpectedAnswer`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ombud.client.errors import UnexpectedAnswer
@@ -38,9 +39,14 @@ def read_order(value: Any) -> Order:
 
 
 def order_list(value: Any) -> list[Order]:
+    return [read_order(one) for one in order_objects(value)]
+
+
+def order_objects(value: Any) -> Sequence[Any]:
+    """The orders of an answer, each as it came."""
     if isinstance(value, dict) and "order_id" not in value:
         raise UnexpectedAnswer("orders that are not a list")
-    return [read_order(one) for one in objects(value, "orders")]
+    return objects(value, "orders")
 
 
 def _payment(payment: Fields | None) -> Payment | None:

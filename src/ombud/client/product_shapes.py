@@ -3,6 +3,7 @@
 Anything else is `UnexpectedAnswer`; nothing unknown is taken for "none".
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ombud.client.errors import UnexpectedAnswer
@@ -45,7 +46,12 @@ def read_product(value: Any) -> Product:
 
 
 def product_list(value: Any) -> list[Product]:
-    return [read_product(one) for one in objects(value, "products", "product")]
+    return [read_product(one) for one in product_objects(value)]
+
+
+def product_objects(value: Any) -> Sequence[Any]:
+    """The products of an answer, each as it came."""
+    return objects(value, "products", "product")
 
 
 def product_total(value: Any) -> int:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from ombud.client import AsyncShopClient, Order, OrderStatus, Product
+from ombud.client import AsyncShopClient, OrderStatus, reads
 from ombud.client.budget import Priority
+from ombud.client.outlines import OrderOutline, ProductOutline, outlined_orders, outlined_products
 from ombud.clock import microseconds_of, utc
 from ombud.errors import OmbudError
 from ombud.receiver.baseline import Baselines
@@ -93,18 +94,18 @@ class Backfill:
 
     async def _orders(self, client: AsyncShopClient, shop: Shop) -> int:
         count = 0
-        listed = client.changed_orders(self._since, overlap_seconds=0, include_details=False, limit=ORDERS_PAGE)
-        async for some in batches(listed):
+        listed = reads.changed_orders(self._since, overlap_seconds=0, include_details=False, limit=ORDERS_PAGE)
+        async for some in batches(client.walk(outlined_orders(listed))):
             count += await self._find(shop, ORDER_BACKFILL, [one for one in some if _is_to_tell(one)])
         return count
 
     async def _products(self, client: AsyncShopClient, shop: Shop) -> int:
         count = 0
-        async for some in batches(client.products()):
+        async for some in batches(client.walk(outlined_products(reads.products()))):
             count += await self._find(shop, PRODUCT_BACKFILL, [one for one in some if self._is_new(one)])
         return count
 
-    def _is_new(self, product: Product) -> bool:
+    def _is_new(self, product: ProductOutline) -> bool:
         """Whether it may have come, or changed, since then; the vendor says only when it was changed last."""
         return product.date_modified is None or product.date_modified >= self._since
 
@@ -115,5 +116,5 @@ class Backfill:
         return len(subjects)
 
 
-def _is_to_tell(order: Order) -> bool:
+def _is_to_tell(order: OrderOutline) -> bool:
     return order.status not in (None, OrderStatus.UNPAID)

@@ -5,8 +5,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ombud.client import AsyncShopClient, Product
+from ombud.client import AsyncShopClient
 from ombud.client.budget import Priority
+from ombud.client.outlines import ProductOutline, outlined_products
+from ombud.client.reads import products
 from ombud.db.database import Writer
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
@@ -58,12 +60,12 @@ class Baselines:
                 self._taken.add(shop.id)
 
     async def _read_products(self, client: AsyncShopClient, shop_id: int) -> None:
-        async for products in batches(client.products()):
-            await self._put(shop_id, products)
+        async for some in batches(client.walk(outlined_products(products()))):
+            await self._put(shop_id, some)
         await self._writer.write(lambda: _finish(shop_id, self._clock()))
 
-    async def _put(self, shop_id: int, products: Sequence[Product]) -> None:
-        documents = await asyncio.to_thread(lambda: [(one.id, read_document(one.raw)) for one in products])
+    async def _put(self, shop_id: int, listed: Sequence[ProductOutline]) -> None:
+        documents = await asyncio.to_thread(lambda: [(one.id, read_document(one.raw)) for one in listed])
         now = self._clock()
         rows = [
             {"shop_id": shop_id, "subject": f"product/{id_}", "version": one.version, "body": one.body, "now": now}

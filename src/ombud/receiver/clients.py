@@ -64,7 +64,9 @@ def read_key(shop: Shop, settings: Settings) -> str:
     """Return the API key of a shop; raises ConfigurationError with the line that fixes it."""
     if shop.api_key_file is not None:
         try:
-            return Path(shop.api_key_file).read_text("utf-8").strip()
+            if key := Path(shop.api_key_file).read_text("utf-8").strip():
+                return key
+            why = "the file is empty"
         except UnicodeDecodeError:
             why = "it is not text in UTF-8"
         except OSError as error:

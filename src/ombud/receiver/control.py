@@ -26,5 +26,9 @@ class Skip(Exception):
     """There is nothing to do, and that is well."""
 
 
+# What may be raised to say how a run ended.
+WORDS = (Retry, Dead, Skip)
+
+
 def _is_pause(after: object) -> bool:
     return isinstance(after, int | float) and math.isfinite(after) and after >= 0

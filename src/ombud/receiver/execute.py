@@ -75,8 +75,10 @@ class _Run:
             self._proceeded = True
             # What a plain function returns may be the work itself: that of an async one behind a plain decorator.
             work = self._invoke() if self._is_async else await self._in_thread()
-            if inspect.isawaitable(work):
-                await work
+            result = await work if inspect.isawaitable(work) else work
+            if isinstance(result, control.WORDS):
+                # Returned by mistake; taken for a run that is done it would be a loss that nobody sees.
+                raise result
             return
         first, *rest = middleware
         await first.invoke(self._call, lambda: self.through(rest))

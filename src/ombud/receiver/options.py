@@ -1,7 +1,8 @@
 """What a handler may say of itself beside its function: checked at import, and known where its function is not."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -18,6 +19,8 @@ HANDLER_SECONDS = 60.0
 AT_MOST_FACTOR = 5
 # Seconds: a longer pause is no waiting for quiet any more.
 LONGEST_QUIET_SECONDS = 86_400.0
+# What the ledger of a handler can be kept under, on every database.
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 # What `repeat` may be: an order that is paid again is new again, though nobody saw it unpaid.
 ON_REPAID = "on_repaid"
 # What `mode` may be: a run for each change, or one for each webhook.
@@ -87,8 +90,11 @@ def read_options(own_name: str, patterns: Sequence[str], options: Options) -> Ha
     """Return what a handler has said of itself; raises ConfigurationError with what exists."""
     name = options.get("name") or own_name
     check = _Check(name)
+    check.that(_is_name(name), "a name is a text of 1 to 200 printable characters.")
     for given in options:
         check.that(given in Options.__annotations__, f"{given!r} is not one of: {', '.join(Options.__annotations__)}.")
+    for given in ("retry_seconds", "watch", "renamed_from"):
+        check.that(isinstance(options.get(given) or (), Iterable), f"{given} is a list.")
     quiet = options.get("quiet_seconds", 0.0)
     facts = HandlerFacts(
         name,
@@ -185,6 +191,10 @@ class _Check:
             type(memory) is int and memory >= LEAST_MEMORY_MEGABYTES,
             f"memory_megabytes is a whole number from {LEAST_MEMORY_MEGABYTES}.",
         )
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and _NAME.fullmatch(given) is not None
 
 
 def _span(seconds: object) -> bool:

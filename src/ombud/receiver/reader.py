@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ombud.client import ApiError, UnexpectedAnswer
-from ombud.client.budget import Priority
+from ombud.client import ApiError, AsyncShopClient, UnexpectedAnswer
+from ombud.client.budget import LONGEST_ASKED_PAUSE_SECONDS, Priority
+from ombud.client.errors import ForeignAnswer
 from ombud.errors import ConfigurationError, NetworkError
 from ombud.mailbox.model import Delivery, Fault, Interrupted, Outcome, Retry
 from ombud.receiver.arrival import UNKNOWN
@@ -27,6 +29,29 @@ if TYPE_CHECKING:
 READ_SECONDS = 30.0
 # Seconds between two looks at whether the first look at a shop's products has ended.
 FIRST_LOOK_SECONDS = 5.0
+# Refusals that say something of the key or of the API, whatever it was asked for.
+OF_THE_SHOP = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.PAYMENT_REQUIRED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+
+
+def speaks_of_the_subject(error: ApiError | UnexpectedAnswer) -> bool:
+    """Whether an answer speaks against one webhook, as only its subject cannot be read, and not against the API.
+
+    Else a few ids that the API does not like, or things that nobody can read, would close the lane in which all orders
+    of the shop wait.
+    """
+    if isinstance(error, UnexpectedAnswer):
+        return not isinstance(error, ForeignAnswer)
+    return error.status not in OF_THE_SHOP and HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class Reader:
@@ -62,8 +87,7 @@ class Reader:
         try:
             shop = read_shop(facts)
             client = self._clients(shop)
-            kind, _, object_id = delivery.subject.partition("/")
-            if kind == "product":
+            if delivery.subject.startswith("product/"):
                 if self._baselines.is_being_taken(shop):
                     # It would hold a place in which an order could be read.
                     return Interrupted("The shop's products are being looked at first.", after=self._wait_seconds)
@@ -73,10 +97,7 @@ class Reader:
             if not_yet is not None:
                 return not_yet
             async with asyncio.timeout(self._patience_seconds + READ_SECONDS):
-                if kind == "order":
-                    outcome = await self._orders.perform(delivery, client.at(Priority.CONFIRM_ORDER), object_id)
-                else:
-                    outcome = await self._products.perform(delivery, client.at(Priority.CONFIRM_PRODUCT))
+                outcome = await self._look(delivery, client)
             return self._settling.ending((shop.id, delivery.subject), outcome)
         except ApiError as error:
             return Retry(str(error), after=self._pause(delivery, error), fault=Fault.LANE, status=error.status)
@@ -85,7 +106,21 @@ class Reader:
         except TimeoutError:
             return Retry(f"The shop's API did not answer within {READ_SECONDS:g} seconds.", fault=Fault.LANE)
 
+    async def _look(self, delivery: Delivery, client: AsyncShopClient) -> Outcome:
+        kind, _, object_id = delivery.subject.partition("/")
+        try:
+            if kind == "order":
+                return await self._orders.perform(delivery, client.at(Priority.CONFIRM_ORDER), object_id)
+            return await self._products.perform(delivery, client.at(Priority.CONFIRM_PRODUCT))
+        except (ApiError, UnexpectedAnswer) as error:
+            if not speaks_of_the_subject(error):
+                raise
+            return Retry(str(error), status=error.status if isinstance(error, ApiError) else None)
+
     def _pause(self, delivery: Delivery, error: ApiError) -> float | None:
         """Return the pause that the API asks for, if it is longer than ours: short ones would use up every try."""
         asked, ours = error.retry_after_seconds, self._looks.own_pause(delivery)
-        return asked if asked is not None and ours is not None and asked > ours else None
+        if asked is None or ours is None or asked <= ours:
+            return None
+        # As the budget of the key has it: one look an hour.
+        return min(asked, LONGEST_ASKED_PAUSE_SECONDS)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ombud.client import AsyncShopClient, Order, OrderStatus, Product
+from ombud.client import AsyncShopClient, OrderStatus, reads
 from ombud.client.budget import Priority
-from ombud.client.reads import OVERLAP_SECONDS
+from ombud.client.outlines import OrderOutline, ProductOutline, outlined_orders, outlined_products
 from ombud.clock import utc
 from ombud.db.operation import Operation
 from ombud.errors import OmbudError
@@ -108,23 +108,23 @@ class Reconciler:
             # The watermark: what was paid before it is known. Those that may still go on are remembered, none is told.
             # The bound is given in seconds, rounded up.
             until = installed - timedelta(seconds=2)
-            paid = client.orders(status="paid", to_date_paid=until, include_details=False, limit=ORDERS_PAGE)
-            async for orders in batches(paid):
+            paid = reads.orders(status="paid", to_date_paid=until, include_details=False, limit=ORDERS_PAGE)
+            async for orders in batches(client.walk(outlined_orders(paid))):
                 await self._write(lambda rows: note_open_orders(shop, rows), _listed_orders(orders))
             since = installed
         else:
-            since = max(installed, utc(claim.swept_at) - timedelta(seconds=OVERLAP_SECONDS))
+            since = max(installed, utc(claim.swept_at) - timedelta(seconds=reads.OVERLAP_SECONDS))
         tracks = self._tracks and claim.kind == Sweep.RECENT_ORDERS
         limit = TRACKED_PAGE if tracks else ORDERS_PAGE
-        changed = client.changed_orders(since, overlap_seconds=0, include_details=tracks, limit=limit)
-        async for orders in batches(changed):
+        changed = reads.changed_orders(since, overlap_seconds=0, include_details=tracks, limit=limit)
+        async for orders in batches(client.walk(outlined_orders(changed))):
             listed = _listed_orders(orders, tracks=tracks)
             await self._write(lambda rows: note_orders(self._arrivals, shop, rows), listed)
 
     async def _products(self, client: AsyncShopClient, shop: Shop) -> None:
         await self._baselines.take(shop)
         seen: set[str] = set()
-        async for products in batches(client.products()):
+        async for products in batches(client.walk(outlined_products(reads.products()))):
             listed = await asyncio.to_thread(lambda some: [_listed_product(one) for one in some], products)
             seen.update(one.subject for one in listed)
             await self._write(lambda rows: note_products(self._arrivals, shop, rows), listed)
@@ -142,7 +142,7 @@ def pauses_of(seconds: Sequence[float]) -> Mapping[Sweep, float]:
     return {Sweep.ORDERS: orders, Sweep.RECENT_ORDERS: CHECK_SECONDS, Sweep.PRODUCTS: products}
 
 
-def _listed_orders(orders: Sequence[Order], *, tracks: bool = False) -> list[Listed]:
+def _listed_orders(orders: Sequence[OrderOutline], *, tracks: bool = False) -> list[Listed]:
     """Leave out what is in a state that is not known here: a look could make nothing of it."""
     return [
         Listed(
@@ -155,5 +155,5 @@ def _listed_orders(orders: Sequence[Order], *, tracks: bool = False) -> list[Lis
     ]
 
 
-def _listed_product(product: Product) -> Listed:
+def _listed_product(product: ProductOutline) -> Listed:
     return Listed(f"product/{product.id}", version=version_of(product.raw))

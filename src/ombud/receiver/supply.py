@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ombud.client import Order, Product, read_order, read_product
+from ombud.client import Order, Product, UnexpectedAnswer, read_order, read_product
 from ombud.clock import utc
 from ombud.errors import ConfigurationError
 from ombud.receiver.arrival import UNKNOWN, parameters_of
@@ -29,7 +29,11 @@ def _product(call: Call) -> Product | None:
 
 def _change(call: Call) -> Change:
     read = read_order if EVENT_TYPES.get(call.event_type) == "order" else read_product
-    before, after = (None if document is None else read(document) for document in (call.before, call.after))
+    after = None if call.after is None else read(call.after)
+    try:
+        before = None if call.before is None else read(call.before)
+    except UnexpectedAnswer:
+        before = None  # a list had it, and nobody could read it
     return Change(before, after, call.source)
 
 

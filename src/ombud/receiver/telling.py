@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ombud.client import UnexpectedAnswer
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.mailbox.mailbox import Mailbox
@@ -153,13 +154,16 @@ class Teller:
     def _unless_unwatched(
         self, handler: HandlerFacts, look: Look, last: str | None, telling: Telling
     ) -> Operation[Telling]:
-        """Tell nothing when what the handler watches is as it was told last; what that was may not be known."""
+        """Tell nothing when what the handler watches is as it was told last; nobody may know, or can read, that."""
         if look.document is None or last in (None, look.version):
             return telling
         rows = yield sql["get_document"], {"shop_id": look.delivery.shop_id, "version": last}
         if not rows:
             return telling
-        old, new = (watched(unpack(body), handler.watch) for body in (rows[0]["body"], look.document.body))
+        try:
+            old, new = (watched(unpack(body), handler.watch) for body in (rows[0]["body"], look.document.body))
+        except UnexpectedAnswer:
+            return telling
         return telling if old != new else Telling(Told(telling.told.epoch - 1, version=look.version), fire=False)
 
     def _append(self, event_type: str, handler: Row, told: Mapping[str, Any], finding: Finding) -> Operation[None]:
