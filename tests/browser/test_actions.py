@@ -13,7 +13,7 @@ from ombud.admin.access import EVERY_SHOP, OPERATOR, Role
 from ombud.admin.keys import PREFIX as KEY_PREFIX
 from ombud.admin.oidc_people import add_address
 from ombud.admin.resending import STEP_ROWS, find_step, next_resending, take_step
-from ombud.mailbox.model import Done
+from ombud.mailbox.model import Box, Done
 from ombud.web.words import LANGUAGES, words_in
 from tests.admin.post import Post
 from tests.browser.conftest import PATIENCE, watch
@@ -174,7 +174,7 @@ def _live(visit: Visit) -> None:
 def _send(house: FullHouse) -> None:
     """Take the steps of all jobs, as a sender does that performs."""
     database = house.sender.database
-    while (job := database.read(next_resending)) is not None:
+    while (job := database.read(lambda: next_resending(Box.OUTBOX))) is not None:
         keys, more = database.read(partial(find_step, job, STEP_ROWS))
         database.write(partial(take_step, house.sender.outbox.mailbox, job, keys, more))
 

@@ -118,7 +118,7 @@ class FullHouse:
         self.test_path = f"/settings/webhooks/{ids[0]}/test/{ids[1]}"
         Post(database, self.sender.outbox.mailbox).perform(every_other_fails())
         wanted, now = Asked(state="dead"), database.clock()
-        found = database.read(lambda: count_wanted(OPERATOR, wanted.filter(now)))
+        found = database.read(lambda: count_wanted(OPERATOR, wanted, now))
         for _ in range(min(rows, 3)):
             database.write(lambda: start_resending(OPERATOR, wanted, 1, found, now))
 

@@ -23,6 +23,8 @@ _ENDPOINT, _ARRIVAL, _RUN, _SHOP, _PERSON, _CHANNEL = (
         "alarm-channels/{channel_id}",
     )
 )
+# What a replay is of.
+OF = ("deliveries", "arrivals", "runs")
 # By the path of a form: the route that does the same.
 ROUTES = {
     "/settings/webhooks/new": "POST /v1/endpoints",
@@ -33,8 +35,8 @@ ROUTES = {
         for verb in ("test", "pause", "resume", "restore", "secret")
     },
     "/deliveries/{delivery_id}/resend": "POST /v1/deliveries/{delivery_id}/resend",
-    "/deliveries/resend": "POST /v1/replays",
-    "/deliveries/resend/{number}/cancel": "POST /v1/replays/{replay_id}/cancel",
+    **{f"/{of}/resend": "POST /v1/replays" for of in OF},
+    **{f"/{of}/resend/{{number}}/cancel": "POST /v1/replays/{replay_id}/cancel" for of in OF},
     **{f"/arrivals/{{arrival_id}}/{verb}": f"POST {_ARRIVAL}/{verb}" for verb in ("release", "retry", "skip")},
     **{f"/runs/{{run_id}}/{verb}": f"POST {_RUN}/{verb}" for verb in ("retry", "skip")},
     **{f"/shops/{{shop_id}}/{verb}": f"POST {_SHOP}/{verb}" for verb in ("pause", "resume", "end-token", "token")},

@@ -10,6 +10,7 @@ import pytest
 
 from ombud.admin.access import Role, Scope
 from ombud.admin.keys import add_key, new_key
+from ombud.admin.resender import resend_some
 from ombud.mailbox.model import Dead, Draft
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.listed import HELD
@@ -118,6 +119,35 @@ async def test_an_editor_releases_retries_and_skips_by_button(browse: Browse) ->
     async with browse(Role.OWNER) as client:
         log = (await client.get("/audit")).text
     for action in ("arrival.release", "run.skip", "run.retry"):
+        assert action in log
+
+
+async def test_all_that_a_filter_finds_is_done_again(browse: Browse, inbox: Inbox) -> None:
+    receiver = inbox.receiver
+    async with browse() as client:
+        for kind, box, state, words in (
+            ("arrivals", receiver.arrivals, "held", ["Release them", "<b>1</b> arrival is read again"]),
+            ("runs", receiver.changes, "dead", ["Run them again", "<b>1</b> run is made again"]),
+        ):
+            page = (await client.get(f"/{kind}?state={state}&time=7d")).text
+            path = f"/{kind}/resend"
+            assert f'href="{path}?state={state}&amp;time=7d"' in page
+            assert path not in (await client.get(f"/{kind}?state=pending")).text.replace(f"{path}/all", "")
+            counted = " ".join((await client.get(f"{path}?state={state}&time=7d")).text.split())
+            assert [one for one in words if one not in counted] == []
+            started = await client.post(path, data={"filter": f"state={state}&time=7d", "per_second": "200"})
+            job = started.headers["Location"]
+            while await resend_some(receiver.writer, box):
+                pass
+            progress = " ".join((await client.get(job)).text.split())
+            assert "again of" in progress
+            assert "all of them" in progress
+            assert f'href="{job}"' in (await client.get(f"{path}/all")).text
+            assert "finds nothing to do again" in (await client.get(f"{path}?state={state}")).text
+            assert (await client.get(f"{path}?state=pending")).status_code == 422
+    async with browse(Role.OWNER) as client:
+        log = (await client.get("/audit")).text
+    for action in ("arrival.retry_many", "run.retry_many"):
         assert action in log
 
 

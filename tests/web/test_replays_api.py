@@ -27,9 +27,9 @@ async def test_a_life_of_a_replay(client: httpx2.AsyncClient, sender: Sender, is
     made = (await client.post("/v1/replays", json=dead | {"per_second": 2})).json()
     assert (made["state"], made["count"], made["sent"], made["per_second"]) == ("running", 5, 0, 2)
     assert made["filter"].keys() == {"state", "status", "until"}
-    assert await resend_some(sender)
+    assert await resend_some(sender.writer, sender.outbox.mailbox)
     # Two a second: the rest has to wait.
-    assert not await resend_some(sender)
+    assert not await resend_some(sender.writer, sender.outbox.mailbox)
     path = f"/v1/replays/{made['id']}"
     moved = (await client.get(path)).json()
     assert (moved["sent"], moved["state"], moved["stands_still"]) == (2, "running", False)
@@ -39,7 +39,7 @@ async def test_a_life_of_a_replay(client: httpx2.AsyncClient, sender: Sender, is
     assert (await client.get("/v1/replays")).json()["data"] == [ended]
     assert sorted(one["replays"] for one in (await client.get("/v1/deliveries")).json()["data"]) == [0, 0, 0, 1, 1]
 
-    is_problem(await client.post("/v1/replays", json={"state": "pending"}), 422, "state", "sent anyway")
+    is_problem(await client.post("/v1/replays", json={"state": "pending"}), 422, "state", "done anyway")
     is_problem(await client.post("/v1/replays", json=dead | {"per_second": 0}), 422, "per_second", "from 1")
     is_problem(await client.post("/v1/replays", json=dead | {"states": "x"}), 422, "states")
     is_problem(await client.get("/v1/replays/rpl_0000000000000"), 404)

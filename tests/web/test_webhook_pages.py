@@ -189,7 +189,7 @@ async def test_a_timeline_says_who_has_sent_again(owner: httpx2.AsyncClient, sen
     assert (await owner.get(path)).text.count("Resent by owner 0") == 1
     job = {"filter": "state=dead", "per_second": "50"}
     assert (await owner.post("/deliveries/resend", data=job)).status_code == 303
-    assert await resend_some(sender)
+    assert await resend_some(sender.writer, sender.outbox.mailbox)
     post.perform(lambda _: Dead("no", status=404))
     page = (await owner.get(path)).text
     assert (page.count("Resent by owner 0"), page.count("Resent with others")) == (1, 1)
@@ -224,7 +224,7 @@ async def test_failures_are_told_and_sent_again(
     job = {"filter": "state=dead&time=7d", "per_second": "50"}
     started = (await owner.post("/deliveries/resend", data=job)).headers["Location"]
     assert "<b>0</b> sent again of 4," in " ".join((await owner.get(started)).text.split())
-    while await resend_some(sender):
+    while await resend_some(sender.writer, sender.outbox.mailbox):
         pass
     progress = " ".join((await owner.get(started)).text.split())
     assert "<b>4</b> sent again of 4, all of them" in progress

@@ -12,7 +12,7 @@ from ombud.admin.tally import KEPT, MOST_FORGOTTEN, SPAN, WHOLE_SPAN, sql
 from ombud.db.operation import Operation, Row
 from ombud.mailbox.ids import first_id_of
 from ombud.mailbox.model import Box
-from ombud.sender.rounds import Round, Rounds
+from ombud.mailbox.rounds import Round, Rounds
 from ombud.sender.sender import LAG_SECONDS, Sender
 
 # Where the events of every shop together are counted.

@@ -1,17 +1,20 @@
-"""A filter of deliveries as it stands in an address: read, and written again with a change. Pure."""
+"""A filter of deliveries as it stands in an address: read, and written again with a change."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import parse_qsl, urlencode
 
-from ombud.admin.deliveries import Filter
+from ombud.admin.access import Caller
+from ombud.admin.deliveries import Cursor, Filter, find_deliveries
 from ombud.clock import microseconds_of
+from ombud.db.operation import Operation, Row
 from ombud.db.texts import check_text
 from ombud.errors import InvalidInput
 from ombud.mailbox.ids import parse_id
-from ombud.mailbox.model import State
+from ombud.mailbox.model import Box, State
 from ombud.wire import EVENT_TYPES
 
 # Hours that a word for a time means.
@@ -22,8 +25,15 @@ HOUR = 3_600 * 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Texts:
-    """The texts that every filter has. `time` is one of TIMES; `since` and `until` are RFC 3339."""
+class Texts(ABC):
+    """The texts that every filter has. `time` is one of TIMES; `since` and `until` are RFC 3339.
+
+    `kind`: what it finds, which is in `box`; of what is in one of the states `again` all can be done again at once.
+    """
+
+    kind: ClassVar[str]
+    box: ClassVar[Box]
+    again: ClassVar[Sequence[str]]
 
     type: str = ""
     subject: str = ""
@@ -36,6 +46,27 @@ class Texts:
     def read(cls, parameters: Mapping[str, str]) -> Self:
         """Return the filter of an address; what it does not know is left alone."""
         return cls(**{one.name: parameters[one.name].strip() for one in fields(cls) if one.name in parameters})
+
+    @classmethod
+    def parse(cls, query: str) -> Self:
+        """Return the filter of a query string, as `query` writes it."""
+        return cls.read(dict(parse_qsl(query)))
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return what it may ask for."""
+        return tuple(one.name for one in fields(cls))
+
+    @abstractmethod
+    def find(self, caller: Caller, now: int, cursor: Cursor, rows: int) -> Operation[tuple[list[Row], Cursor | None]]:
+        """Return a page of what it asks for and a caller sees, and where to go on (`now`: UTC microseconds).
+
+        Raises InvalidInput naming the field.
+        """
+
+    def texts(self) -> dict[str, str]:
+        """Return the texts that ask for something, by name."""
+        return {name: value for name, value in asdict(self).items() if value}
 
     def query(self, **changes: str) -> str:
         """Return it as a query string, with some texts changed; what is empty is left out."""
@@ -58,12 +89,16 @@ class Texts:
 class Asked(Texts):
     """The texts of a filter of deliveries."""
 
+    kind = "deliveries"
+    box = Box.OUTBOX
+    again = ("dead", "skipped", "done")
+
     endpoint: str = ""
     status: str = ""
 
-    def texts(self) -> dict[str, str]:
-        """Return the texts that ask for something, by name."""
-        return {name: value for name, value in asdict(self).items() if value}
+    def find(self, caller: Caller, now: int, cursor: Cursor, rows: int) -> Operation[tuple[list[Row], Cursor | None]]:
+        """Return a page of deliveries."""
+        return find_deliveries(caller, self.filter(now), cursor, rows)
 
     def without(self, *names: str) -> "Asked":
         """Return it without some texts."""
@@ -81,14 +116,6 @@ class Asked(Texts):
             since=self.from_(now),
             until=read_time(self.until, "until"),
         )
-
-
-FIELDS = tuple(asdict(Asked()))
-
-
-def parse_asked(query: str) -> Asked:
-    """Return the filter of a query string, as `Asked.query` writes it."""
-    return Asked.read(dict(parse_qsl(query)))
 
 
 def read_subject(text: str) -> str:

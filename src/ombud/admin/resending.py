@@ -1,30 +1,34 @@
-"""Sending many deliveries again: everything that a filter finds, a step at a time, with its progress on record.
+"""Doing many things again: everything that a filter finds, a step at a time, with its progress on record.
+
+Deliveries of a sender are sent again, arrivals of a receiver read again, held ones among them, and runs made again.
 
 Each step reads a page, then re-opens its deliveries in one short transaction together with how far it has come: a
 process that dies in the middle leaves a job that goes on where it was, and of two that take one step only one does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ombud.admin.access import Caller
 from ombud.admin.audit_log import number_at, record
-from ombud.admin.deliveries import Cursor, Filter, find_deliveries, read_cursor
-from ombud.admin.delivery_filter import Asked, parse_asked
+from ombud.admin.deliveries import Cursor, read_cursor
+from ombud.admin.delivery_filter import Asked, Texts, read_time
 from ombud.admin.events import Document, rfc3339, rfc3339_or_none
+from ombud.admin.inbox_filter import AskedArrivals, AskedRuns
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import InvalidInput, NotFound
 from ombud.mailbox.ids import format_id, time_of_id
 from ombud.mailbox.mailbox import Mailbox
-from ombud.mailbox.model import State
+from ombud.mailbox.model import Box
 
 sql = read_queries("ombud.admin", "resending.sql")
 
-# Deliveries of one step: its commit stays short, and live traffic has the disk in between.
+# What one step does: its commit stays short, and live traffic has the disk in between.
 STEP_ROWS = 200
 # The same beside live work, which waits for the end of a step's transaction.
 FEW_ROWS = 16
-# Deliveries a second of a job: what is re-opened cannot be called back, so a mistake can be cancelled in time.
+# What a job does in a second: what is re-opened cannot be called back, so a mistake can be cancelled in time.
 PER_SECOND = 200
 HIGHEST_PER_SECOND = 5_000
 # How many a dry run counts, and in how many pages; more are told as at least that many.
@@ -33,7 +37,11 @@ MOST_PAGES = 25
 # Microseconds without a step after which a job that has not ended stands still: nobody delivers, or the disk is full.
 STILL = 30 * 1_000_000
 
-_PENDING = "Deliveries that wait are sent anyway. Choose those that failed, were skipped or are done."
+_WAITS = "What waits is done anyway. Choose what failed, was skipped, is held or is done."
+
+# What is found in each box, and in words what begins and ends a job there.
+KINDS: Mapping[Box, type[Texts]] = {one.box: one for one in (Asked, AskedArrivals, AskedRuns)}
+_VERBS = {Box.OUTBOX: "delivery.resend", Box.INBOX: "arrival.retry", Box.CHANGES: "run.retry"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ class Resending:
     next_at: int
     found: int
     whole: bool
+    box: int
 
     def stands_still(self, now: int) -> bool:
         """Return whether nobody works on it though it has not ended."""
@@ -73,9 +82,9 @@ class Resending:
         return "running" if self.ended_at is None else "cancelled" if self.cancelled else "done"
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> Texts:
         """Its filter."""
-        return parse_asked(self.filter)
+        return KINDS[Box(self.box)].parse(self.filter)
 
     @property
     def reached(self) -> int | None:
@@ -83,18 +92,18 @@ class Resending:
         return time_of_id(read_cursor(self.cursor).event_id) if self.cursor else None
 
 
-def check_wanted(wanted: Filter) -> None:
-    """Raise InvalidInput for a filter of which nothing can be sent again."""
-    if wanted.state is None or wanted.state is State.PENDING:
-        raise InvalidInput("state", _PENDING)
+def check_wanted(asked: Texts) -> None:
+    """Raise InvalidInput for a filter of which nothing can be done again."""
+    if asked.state not in asked.again:
+        raise InvalidInput("state", _WAITS)
 
 
-def count_wanted(caller: Caller, wanted: Filter) -> Operation[Found]:
-    """Return how many deliveries a filter finds: a dry run. Raises InvalidInput."""
-    check_wanted(wanted)
+def count_wanted(caller: Caller, asked: Texts, now: int) -> Operation[Found]:
+    """Return how many things a filter finds: a dry run. Raises InvalidInput."""
+    check_wanted(asked)
     found, cursor = 0, Cursor()
     for _ in range(MOST_PAGES):
-        rows, more = yield from find_deliveries(caller, wanted, cursor, MOST_COUNTED - found)
+        rows, more = yield from asked.find(caller, now, cursor, MOST_COUNTED - found)
         found += len(rows)
         if more is None:
             return Found(found, whole=True)
@@ -104,22 +113,23 @@ def count_wanted(caller: Caller, wanted: Filter) -> Operation[Found]:
     return Found(found, whole=False)
 
 
-def fixed(asked: Asked, now: int) -> Asked:
-    """Return a filter whose end is now: what is sent again and fails once more is not sent a third time."""
-    since = rfc3339(asked.filter(now).since) if asked.time else asked.since
-    until = rfc3339(min(now, asked.filter(now).until or now))
+def fixed(asked: Texts, now: int) -> Texts:
+    """Return a filter whose end is now: what is done again and fails once more is not done a third time."""
+    since = rfc3339(asked.from_(now)) if asked.time else asked.since
+    until = rfc3339(min(now, read_time(asked.until, "until") or now))
     return replace(asked, time="", since=since, until=until)
 
 
-def start_resending(caller: Caller, asked: Asked, per_second: int, found: Found, now: int) -> Operation[int]:
+def start_resending(caller: Caller, asked: Texts, per_second: int, found: Found, now: int) -> Operation[int]:
     """Put a job on record; returns its number. `found`: what a dry run found. Raises InvalidInput."""
-    check_wanted(asked.filter(now))
+    check_wanted(asked)
     if not 1 <= per_second <= HIGHEST_PER_SECOND:
         raise InvalidInput("per_second", f"It is a whole number from 1 to {HIGHEST_PER_SECOND}.")
     number, text = number_at(now), fixed(asked, now).query()
-    values = {"id": number, "shop_id": caller.shop_id, "made_by": caller.name, "filter": text, "now": now}
+    values = {"id": number, "box": asked.box, "made_by": caller.name, "filter": text, "now": now}
+    values |= {"shop_id": caller.shop_id}
     yield sql["insert_resending"], values | {"per_second": per_second, "found": found.count, "whole": int(found.whole)}
-    yield from record(caller, "delivery.resend_many", str(number), now, shop_id=caller.shop_id, detail=text)
+    yield from record(caller, f"{_VERBS[asked.box]}_many", str(number), now, shop_id=caller.shop_id, detail=text)
     return number
 
 
@@ -131,15 +141,15 @@ def get_resending(caller: Caller, number: int) -> Operation[Resending]:
     return _resending(rows[0])
 
 
-def list_resendings(caller: Caller, before: int, rows: int) -> Operation[list[Resending]]:
-    """Return jobs with a number below `before`, newest first."""
-    values = {"before": before, "shop_id": caller.shop_id, "rows": rows}
+def list_resendings(caller: Caller, box: Box | None, before: int, rows: int) -> Operation[list[Resending]]:
+    """Return jobs of a box, or of every one, with a number below `before`, newest first."""
+    values = {"box": box or 0, "before": before, "shop_id": caller.shop_id, "rows": rows}
     return [_resending(row) for row in (yield sql["list_resendings"], values)]
 
 
-def next_resending() -> Operation[Resending | None]:
-    """Return the job of which a step is to be taken now, if there is one."""
-    rows = yield sql["next_resending"], {}
+def next_resending(box: Box) -> Operation[Resending | None]:
+    """Return the job of a box of which a step is to be taken now, if there is one."""
+    rows = yield sql["next_resending"], {"box": box}
     return _resending(rows[0]) if rows else None
 
 
@@ -147,16 +157,16 @@ def cancel_resending(caller: Caller, number: int, now: int) -> Operation[Resendi
     """End a job early, and return it; one that has ended stays as it is. Raises NotFound."""
     job = yield from get_resending(caller, number)
     if (yield sql["cancel_resending"], {"id": number, "now": now}):
-        yield from record(caller, "delivery.resend_cancel", str(number), now, shop_id=caller.shop_id)
+        yield from record(caller, f"{_VERBS[Box(job.box)]}_cancel", str(number), now, shop_id=caller.shop_id)
         job = yield from get_resending(caller, number)
     return job
 
 
 def find_step(job: Resending, rows: int) -> Operation[tuple[list[tuple[int, int]], Cursor | None]]:
     """Return the next deliveries (event, lane) of a job, so many at most, and where to go on."""
-    # It sends what its maker could have sent.
-    maker, wanted = Caller(job.made_by, job.shop_id), job.asked.filter(job.made_at)
-    found, more = yield from find_deliveries(maker, wanted, read_cursor(job.cursor), min(rows, job.per_second))
+    # It does what its maker could have done.
+    maker, cursor = Caller(job.made_by, job.shop_id), read_cursor(job.cursor)
+    found, more = yield from job.asked.find(maker, job.made_at, cursor, min(rows, job.per_second))
     return [(row["id"], row["lane_id"]) for row in found], more
 
 
@@ -174,6 +184,7 @@ def resending_document(job: Resending, now: int) -> Document:
     """Return a job as the API has it."""
     return {
         "id": format_id("rpl", job.id),
+        "of": job.asked.kind,
         "shop_id": job.shop_id or None,
         "made_by": job.made_by,
         "created_at": rfc3339(job.made_at),

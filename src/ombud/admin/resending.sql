@@ -1,24 +1,24 @@
--- Jobs that send many deliveries again.
+-- Jobs that do many things again: deliveries, arrivals or runs.
 
 -- name: insert_resending
--- Somebody wants many deliveries sent again.
-insert into resending(id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, per_second, next_at, found, whole)
-values (:id, :shop_id, :made_by, :now, :filter, '', 0, :now, :per_second, :now, :found, :whole);
+-- Somebody wants many things done again.
+insert into resending(id, shop_id, box, made_by, made_at, filter, cursor, sent, seen_at, per_second, next_at, found, whole)
+values (:id, :shop_id, :box, :made_by, :now, :filter, '', 0, :now, :per_second, :now, :found, :whole);
 
 -- name: get_resending
 -- How far one has come.
-select id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, ended_at, cancelled, per_second, next_at, found, whole
+select id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, ended_at, cancelled, per_second, next_at, found, whole, box
 from resending where id = :id;
 
 -- name: list_resendings
 -- The latest of them; shop 0 sees every shop's.
-select id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, ended_at, cancelled, per_second, next_at, found, whole
-from resending where id < :before and (:shop_id = 0 or shop_id = :shop_id) order by id desc limit :rows;
+select id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, ended_at, cancelled, per_second, next_at, found, whole, box
+from resending where id < :before and (:box = 0 or box = :box) and (:shop_id = 0 or shop_id = :shop_id) order by id desc limit :rows;
 
 -- name: next_resending
 -- The one whose next step has waited longest.
-select id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, ended_at, cancelled, per_second, next_at, found, whole
-from resending where ended_at is null and next_at <= :now order by next_at limit 1;
+select id, shop_id, made_by, made_at, filter, cursor, sent, seen_at, ended_at, cancelled, per_second, next_at, found, whole, box
+from resending where ended_at is null and box = :box and next_at <= :now order by next_at limit 1;
 
 -- name: move_resending
 -- A step further, before its deliveries are re-opened in the same transaction. Nothing comes back when somebody else has

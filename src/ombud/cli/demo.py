@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from starlette.types import ASGIApp
 
 from ombud.admin.books import Books
 from ombud.admin.keys import replace_key
-from ombud.admin.resender import add_resender
+from ombud.admin.resender import add_resender, resend_beside
 from ombud.cli.alarming import alarms_of
 from ombud.cli.credentials import keep_credentials
 from ombud.cli.demo_app import create_demo_inbox
 from ombud.cli.people import first_path, set_up
 from ombud.cli.servers import Service, Site, bind, run, url_of
 from ombud.cli.shop import open_shop
-from ombud.cli.wiring import SENDER_FILE, settings_of_environment, sqlite_url
+from ombud.cli.wiring import RECEIVER_FILE, SENDER_FILE, settings_of_environment, sqlite_url
 from ombud.clock import now_microseconds
 from ombud.db.connect import open_database
 from ombud.db.database import Database
@@ -37,7 +38,6 @@ from ombud.web.looking import look
 from ombud.web.panel import TryIt
 from ombud.web.receiver_app import ReceiverApp
 
-RECEIVER_FILE = "receiver.db"
 # By this the endpoint of the demo's own receiver is known at the next start, whatever its port is then.
 OWN_ENDPOINT = "The demo's own receiver"
 TRIED_ENDPOINT = "The shop's endpoint to try: its page Trouble says how it answers"
@@ -123,9 +123,10 @@ class Demo:
         inbox = self.inbox
         facts = [handler.facts for handler in inbox.handlers.values()]
         runner = LocalRunner(inbox.handlers, inbox.starts)
+        receive = partial(inbox.receiver.run, facts, runner, retired=inbox.all_retired)
 
         async def work() -> None:
-            await asyncio.gather(self._books.run(), inbox.receiver.run(facts, runner, retired=inbox.all_retired))
+            await asyncio.gather(self._books.run(), resend_beside(inbox.receiver, receive))
 
         await self._alarms.beside(work)
 

@@ -7,11 +7,14 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
+from ombud.admin.resender import resend_beside
 from ombud.cli.collector import collect_rarely
 from ombud.cli.endings import exit_code_after, failure_explains, stop_when_failed
 from ombud.clock import now_microseconds, utc
+from ombud.db.migrate import migrate
 from ombud.errors import InvalidInput
 from ombud.logs import log_to_stderr
 from ombud.receiver.children import ChildRunner
@@ -73,6 +76,7 @@ def run_work(target: str, backfill: datetime | None, *, as_json: bool) -> int:
     inbox = load_inbox(target)
     log_to_stderr(as_json=as_json)
     inbox.receiver.check_keys()
+    migrate(inbox.receiver.database, ["ombud.admin"])
     databases = [inbox.receiver.database]
     received: list[signal.Signals] = []
 
@@ -89,7 +93,7 @@ def run_work(target: str, backfill: datetime | None, *, as_json: bool) -> int:
         stop_when_failed(databases, stop)
         print(json.dumps({"app": target}) if as_json else f"Ombud works for {target}.", flush=True)
         with failure_explains(databases):
-            await performing.run()
+            await resend_beside(inbox.receiver, performing.run)
 
     collect_rarely()
     try:
@@ -136,7 +140,6 @@ def serve_receiver(receiving: Receiving, host: str, port: int, *, as_json: bool)
     from ombud.cli.alarming import alarms_of
     from ombud.cli.people import first_path
     from ombud.cli.servers import Service, Site, bind, run, url_of
-    from ombud.db.migrate import migrate
     from ombud.web.receiver_app import ReceiverApp
 
     inbox = receiving.inbox
@@ -155,7 +158,7 @@ def serve_receiver(receiving: Receiving, host: str, port: int, *, as_json: bool)
         return Service(
             sites=[Site(ReceiverApp(inbox), listening)],
             databases=[inbox.receiver.database],
-            work=lambda: alarms.beside(beside.run),
+            work=lambda: alarms.beside(partial(resend_beside, inbox.receiver, beside.run)),
             stop_work=beside.stop,
             announce=announce,
             close=inbox.close,

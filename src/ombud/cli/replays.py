@@ -1,14 +1,14 @@
-"""`ombud replays`: jobs that send many deliveries again, put on record for whoever delivers on the database."""
+"""`ombud replays`: jobs that do many things again, put on record for whoever works on the database."""
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from ombud.admin.access import OPERATOR
-from ombud.admin.delivery_filter import FIELDS, Asked
+from ombud.admin.delivery_filter import Asked, Texts
 from ombud.admin.events import Document
 from ombud.admin.resending import (
+    KINDS,
     cancel_resending,
     count_wanted,
     get_resending,
@@ -16,27 +16,40 @@ from ombud.admin.resending import (
     resending_document,
     start_resending,
 )
-from ombud.cli.wiring import database_url, open_existing, settings_of_environment
+from ombud.cli.wiring import (
+    RECEIVER_FILE,
+    SENDER_FILE,
+    SENDER_TABLES,
+    Place,
+    database_url,
+    open_existing,
+    settings_of_environment,
+)
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
 from ombud.errors import InvalidInput
 from ombud.mailbox.ids import ID_LIMIT, parse_id
-
-Place = tuple[str, Path | None]
+from ombud.mailbox.model import Box
+from ombud.receiver.receiver import PACKAGES as RECEIVER_TABLES
 
 # Jobs that are listed: what fits on a screen.
 LISTED = 20
+# What a sender and a receiver have in common.
+MAILBOX_TABLES = ["ombud.mailbox"]
+_KINDS = {kind.kind: kind for kind in KINDS.values()}
 
 
 def run_start(fields: Sequence[str], per_second: int, place: Place, *, dry_run: bool, as_json: bool) -> None:
-    """Count what a filter finds, and have it sent again unless this is a dry run."""
+    """Count what a filter finds, and have it done again unless this is a dry run."""
     asked = _asked(fields)
-    with _opened(place) as database:
+    sends = asked.box is Box.OUTBOX
+    tables, file = (SENDER_TABLES, SENDER_FILE) if sends else (RECEIVER_TABLES, RECEIVER_FILE)
+    with _opened(place, tables, file) as database:
         now = database.clock()
-        found = database.read(lambda: count_wanted(OPERATOR, asked.filter(now)))
+        found = database.read(lambda: count_wanted(OPERATOR, asked, now))
         if dry_run:
             least = "" if found.whole else "at least "
-            words = f"{least}{found.count} deliveries; nothing is sent."
+            words = f"{least}{found.count} {asked.kind}; nothing is done."
             print(json.dumps({"count": found.count, "count_is_exact": found.whole}) if as_json else words)
             return
         number = database.write(lambda: start_resending(OPERATOR, asked, per_second, found, now))
@@ -47,7 +60,7 @@ def run_start(fields: Sequence[str], per_second: int, place: Place, *, dry_run: 
 def run_list(place: Place, *, as_json: bool) -> None:
     """Print the latest jobs."""
     with _opened(place) as database:
-        jobs = database.read(lambda: list_resendings(OPERATOR, ID_LIMIT - 1, LISTED))
+        jobs = database.read(lambda: list_resendings(OPERATOR, None, ID_LIMIT - 1, LISTED))
         documents = [resending_document(job, database.clock()) for job in jobs]
     if as_json:
         print(json.dumps({"data": documents}, indent=2))
@@ -63,17 +76,22 @@ def run_cancel(replay_id: str, place: Place, *, as_json: bool) -> None:
         _print(resending_document(job, now), as_json=as_json)
 
 
-def _asked(fields: Sequence[str]) -> Asked:
+def _asked(fields: Sequence[str]) -> Texts:
     pairs = dict(field.partition("=")[::2] for field in fields)
-    unknown = [name for name in pairs if name not in FIELDS]
+    of = pairs.pop("of", Asked.kind)
+    if of not in _KINDS:
+        raise InvalidInput("of", f"{of!r} is not one of: {', '.join(_KINDS)}.")
+    kind = _KINDS[of]
+    unknown = [name for name in pairs if name not in kind.names()]
     if unknown:
-        raise InvalidInput(unknown[0], f"{unknown[0]!r} is not one of: {', '.join(FIELDS)}.")
-    return Asked.read(pairs)
+        raise InvalidInput(unknown[0], f"{unknown[0]!r} is not one of: {', '.join(kind.names())}.")
+    return kind.read(pairs)
 
 
 @contextmanager
-def _opened(place: Place) -> Iterator[Database]:
-    database = open_existing(database_url(place[0], settings_of_environment(), place[1]))
+def _opened(place: Place, tables: Sequence[str] = MAILBOX_TABLES, file: str = SENDER_FILE) -> Iterator[Database]:
+    option, data = place
+    database = open_existing(database_url(option, settings_of_environment(), data, file), tables)
     try:
         migrate(database, ["ombud.admin"])
         yield database
@@ -87,5 +105,5 @@ def _print(document: Document, *, as_json: bool) -> None:
 
 def _line(document: Document) -> str:
     least = "" if document["count_is_exact"] else "at least "
-    filters = " ".join(document["filter"].values())
-    return f"{document['id']}  {document['state']}  {document['sent']} of {least}{document['count']}  {filters}"
+    what = " ".join([document["of"], *document["filter"].values()])
+    return f"{document['id']}  {document['state']}  {document['sent']} of {least}{document['count']}  {what}"

@@ -1,7 +1,7 @@
 """What the verbs share: settings, the database they name, and the sender on it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from ombud.settings import Settings, read_settings
 
 # The options --database and --data.
 Place = tuple[str, Path | None]
-# The sender's and the shop's database in the folder of a demo.
+# The databases in the folder of a demo: the sender's, which is the shop's as well, and the receiver's.
 SENDER_FILE = "sender.db"
+RECEIVER_FILE = "receiver.db"
 SENDER_TABLES = ["ombud.mailbox", "ombud.sender"]
 
 
@@ -23,13 +24,13 @@ def settings_of_environment(**defaults: object) -> Settings:
     return read_settings(os.environ, **defaults)
 
 
-def database_url(option: str, settings: Settings, data: Path | None = None) -> str:
-    """Return the database that a verb was told to use: --data, --database, or the setting."""
+def database_url(option: str, settings: Settings, data: Path | None = None, file: str = SENDER_FILE) -> str:
+    """Return the database that a verb was told to use: the file of --data, --database, or the setting."""
     if data is None:
         return option or settings.database_url
     if option:
         raise ConfigurationError("--database and --data name two databases. Keep one of them.")
-    return sqlite_url(data / SENDER_FILE)
+    return sqlite_url(data / file)
 
 
 @contextmanager
@@ -48,10 +49,10 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path.absolute()}"
 
 
-def open_existing(url: str) -> Database:
-    """Open a database to look into; raises ConfigurationError instead of making an empty one."""
+def open_existing(url: str, packages: Sequence[str] = SENDER_TABLES) -> Database:
+    """Open a database with the tables of these to look into; raises ConfigurationError instead of making them."""
     if url.startswith("sqlite:") and not (path := database_path(url)).is_file():
         raise ConfigurationError(f"There is no database {path}. Name it with --database sqlite:///FILE or --data DIR.")
     database = open_database(url)
-    require_tables(database, SENDER_TABLES)
+    require_tables(database, packages)
     return database

@@ -4,6 +4,7 @@ Each part of Ombud keeps its tables' files in its own `migrations` folder, so ve
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -58,13 +59,13 @@ def migrate(database: Database, packages: list[str]) -> None:
             database.write(partial(_apply, database, package, migration))
 
 
-def require_tables(database: Database, packages: list[str]) -> None:
+def require_tables(database: Database, packages: Sequence[str]) -> None:
     """Raise ConfigurationError unless the tables of these packages are there and of this Ombud's version."""
     for package in packages:
         if version_of(database, package) < migrations_of(package)[-1].version:
             raise ConfigurationError(
                 f"{database.name} does not hold the tables of {package} in this Ombud's version."
-                " Start `ombud serve` on it first."
+                " Start Ombud on it first: `ombud serve`, or for a receiver `ombud work`."
             )
 
 

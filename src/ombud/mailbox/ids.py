@@ -16,6 +16,8 @@ NODES = 1 << 10
 COUNTER_BITS = 12
 NODE_BITS = 10
 ID_LIMIT = 1 << 63
+# Digits of what may be read as a number, and one more.
+LONGEST_NUMBER = 20
 _LAST_COUNTER = (1 << COUNTER_BITS) - 1
 _NODE_MASK = (NODES - 1) << COUNTER_BITS
 
@@ -96,6 +98,13 @@ def _head(prefix: str, high: int) -> str:
 def format_delivery_id(event_id: int, lane_id: int) -> str:
     """Return the id of a delivery as people see it: event and lane, which is its primary key."""
     return format_id("dlv", event_id) + format_id("", lane_id).removeprefix("_")
+
+
+def parse_number(text: str) -> int | None:
+    """Return the number that a text is, or None for what cannot be one of ours."""
+    if text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER and int(text) < ID_LIMIT:
+        return int(text)
+    return None
 
 
 def parse_id(prefix: str, text: str, field: str = "id") -> int:

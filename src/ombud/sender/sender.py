@@ -11,6 +11,7 @@ from ombud.db.migrate import migrate
 from ombud.mailbox.model import Delivery
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
+from ombud.mailbox.rounds import Round, Rounds
 from ombud.mailbox.trying import Known, Trying
 from ombud.sender.backfill import Backfill
 from ombud.sender.deliver import Deliverer
@@ -22,7 +23,6 @@ from ombud.sender.notices import Notices
 from ombud.sender.outbox import TEST_DATA, Event, EventKeyTaken, Outbox, Published
 from ombud.sender.outcome import never_again, outcome_of_failure
 from ombud.sender.rotation import Rotation
-from ombud.sender.rounds import Round, Rounds
 from ombud.sender.targets import Targets
 from ombud.sender.vault import Vault
 from ombud.sender.verdict import DeliveryFailed

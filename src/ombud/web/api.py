@@ -17,7 +17,7 @@ from ombud.web.endpoints_api import add_endpoint_routes
 from ombud.web.looking import look
 from ombud.web.overview_api import add_overview_route
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, before_cursor, page
-from ombud.web.replays_api import add_replay_routes
+from ombud.web.replays_api import add_delivery_replays
 
 
 def create_router(sender: Sender) -> APIRouter:
@@ -26,7 +26,7 @@ def create_router(sender: Sender) -> APIRouter:
     _add_event_routes(router, sender)
     add_endpoint_routes(router, sender)
     add_delivery_routes(router, sender)
-    add_replay_routes(router, sender)
+    add_delivery_replays(router, sender.writer)
     add_overview_route(router, sender)
     add_alarm_routes(router, AlarmDesk(sender.writer, sender.settings))
     return router

@@ -12,6 +12,7 @@ from ombud.admin.arrivals import brief_arrivals, get_arrival
 from ombud.admin.delivery_filter import TIMES
 from ombud.admin.events import Page
 from ombud.admin.inbox_actions import read_again, release, skip_arrival
+from ombud.admin.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, AskedArrivals
 from ombud.admin.inbox_search import seen_by
 from ombud.admin.redacted import shown_document
 from ombud.admin.runs import shop_names
@@ -21,7 +22,6 @@ from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box
 from ombud.receiver.receiver import Receiver
 from ombud.web.house import House, action_route, page_route
-from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, AskedInbox
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, before_cursor
 from ombud.web.performing import work_of
@@ -50,7 +50,7 @@ class ArrivalPages:
         ]
 
     async def index(self, request: Request) -> Response:
-        asked, caller = AskedInbox.read(request.query_params), self._house.caller(request)
+        asked, caller = AskedArrivals.read(request.query_params), self._house.caller(request)
         database = self._receiver.database
         before = before_cursor("evt", request.query_params.get("cursor", ""))
         wanted = seen_by(caller, asked.sought(database.clock()))

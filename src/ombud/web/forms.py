@@ -5,15 +5,13 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from ombud.errors import InvalidInput
-from ombud.mailbox.ids import ID_LIMIT
+from ombud.mailbox.ids import parse_number
 from ombud.web.limits import read_body
 
 # Bytes: the longest URL and description, percent-encoded, fit in it.
 FORM_BYTES = 64 * 1024
 # Fields of one form; a list of check boxes among them.
 MOST_FIELDS = 200
-# Digits of what may be read as a number.
-LONGEST_NUMBER = 20
 
 
 class Form:
@@ -54,6 +52,7 @@ def shop_of(form: Form) -> int | None:
 
 def number_of(text: str, field: str) -> int:
     """Return a number that a page wrote into a form or an address; raises InvalidInput."""
-    if text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER and int(text) < ID_LIMIT:
-        return int(text)
-    raise InvalidInput(field, "The form or the address cannot be read. Open its page again.")
+    number = parse_number(text)
+    if number is None:
+        raise InvalidInput(field, "The form or the address cannot be read. Open its page again.")
+    return number

@@ -9,6 +9,7 @@ from ombud.admin.arrivals import get_arrival, list_arrivals
 from ombud.admin.deliveries import read_cursor
 from ombud.admin.events import Document
 from ombud.admin.inbox_actions import read_again, release, run_again, skip_arrival, skip_run
+from ombud.admin.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES, AskedArrivals, AskedRuns
 from ombud.admin.inbox_search import seen_by
 from ombud.admin.runs import get_run, list_runs
 from ombud.mailbox.ids import parse_id
@@ -16,10 +17,10 @@ from ombud.receiver.receiver import Receiver
 from ombud.web import arrival_pages, run_pages
 from ombud.web.auth import caller_of
 from ombud.web.bodies import STORABLE, TIME, described
-from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES, AskedInbox
 from ombud.web.inbox_shops_api import add_shop_routes
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject, before_cursor
+from ombud.web.replays_api import add_inbox_replays
 from ombud.wire import EVENT_TYPES
 
 
@@ -57,6 +58,7 @@ def create_inbox_router(receiver: Receiver) -> APIRouter:
     _add_arrivals(router, receiver)
     _add_arrival_acts(router, receiver)
     _add_runs(router, receiver)
+    add_inbox_replays(router, receiver.writer)
     add_shop_routes(router, receiver)
     return router
 
@@ -67,7 +69,7 @@ def _add_arrivals(router: APIRouter, receiver: Receiver) -> None:
 
     @router.get(arrival_pages.PATH, summary="Webhooks that arrived, newest first, with their read and runs", tags=tags)
     async def index(request: Request, wanted: Annotated[WantedArrivals, Query()]) -> dict[str, Any]:
-        asked, before = AskedInbox.read(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
+        asked, before = AskedArrivals.read(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
         sought = seen_by(caller_of(request), asked.sought(database.clock()))
         data, next_cursor = await look(database, lambda: list_arrivals(before, wanted.limit, sought))
         return {"data": data, "next_cursor": next_cursor}
@@ -104,8 +106,8 @@ def _add_runs(router: APIRouter, receiver: Receiver) -> None:
 
     @router.get(run_pages.PATH, summary="Runs of handlers, newest change first", tags=tags)
     async def index(request: Request, wanted: Annotated[WantedRuns, Query()]) -> dict[str, Any]:
-        asked, before = AskedInbox.read(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
-        sought = seen_by(caller_of(request), asked.sought(database.clock(), RUN_STATES))
+        asked, before = AskedRuns.read(wanted.model_dump(exclude={"limit"})), before_cursor("evt", wanted.cursor)
+        sought = seen_by(caller_of(request), asked.sought(database.clock()))
         data, next_cursor = await look(database, lambda: list_runs(before, wanted.limit, sought))
         return {"data": data, "next_cursor": next_cursor}
 

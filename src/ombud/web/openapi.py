@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 
 from ombud.sender.outbox import LARGEST_SHOP_ID
 from ombud.web.intake import EVENTS_PER_REQUEST, INTAKE_PATH
-from ombud.web.openapi_bodies import BODIES, EVENT
+from ombud.web.openapi_bodies import BODIES, EVENT, INBOX_BODIES
 from ombud.web.openapi_examples import ANSWERS
+from ombud.web.openapi_inbox_examples import ANSWERS as INBOX_ANSWERS
 from ombud.web.openapi_inbox_shapes import SHAPES as INBOX_SHAPES
 from ombud.web.openapi_parameters import LINKS, describe_parameter
 from ombud.web.openapi_parts import Tagged
@@ -19,8 +20,6 @@ from ombud.web.openapi_sender_shapes import ACCEPTED
 from ombud.web.openapi_sender_shapes import SHAPES as SENDER_SHAPES
 from ombud.web.openapi_shared_examples import ANSWERS as SHARED_ANSWERS
 from ombud.web.openapi_shared_shapes import SHAPES as SHARED_SHAPES
-
-_ANSWERS = ANSWERS | SHARED_ANSWERS
 
 _PROBLEM = {
     "type": "object",
@@ -100,13 +99,17 @@ def complete(document: dict[str, Any], *, intake: bool) -> dict[str, Any]:
     if intake:
         document["paths"].setdefault(INTAKE_PATH, {})["post"] = _intake()
     shapes = SHARED_SHAPES | (SENDER_SHAPES if intake else INBOX_SHAPES)
+    answers = SHARED_ANSWERS | (ANSWERS if intake else INBOX_ANSWERS)
+    bodies = BODIES if intake else BODIES | INBOX_BODIES
     _add_shapes(document, shapes, ACCEPTED if intake else ())
     for schema in chain(*([one, *one.get("oneOf", ())] for one in schemas.values())):
         # FastAPI's own model of a document has bounds as floats, and this one is not exact as such.
         if "maximum" in (shop := schema.get("properties", {}).get("shop_id", {})):
             shop["maximum"] = LARGEST_SHOP_ID
     for method, path, operation in operations(document):
-        _describe(method, path, operation, shapes)
+        _describe(method, path, operation, shapes, answers)
+        if body := operation.get("requestBody"):
+            body["content"][_JSON] |= bodies.get(f"{method} {path}", {})
     _add_links(document)
     return document
 
@@ -156,21 +159,25 @@ def _success(operation: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return status, answer
 
 
-def _describe(method: str, path: str, operation: dict[str, Any], shapes: Mapping[str, type[BaseModel]]) -> None:
+def _describe(
+    method: str,
+    path: str,
+    operation: dict[str, Any],
+    shapes: Mapping[str, type[BaseModel]],
+    answers: Mapping[str, Any],
+) -> None:
     for parameter in operation.get("parameters", ()):
         describe_parameter(path, parameter)
     counted = dict(_RATE) if (method, path) != ("POST", INTAKE_PATH) else {}
     status, success = _success(operation)
     success["headers"] = dict(counted)
-    example = _ANSWERS.get(f"{method} {path}")
+    example = answers.get(f"{method} {path}")
     if example is not None and status != "204":
         success["content"][_JSON]["example"] = example
         if issubclass(shapes.get(f"{method} {path}", BaseModel), Tagged):
             success["headers"]["ETag"] = _TAG
     for status, words in _problems(method, path).items():
         operation["responses"][status] = _problem(status, words, {} if status in _UNCOUNTED else counted)
-    if body := operation.get("requestBody"):
-        body["content"][_JSON] |= BODIES.get(f"{method} {path}", {})
 
 
 def _add_links(document: dict[str, Any]) -> None:

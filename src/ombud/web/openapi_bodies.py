@@ -83,3 +83,8 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "PATCH /v1/alarm-channels/{channel_id}": {"example": {"quiet_hours": None}},
 }
+# The same of the receiver's, where a route of the same name takes something else.
+INBOX_BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/replays/dry-run": {"example": {"of": "runs", "state": "dead", "handler": "ship"}},
+    "POST /v1/replays": {"example": {"of": "arrivals", "state": "held", "per_second": 10}},
+}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ombud.web.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES
+from ombud.admin.inbox_filter import ARRIVAL_STATES, ARRIVAL_TYPES, RUN_STATES
 from ombud.web.openapi_parts import (
     Attempt,
     Count,

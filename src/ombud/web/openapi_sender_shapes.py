@@ -1,8 +1,6 @@
 """What the sender's API answers, as schemas of the OpenAPI document."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from ombud.admin.why import Verdict
 from ombud.web.openapi_parts import (
@@ -22,7 +20,6 @@ from ombud.web.openapi_parts import (
     State,
     Tagged,
     Time,
-    id_pattern,
 )
 
 Health = Literal["open", "closed", "paused", "disabled"]
@@ -174,31 +171,6 @@ class OneDelivery(FoundDelivery):
     attempts: list[CountedAttempt]
 
 
-class DryRun(Shape):
-    """What a replay would find."""
-
-    count: Count
-    count_is_exact: bool
-
-
-class Replay(Shape):
-    """A job that sends again what a filter finds."""
-
-    id: Annotated[str, Field(pattern=id_pattern("rpl"))]
-    shop_id: Count | None
-    made_by: str
-    created_at: Time
-    filter: dict[str, str]
-    per_second: int
-    count: Count
-    count_is_exact: bool
-    sent: Count
-    state: Literal["running", "done", "cancelled"]
-    stands_still: bool
-    reached: Time | None
-    ended_at: Time | None
-
-
 class Quantiles(Shape):
     """Milliseconds within which half, 95 % and 99 % of the tries ended."""
 
@@ -266,10 +238,5 @@ SHAPES: dict[str, type[Shape]] = {
     "GET /v1/deliveries": Page[FoundDelivery],
     "GET /v1/deliveries/{delivery_id}": OneDelivery,
     "POST /v1/deliveries/{delivery_id}/resend": OneDelivery,
-    "POST /v1/replays/dry-run": DryRun,
-    "POST /v1/replays": Replay,
-    "GET /v1/replays": Page[Replay],
-    "GET /v1/replays/{replay_id}": Replay,
-    "POST /v1/replays/{replay_id}/cancel": Replay,
     "GET /v1/overview": Overview,
 }

@@ -57,10 +57,40 @@ _CHANNEL: dict[str, Any] = {
     "next_try_at": None,
 }
 
+# A try, of a delivery or of a run.
+ATTEMPT = {"at": TIME, "status": 200, "milliseconds": 61, "outcome": "done", "reason": None, "late": False}
+
 
 def page(row: dict[str, Any]) -> dict[str, Any]:
     """Return the only page of a list with one row."""
     return {"data": [row], "next_cursor": None}
+
+
+def replays(of: str, found: dict[str, str]) -> dict[str, Any]:
+    """Return the answers of replays of one kind, with a filter of it."""
+    replay: dict[str, Any] = {
+        "id": "rpl_1q8z6k0v2m004",
+        "of": of,
+        "shop_id": None,
+        "made_by": "ops",
+        "created_at": TIME,
+        "filter": found,
+        "per_second": 50,
+        "count": 4120,
+        "count_is_exact": True,
+        "sent": 0,
+        "state": "running",
+        "stands_still": False,
+        "reached": None,
+        "ended_at": None,
+    }
+    return {
+        "POST /v1/replays/dry-run": {"count": 4120, "count_is_exact": True},
+        "POST /v1/replays": replay,
+        "GET /v1/replays": page(replay),
+        "GET /v1/replays/{replay_id}": replay,
+        "POST /v1/replays/{replay_id}/cancel": replay | {"state": "cancelled", "ended_at": TIME},
+    }
 
 
 # By method and path: what a route answers when all is well.

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ombud.admin.access import Role, Scope
 from ombud.admin.alarms.causes import ALL_CAUSES
+from ombud.admin.resending import KINDS
 from ombud.web.openapi_parts import Count, Page, Shape, Tagged, Time, id_pattern, words
 
 CauseName = Annotated[str, words(*ALL_CAUSES)]
@@ -104,6 +105,32 @@ class Tested(Shape):
     reason: str | None
 
 
+class DryRun(Shape):
+    """What a replay would find."""
+
+    count: Count
+    count_is_exact: bool
+
+
+class Replay(Shape):
+    """A job that does again what a filter finds."""
+
+    id: Annotated[str, Field(pattern=id_pattern("rpl"))]
+    of: Annotated[str, words(*(kind.kind for kind in KINDS.values()))]
+    shop_id: Count | None
+    made_by: str
+    created_at: Time
+    filter: dict[str, str]
+    per_second: int
+    count: Count
+    count_is_exact: bool
+    sent: Count
+    state: Literal["running", "done", "cancelled"]
+    stands_still: bool
+    reached: Time | None
+    ended_at: Time | None
+
+
 # By method and path: what a route answers when all is well.
 SHAPES: dict[str, type[Shape]] = {
     "GET /v1/people": Page[Person],
@@ -123,4 +150,9 @@ SHAPES: dict[str, type[Shape]] = {
     "GET /v1/alarm-channels/{channel_id}": AlarmChannel,
     "PATCH /v1/alarm-channels/{channel_id}": AlarmChannel,
     "POST /v1/alarm-channels/{channel_id}/test": Tested,
+    "POST /v1/replays/dry-run": DryRun,
+    "POST /v1/replays": Replay,
+    "GET /v1/replays": Page[Replay],
+    "GET /v1/replays/{replay_id}": Replay,
+    "POST /v1/replays/{replay_id}/cancel": Replay,
 }

@@ -15,7 +15,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ombud.admin.access import Role
+from ombud.admin.delivery_filter import Asked
 from ombud.admin.events import rfc3339
+from ombud.admin.inbox_filter import AskedArrivals, AskedRuns
 from ombud.admin.overview import receiver_overview, sender_overview, stories
 from ombud.clock import now_microseconds
 from ombud.db.database import Writer
@@ -120,9 +122,12 @@ def create_panel(sides: Sides, people: Writer, settings: Settings = DEFAULTS) ->
         *AlarmPages(house, AlarmDesk(people, settings)).routes(),
     ]
     if sides.sender is not None:
-        for pages in (OverviewPages, WebhookForm, WebhookPages, ResendPages, DeliveryPages, EventPages):
+        routes += ResendPages(house, sides.sender.writer, Asked).routes()
+        for pages in (OverviewPages, WebhookForm, WebhookPages, DeliveryPages, EventPages):
             routes += pages(house, sides.sender).routes()
     if sides.receiver is not None:
+        for kind in (AskedArrivals, AskedRuns):
+            routes += ResendPages(house, sides.receiver.writer, kind).routes()
         for inbox_pages in (ArrivalPages, RunPages, ShopPages):
             routes += inbox_pages(house, sides.receiver).routes()
     if sides.try_it is not None:

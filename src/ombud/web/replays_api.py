@@ -1,34 +1,27 @@
-"""The REST API's routes for replays: everything that a filter finds, sent again by a job."""
+"""The REST API's routes for replays: everything that a filter finds, done again by a job."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from ombud.admin.delivery_filter import Asked
+from ombud.admin.delivery_filter import Asked, Texts
 from ombud.admin.events import Document
-from ombud.admin.resending import (
-    HIGHEST_PER_SECOND,
-    MOST_COUNTED,
-    PER_SECOND,
-    cancel_resending,
-    count_wanted,
-    get_resending,
-    list_resendings,
-    resending_document,
-    start_resending,
-)
+from ombud.admin.inbox_filter import ARRIVAL_TYPES, AskedArrivals, AskedRuns
+from ombud.admin.resending import HIGHEST_PER_SECOND, MOST_COUNTED, PER_SECOND, resending_document
+from ombud.db.database import Writer
+from ombud.errors import InvalidInput
 from ombud.mailbox.ids import parse_id
-from ombud.sender.sender import Sender
 from ombud.web.auth import caller_of
-from ombud.web.bodies import TIME, Body, Whole, described
+from ombud.web.bodies import STORABLE, TIME, Body, Whole, described
 from ombud.web.deliveries_api import Since, WantedEndpoint, WantedStatus, WantedType
-from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject, before_cursor, page
+from ombud.web.replay_desk import ReplayDesk
 
 PREFIX = "rpl"
+COUNT, START = f"Count what a replay finds, up to {MOST_COUNTED}", "Do again what a filter finds"
 
-_PER_SECOND = f"Deliveries a second at most, 1 to {HIGHEST_PER_SECOND}."
+_PER_SECOND = f"How many a second at most, 1 to {HIGHEST_PER_SECOND}."
 
 
 class _ReplayId(StringConvertor):
@@ -39,19 +32,22 @@ class _ReplayId(StringConvertor):
 
 register_url_convertor("replay", _ReplayId())
 
+Until = Annotated[str, described("Only of events before this time (RFC 3339), and before now.", **TIME)]
+PerSecond = Annotated[Whole, described(_PER_SECOND, minimum=1, maximum=HIGHEST_PER_SECOND)]
+
 
 class ReplayFilter(Body):
     """Which deliveries."""
 
-    state: Annotated[str, described("In this state: dead, skipped, done.", enum=["dead", "skipped", "done"])]
+    state: Annotated[str, described("In this state: dead, skipped, done.", enum=list(Asked.again))]
     endpoint: WantedEndpoint = ""
     type: WantedType = ""
     subject: Subject = ""
     status: WantedStatus = ""
     since: Since = ""
-    until: Annotated[str, described("Only of events before this time (RFC 3339), and before now.", **TIME)] = ""
+    until: Until = ""
 
-    def asked(self) -> Asked:
+    def asked(self) -> Texts:
         """Return the filter."""
         return Asked.read(self.model_dump(exclude={"per_second"}))
 
@@ -59,42 +55,94 @@ class ReplayFilter(Body):
 class NewReplay(ReplayFilter):
     """Which deliveries, and how fast."""
 
-    per_second: Annotated[Whole, described(_PER_SECOND, minimum=1, maximum=HIGHEST_PER_SECOND)] = PER_SECOND
+    per_second: PerSecond = PER_SECOND
 
 
-def add_replay_routes(router: APIRouter, sender: Sender) -> None:
-    """Add what can be done with replays."""
-    clock = sender.database.clock
+class InboxReplayFilter(Body):
+    """Which arrivals, or which runs."""
 
-    @router.post("/replays/dry-run", summary=f"Count what a replay finds, up to {MOST_COUNTED}", tags=["replays"])
+    of: Annotated[str, described("What: arrivals or runs.", enum=["arrivals", "runs"])]
+    state: Annotated[str, described("In this state; arrivals alone are held.", enum=list(AskedArrivals.again))]
+    shop: Annotated[str, described("Only of this shop, by its number.", pattern="^[0-9]{0,18}$")] = ""
+    handler: Annotated[str, described("Of runs, only those of this handler.", pattern=STORABLE)] = ""
+    type: Annotated[str, described(f"Only stored as: {', '.join(ARRIVAL_TYPES)}.", enum=["", *ARRIVAL_TYPES])] = ""
+    subject: Subject = ""
+    since: Since = ""
+    until: Until = ""
+
+    def asked(self) -> Texts:
+        """Return the filter; raises InvalidInput."""
+        kind = AskedRuns if self.of == AskedRuns.kind else AskedArrivals
+        if self.handler and kind is AskedArrivals:
+            raise InvalidInput("handler", "Only runs have a handler.")
+        return kind.read(self.model_dump(exclude={"of", "per_second"}))
+
+
+class NewInboxReplay(InboxReplayFilter):
+    """Which of them, and how fast."""
+
+    per_second: PerSecond = PER_SECOND
+
+
+def add_delivery_replays(router: APIRouter, writer: Writer) -> None:
+    """Add what can be done with replays of a sender's deliveries."""
+    desk = _Desk(writer)
+
+    @router.post("/replays/dry-run", summary=COUNT, tags=["replays"])
     async def count(request: Request, body: ReplayFilter) -> dict[str, Any]:
-        caller, wanted = caller_of(request), body.asked().filter(clock())
-        found = await look(sender.database, lambda: count_wanted(caller, wanted))
+        return await desk.count(request, body.asked())
+
+    @router.post("/replays", status_code=201, summary=START, tags=["replays"])
+    async def start(request: Request, body: NewReplay) -> Document:
+        return await desk.start(request, body.asked(), body.per_second)
+
+    desk.add_routes(router)
+
+
+def add_inbox_replays(router: APIRouter, writer: Writer) -> None:
+    """Add what can be done with replays of a receiver's arrivals and runs."""
+    desk = _Desk(writer)
+
+    @router.post("/replays/dry-run", summary=COUNT, tags=["replays"])
+    async def count(request: Request, body: InboxReplayFilter) -> dict[str, Any]:
+        return await desk.count(request, body.asked())
+
+    @router.post("/replays", status_code=201, summary=START, tags=["replays"])
+    async def start(request: Request, body: NewInboxReplay) -> Document:
+        return await desk.start(request, body.asked(), body.per_second)
+
+    desk.add_routes(router)
+
+
+class _Desk:
+    """Replays as documents."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._desk = ReplayDesk(writer)
+
+    async def count(self, request: Request, asked: Texts) -> dict[str, Any]:
+        found = await self._desk.count(caller_of(request), asked)
         return {"count": found.count, "count_is_exact": found.whole}
 
-    @router.post("/replays", status_code=201, summary="Send again what a filter finds", tags=["replays"])
-    async def start(request: Request, body: NewReplay) -> Document:
-        caller, asked, now = caller_of(request), body.asked(), clock()
-        found = await look(sender.database, lambda: count_wanted(caller, asked.filter(now)))
-        make = lambda: start_resending(caller, asked, body.per_second, found, now)  # noqa: E731
-        number = await sender.writer.write(make)
-        job = await look(sender.database, lambda: get_resending(caller, number))
-        return resending_document(job, clock())
+    async def start(self, request: Request, asked: Texts, per_second: int) -> Document:
+        return resending_document(await self._desk.start(caller_of(request), asked, per_second), self._desk.clock())
 
-    @router.get("/replays", summary="List replays, newest first", tags=["replays"])
-    async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
-        caller, before = caller_of(request), before_cursor(PREFIX, cursor)
-        jobs = await look(sender.database, lambda: list_resendings(caller, before, limit))
-        return page([resending_document(job, clock()) for job in jobs], limit)
+    def add_routes(self, router: APIRouter) -> None:
+        """Add the routes that are the same of whatever a replay is."""
+        desk = self._desk
+        tags: list[Any] = ["replays"]
 
-    @router.get("/replays/{replay_id:replay}", summary="How far a replay has come", tags=["replays"])
-    async def show(request: Request, replay_id: Id) -> Document:
-        caller, number = caller_of(request), parse_id(PREFIX, replay_id, "replay_id")
-        job = await look(sender.database, lambda: get_resending(caller, number))
-        return resending_document(job, clock())
+        @router.get("/replays", summary="List replays, newest first", tags=tags)
+        async def index(request: Request, limit: Limit = PAGE_ROWS, cursor: Cursor = "") -> dict[str, Any]:
+            jobs = await desk.list(caller_of(request), before_cursor(PREFIX, cursor), limit)
+            return page([resending_document(job, desk.clock()) for job in jobs], limit)
 
-    @router.post("/replays/{replay_id:replay}/cancel", summary="End a replay early", tags=["replays"])
-    async def cancel(request: Request, replay_id: Id) -> Document:
-        caller, number, now = caller_of(request), parse_id(PREFIX, replay_id, "replay_id"), clock()
-        job = await sender.writer.write(lambda: cancel_resending(caller, number, now))
-        return resending_document(job, clock())
+        @router.get("/replays/{replay_id:replay}", summary="How far a replay has come", tags=tags)
+        async def show(request: Request, replay_id: Id) -> Document:
+            job = await desk.get(caller_of(request), parse_id(PREFIX, replay_id, "replay_id"))
+            return resending_document(job, desk.clock())
+
+        @router.post("/replays/{replay_id:replay}/cancel", summary="End a replay early", tags=tags)
+        async def cancel(request: Request, replay_id: Id) -> Document:
+            job = await desk.cancel(caller_of(request), parse_id(PREFIX, replay_id, "replay_id"))
+            return resending_document(job, desk.clock())

@@ -1,4 +1,4 @@
-"""Sending again everything that a filter finds: counted first, then done behind the page, with its progress."""
+"""Doing again everything that a filter finds: counted first, then done behind the page, with its progress."""
 
 from typing import Any
 
@@ -7,78 +7,69 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ombud.admin.access import Role
-from ombud.admin.delivery_filter import Asked, parse_asked
-from ombud.admin.resending import (
-    MOST_COUNTED,
-    PER_SECOND,
-    cancel_resending,
-    count_wanted,
-    get_resending,
-    list_resendings,
-    start_resending,
-)
+from ombud.admin.delivery_filter import Texts
+from ombud.admin.resending import MOST_COUNTED, PER_SECOND
+from ombud.db.database import Writer
 from ombud.mailbox.ids import ID_LIMIT
-from ombud.sender.sender import Sender
-from ombud.web.delivery_pages import PATH
 from ombud.web.forms import number_of, read_form, whole_number
 from ombud.web.house import House, action_route, page_route
-from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS
+from ombud.web.replay_desk import ReplayDesk
 
-RESEND = f"{PATH}/resend"
 # What a person may choose of, deliveries a second: a trickle for a fragile endpoint, and what a sound one takes.
 SPEEDS = (1, 10, 50, PER_SECOND, 1_000)
 
 
 class ResendPages:
-    """The dry run, the jobs, and how far each has come."""
+    """The dry run, the jobs, and how far each has come: of what is found by one kind of filter."""
 
-    def __init__(self, house: House, sender: Sender) -> None:
+    def __init__(self, house: House, writer: Writer, kind: type[Texts]) -> None:
         self._house = house
-        self._sender = sender
+        self._desk = ReplayDesk(writer)
+        self._kind = kind
+        self._path = f"/{kind.kind}/resend"
 
     def routes(self) -> list[Route]:
-        """Return their routes; they come before those of one delivery."""
-        one = RESEND + "/{number}"
+        """Return their routes; they come before those of one thing of its kind."""
+        one = self._path + "/{number}"
         return [
-            page_route(RESEND, self.count, Role.EDITOR),
-            action_route(RESEND, self.start),
-            page_route(f"{RESEND}/all", self.index, Role.EDITOR),
+            page_route(self._path, self.count, Role.EDITOR),
+            action_route(self._path, self.start),
+            page_route(f"{self._path}/all", self.index, Role.EDITOR),
             page_route(one, self.show, Role.EDITOR),
             action_route(one + "/cancel", self.cancel),
         ]
 
     async def count(self, request: Request) -> Response:
-        asked, caller = Asked.read(request.query_params), self._house.caller(request)
-        wanted = asked.filter(self._sender.database.clock())
-        found = await look(self._sender.database, lambda: count_wanted(caller, wanted))
+        asked = self._kind.read(request.query_params)
+        found = await self._desk.count(self._house.caller(request), asked)
         shown: dict[str, Any] = {"asked": asked, "found": found, "most": MOST_COUNTED}
-        return self._house.page(request, "resend.html", **shown, speeds=SPEEDS, usual=PER_SECOND)
+        return self._page(request, "resend.html", **shown, speeds=SPEEDS, usual=PER_SECOND)
 
     async def start(self, request: Request) -> Response:
-        form, caller, now = await read_form(request), self._house.caller(request), self._sender.database.clock()
-        asked, per_second = parse_asked(form.get("filter")), whole_number(form, "per_second")
-        found = await look(self._sender.database, lambda: count_wanted(caller, asked.filter(now)))
-        make = lambda: start_resending(caller, asked, per_second, found, now)  # noqa: E731
-        number = await self._sender.writer.write(make)
-        return RedirectResponse(f"{RESEND}/{number}", 303)
+        form = await read_form(request)
+        asked, per_second = self._kind.parse(form.get("filter")), whole_number(form, "per_second")
+        job = await self._desk.start(self._house.caller(request), asked, per_second)
+        return RedirectResponse(f"{self._path}/{job.id}", 303)
 
     async def index(self, request: Request) -> Response:
         caller, before = self._house.caller(request), request.query_params.get("before", "")
         below = number_of(before, "before") if before else ID_LIMIT - 1
-        jobs = await look(self._sender.database, lambda: list_resendings(caller, below, PAGE_ROWS))
+        jobs = await self._desk.list(caller, below, PAGE_ROWS, self._kind.box)
         more = jobs[-1].id if len(jobs) == PAGE_ROWS else None
-        return self._house.page(request, "resendings.html", jobs=jobs, more=more)
+        return self._page(request, "resendings.html", jobs=jobs, more=more)
 
     async def show(self, request: Request) -> Response:
-        caller, number = self._house.caller(request), number_of(request.path_params["number"], "number")
-        job = await look(self._sender.database, lambda: get_resending(caller, number))
+        number = number_of(request.path_params["number"], "number")
+        job = await self._desk.get(self._house.caller(request), number)
         template = "resending_state.html" if request.headers.get("hx-request") else "resending.html"
-        still = job.stands_still(self._sender.database.clock())
-        return self._house.page(request, template, job=job, asked=job.asked, still=still)
+        still = job.stands_still(self._desk.clock())
+        return self._page(request, template, job=job, asked=job.asked, still=still)
 
     async def cancel(self, request: Request) -> Response:
-        caller, number = self._house.caller(request), number_of(request.path_params["number"], "number")
-        now = self._sender.database.clock()
-        await self._sender.writer.write(lambda: cancel_resending(caller, number, now))
-        return RedirectResponse(f"{RESEND}/{number}", 303)
+        number = number_of(request.path_params["number"], "number")
+        await self._desk.cancel(self._house.caller(request), number)
+        return RedirectResponse(f"{self._path}/{number}", 303)
+
+    def _page(self, request: Request, template: str, **shown: Any) -> Response:
+        return self._house.page(request, template, kind=self._kind.kind, path=self._path, **shown)

@@ -12,6 +12,7 @@ from ombud.admin.deliveries import Cursor, read_cursor
 from ombud.admin.delivery_filter import TIMES
 from ombud.admin.events import Page
 from ombud.admin.inbox_actions import run_again, skip_run
+from ombud.admin.inbox_filter import RUN_STATES, AskedRuns
 from ombud.admin.inbox_search import seen_by
 from ombud.admin.redacted import shown_document
 from ombud.admin.runs import get_run, handler_names, list_runs, shop_names
@@ -20,7 +21,6 @@ from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Box
 from ombud.receiver.receiver import Receiver
 from ombud.web.house import House, action_route, page_route
-from ombud.web.inbox_filter import RUN_STATES, AskedInbox
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS, before_cursor
 from ombud.web.performing import work_of
@@ -49,10 +49,10 @@ class RunPages:
         ]
 
     async def index(self, request: Request) -> Response:
-        asked, caller = AskedInbox.read(request.query_params), self._house.caller(request)
+        asked, caller = AskedRuns.read(request.query_params), self._house.caller(request)
         database = self._receiver.database
         before = before_cursor("evt", request.query_params.get("cursor", ""))
-        wanted = seen_by(caller, asked.sought(database.clock(), RUN_STATES))
+        wanted = seen_by(caller, asked.sought(database.clock()))
 
         def read() -> Operation[tuple[Page, list[str], list[tuple[int, str]]]]:
             page = yield from list_runs(before, PAGE_ROWS, wanted)

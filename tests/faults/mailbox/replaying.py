@@ -9,10 +9,10 @@ from typing import Any
 from ombud.admin import resender, resending
 from ombud.admin.deliveries import Cursor
 from ombud.admin.resending import Resending, find_step, next_resending
+from ombud.db.database import Writer
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Done, Outcome
 from ombud.mailbox.performer import Performer
-from ombud.sender.sender import Sender
 from tests.faults.mailbox.crew import wait_until
 from tests.faults.mailbox.post import open_sender, pending
 from tests.faults.mailbox.roles import Job
@@ -29,7 +29,7 @@ async def replay(job: Job, line: Connection) -> None:
     sender = await asyncio.to_thread(open_sender, job.url, lease_seconds=job.lease_seconds)
     performer = Performer(sender.outbox.mailbox, sender.writer, _perform)
     performing = asyncio.create_task(performer.run())
-    step = partial(_step_apart if job.build else resender.resend_some, sender)
+    step = partial(_step_apart if job.build else resender.resend_some, sender.writer, sender.outbox.mailbox)
     try:
         going = True
         while going:
@@ -46,14 +46,14 @@ async def _perform(_: Delivery, __: Mapping[str, Any]) -> Outcome:
     return Done()
 
 
-async def _step_apart(sender: Sender) -> bool:
+async def _step_apart(writer: Writer, mailbox: Mailbox) -> bool:
     """Re-open in one transaction, and note how far the job has come in the next."""
-    job = await sender.database.fetch(next_resending)
+    job = await writer.database.fetch(lambda: next_resending(mailbox.box))
     if job is None:
         return False
-    keys, more = await asyncio.to_thread(sender.database.read, partial(find_step, job, STEP_ROWS))
-    await sender.writer.write(lambda: sender.outbox.mailbox.replay(keys))
-    await sender.writer.write(partial(_note, sender.outbox.mailbox, job, len(keys), more))
+    keys, more = await asyncio.to_thread(writer.database.read, partial(find_step, job, STEP_ROWS))
+    await writer.write(lambda: mailbox.replay(keys))
+    await writer.write(partial(_note, mailbox, job, len(keys), more))
     return True
 
 

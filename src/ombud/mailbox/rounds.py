@@ -1,4 +1,4 @@
-"""What a sender that performs does now and then beside its deliveries."""
+"""What a process does now and then beside its deliveries."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ombud.errors import StorageUnavailable
 
-log = logging.getLogger("ombud.sender")
+log = logging.getLogger("ombud.mailbox")
 
 # Seconds between two steps of one round, so that deliveries have most of the disk.
 STEP_PAUSE_SECONDS = 0.02
@@ -54,10 +54,10 @@ class Rounds:
             try:
                 more = await each.step()
             except StorageUnavailable as error:
-                log.warning("a round of the sender waits: %s", error)
+                log.warning("what is done beside deliveries waits: %s", error)
             except Exception:
                 # Deliveries go on without it, and a later one may do better.
-                log.exception("a round of the sender failed")
+                log.exception("what is done beside deliveries failed")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STEP_PAUSE_SECONDS if more else each.seconds):
                     await each.soon.wait()
