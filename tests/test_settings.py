@@ -65,6 +65,7 @@ def test_an_address_of_an_api_that_is_none_is_refused_and_not_shown(url: str) ->
         ("OMBUD_RECONCILE_SECONDS", "60,600", "reconcile_seconds", (60.0, 600.0)),
         ("OMBUD_RECONCILE_SECONDS", "", "reconcile_seconds", ()),
         ("OMBUD_SETTLE_SECONDS", "5", "settle_seconds", (5.0,)),
+        ("OMBUD_VOLATILE_FIELDS", "views, images.*.image", "volatile_fields", ("views", "images.*.image")),
         ("OMBUD_API_URL", "http://127.0.0.1:8701/v1", "api_url", "http://127.0.0.1:8701/v1"),
         ("OMBUD_TOKEN", SECRET, "token", SECRET),
         ("OMBUD_API_KEY", SECRET, "api_key", SECRET),
@@ -107,6 +108,8 @@ def test_a_secret_s_file_that_cannot_be_read_is_named(tmp_path: Path, content: b
     ("name", "text"),
     [
         ("OMBUD_RETRY_SECONDS", "5;30"),
+        ("OMBUD_VOLATILE_FIELDS", "views..image"),
+        ("OMBUD_VOLATILE_FIELDS", "*"),
         ("OMBUD_RETRY_SECONDS", "5,,30"),
         ("OMBUD_RETRY_SECONDS", "-1"),
         ("OMBUD_RETRY_SECONDS", "nan"),

@@ -73,6 +73,7 @@ class Settings:
     quiet_seconds: tuple[float, float] = (2.0, 10.0)  # a person saves a product thrice; longer is no burst
     settle_seconds: tuple[float, ...] = (5.0, 60.0)  # an API's copies lag by a second or so, and seldom by a minute
     reconcile_seconds: tuple[float, ...] = (300.0, 3_600.0)  # an order waits 5 min at worst; a product list costs more
+    volatile_fields: tuple[str, ...] = ()  # beside the date of a change
     absence_gap_seconds: float = 30.0  # two looks this far apart prove that a product is gone
     api_url: str = "https://api.quickbutik.com/v1"
     public_url: str = ""  # where people open the panel, when that is not this machine
@@ -121,6 +122,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_QUIET_SECONDS": ("quiet_seconds", parsers.quiet),
     "OMBUD_SETTLE_SECONDS": ("settle_seconds", parsers.seconds_list),
     "OMBUD_RECONCILE_SECONDS": ("reconcile_seconds", parsers.sweeps),
+    "OMBUD_VOLATILE_FIELDS": ("volatile_fields", parsers.paths),
     "OMBUD_API_URL": ("api_url", parsers.api_url),
     "OMBUD_PUBLIC_URL": ("public_url", parsers.public_url),
     "OMBUD_OIDC_ISSUER": ("oidc_issuer", parsers.issuer),

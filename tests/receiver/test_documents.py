@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ombud.receiver.documents import pack, unpack, version_of
+from ombud.receiver.documents import lasting, pack, unpack, version_of
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
@@ -79,6 +79,27 @@ def test_when_it_was_saved_is_no_difference_but_what_it_contains_is() -> None:
     document = {"id": "101", "price": "148.95", "date_modified": "2026-11-02 09:14:05"}
     assert version_of(document) == version_of(document | {"date_modified": "2026-11-02 09:14:06", "price": 148.950})
     assert version_of(document) != version_of(document | {"variants": [{"date_modified": "2026-11-02"}]})
+
+
+def test_the_order_of_parts_that_have_ids_is_no_difference() -> None:
+    parts = [{"id": "2", "qty": "4"}, {"id": 1, "qty": "3"}]
+    assert version_of({"variants": parts}) == version_of({"variants": parts[::-1]})
+    assert version_of({"variants": parts}) != version_of({"variants": [{"id": "2", "qty": "3"}, {"id": 1, "qty": "4"}]})
+    for ordered in ([{"category": "A"}, {"category": "B"}], ["A", "B"], [{"id": None}, {"id": "1"}], [{"id": 1}, "B"]):
+        assert version_of({"of": ordered}) != version_of({"of": ordered[::-1]})
+
+
+def test_what_is_named_as_volatile_is_no_difference_and_what_stands_beside_it_is() -> None:
+    document = {"views": 7, "images": {"1": {"image": "a?1", "alttext": "A"}}, "variants": [{"id": "1", "seen": 1}]}
+    other = {"views": 8, "images": {"1": {"image": "a?2", "alttext": "A"}}, "variants": [{"id": "1", "seen": 2}]}
+    volatile = ("views", "images.*.image", "variants.*.seen")
+    assert version_of(document, volatile) == version_of(other, volatile)
+    for left in range(len(volatile)):
+        fewer = [path for place, path in enumerate(volatile) if place != left]
+        assert version_of(document, fewer) != version_of(other, fewer)
+    assert lasting(document, volatile) == {"images": {"1": {"alttext": "A"}}, "variants": [{"id": "1"}]}
+    spoken = document | {"images": {"1": {"image": "a?1", "alttext": "B"}}}
+    assert version_of(document, volatile) != version_of(spoken, volatile)
 
 
 def test_a_body_that_no_utf8_can_hold_survives() -> None:

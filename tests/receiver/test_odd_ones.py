@@ -57,7 +57,9 @@ async def test_ids_that_the_api_does_not_like_keep_no_order_waiting(desk: Desk, 
 
 @pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 503, 302])
 def test_what_says_something_of_the_api_speaks_against_it(status: int) -> None:
-    assert not speaks_of_the_subject(ApiError(status))
+    assert not speaks_of_the_subject(ApiError(status, "words"))
+    assert not speaks_of_the_subject(ApiError(400))
+    assert speaks_of_the_subject(ApiError(400, "That is no id."))
     assert not speaks_of_the_subject(ForeignAnswer("a page"))
     assert speaks_of_the_subject(UnexpectedAnswer("product.price is not a number"))
 
@@ -103,5 +105,5 @@ async def test_an_order_that_nobody_can_read_hides_no_other(desk: Desk, store: S
         assert paid is not None
         store.dials.lists = answer_json([odd, dict(paid.raw)])
         await desk.receiver.reconcile()
-        await desk.until(lambda: called)
-    assert called == [order_id]
+        await desk.until(lambda: order_id in called)
+    assert called.count(order_id) == 1

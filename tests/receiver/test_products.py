@@ -1,7 +1,7 @@
 """Product events: on a change of the version, on a first sight, and on a proof that something is gone."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -279,3 +279,18 @@ async def test_orders_do_not_wait_for_the_first_look(desk: Desk, store: Store) -
     async with desk.at_work():
         await desk.tell("order.new", order_id)
     assert orders == ["called"]
+
+
+async def test_a_field_that_changes_all_the_time_is_no_change(desk: Desk, store: Store, calls: Calls, old: str) -> None:
+    desk.receiver.settings = replace(desk.receiver.settings, volatile_fields=("views",))
+    found = store.client.product(old)
+    assert found is not None
+    async with desk.acquainted():
+        store.dials.next_answers.append(answer_json({"product": {**found.raw, "price": "11.00"}}))
+        await desk.tell("product.update", old)
+        store.dials.next_answers.append(answer_json({"product": {**found.raw, "price": "11.00", "views": "7"}}))
+        await desk.tell("product.update", old)
+        store.dials.next_answers.append(answer_json({"product": {**found.raw, "views": "8", "price": "12.00"}}))
+        await desk.tell("product.update", old)
+    assert calls.types == ["product.update"] * 2
+    assert [reason for _, _, reason in desk.arrivals()] == [None, "nothing is different", None]

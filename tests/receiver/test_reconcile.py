@@ -112,7 +112,7 @@ async def test_what_is_known_costs_the_lists_alone(desk: Desk, store: Store, cal
 async def test_a_list_that_says_less_than_a_product_does_not_have_it_read_for_ever(
     desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ombud.receiver.reconciler.version_of", lambda raw: f"short form of {raw['id']}")
+    monkeypatch.setattr("ombud.receiver.reconciler.version_of", lambda raw, _: f"short form of {raw['id']}")
     async with desk.acquainted():
         for _ in range(listed.MOST_LOOKS):
             store.dials.reads.clear()

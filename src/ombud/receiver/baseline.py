@@ -15,7 +15,7 @@ from ombud.db.queries import read_queries
 from ombud.errors import OmbudError
 from ombud.mailbox.mailbox import Clock
 from ombud.receiver.clients import Clients
-from ombud.receiver.documents import read_document
+from ombud.receiver.documents import Document, read_document
 from ombud.receiver.listed import batches
 from ombud.receiver.shops import Shop, list_shops
 
@@ -30,10 +30,12 @@ class Baselines:
     For the one process that reads.
     """
 
-    def __init__(self, writer: Writer, clients: Clients, clock: Clock) -> None:
+    def __init__(self, writer: Writer, clients: Clients, clock: Clock, volatile: Sequence[str] = ()) -> None:
+        """`volatile`: fields of products by which none is another (`lasting`)."""
         self._writer = writer
         self._clients = clients
         self._clock = clock
+        self._volatile = volatile
         self._looking: dict[int, asyncio.Lock] = {}
         self._taken: set[int] = set()
 
@@ -64,8 +66,11 @@ class Baselines:
             await self._put(shop_id, some)
         await self._writer.write(lambda: _finish(shop_id, self._clock()))
 
+    def _documents(self, listed: Sequence[ProductOutline]) -> list[tuple[str, Document]]:
+        return [(one.id, read_document(one.raw, self._volatile)) for one in listed]
+
     async def _put(self, shop_id: int, listed: Sequence[ProductOutline]) -> None:
-        documents = await asyncio.to_thread(lambda: [(one.id, read_document(one.raw)) for one in listed])
+        documents = await asyncio.to_thread(self._documents, listed)
         now = self._clock()
         rows = [
             {"shop_id": shop_id, "subject": f"product/{id_}", "version": one.version, "body": one.body, "now": now}

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 # Hexadecimal digits of a version: 128 bits.
 VERSION_DIGITS = 32
 # Fields that change without anything being different: the date is known to a second and has no time zone.
-VOLATILE = frozenset({"date_modified"})
+VOLATILE = ("date_modified",)
+# Stands for every name, or place of a list, in a path of fields.
+EACH = "*"
 
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 
@@ -25,15 +27,24 @@ class Document:
     body: bytes
 
 
-def read_document(raw: Mapping[str, Any]) -> Document:
-    """Return what is stored of an object."""
-    return Document(version_of(raw), pack(raw))
+def read_document(raw: Mapping[str, Any], volatile: Sequence[str] = ()) -> Document:
+    """Return what is stored of an object; `volatile` as of `lasting`."""
+    return Document(version_of(raw, volatile), pack(raw))
 
 
-def version_of(document: Mapping[str, Any]) -> str:
-    """Return the version of a document: the same for two that mean the same ("148.95" and 148.95, any key order)."""
-    lasting = {name: value for name, value in document.items() if name not in VOLATILE}
-    return hashlib.sha256(json.dumps(_canonical(lasting), sort_keys=True).encode()).hexdigest()[:VERSION_DIGITS]
+def version_of(document: Mapping[str, Any], volatile: Sequence[str] = ()) -> str:
+    """Return the version of a document: the same for two that mean the same.
+
+    "148.95" means 148.95, the order of keys nothing, nor that of parts that have ids. `volatile` as of `lasting`.
+    """
+    text = json.dumps(_canonical(lasting(document, volatile)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
+
+
+def lasting(document: Mapping[str, Any], volatile: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a document without what changes though nothing is different: VOLATILE, and these: `images.*.image`."""
+    found: dict[str, Any] = _without(document, [path.split(".") for path in (*VOLATILE, *volatile)])
+    return found
 
 
 def pack(document: Mapping[str, Any]) -> bytes:
@@ -47,12 +58,26 @@ def unpack(body: bytes) -> dict[str, Any]:
     return document
 
 
+def _without(value: Any, paths: Sequence[Sequence[str]]) -> Any:
+    if not paths or not isinstance(value, Mapping | list):
+        return value
+    pairs = value.items() if isinstance(value, Mapping) else ((EACH, part) for part in value)
+    kept = []
+    for name, part in pairs:
+        behind = [rest for first, *rest in paths if first in (name, EACH)]
+        if [] not in behind:
+            kept.append((name, _without(part, behind)))
+    return dict(kept) if isinstance(value, Mapping) else [part for _, part in kept]
+
+
 def _canonical(value: Any) -> Any:
     match value:
         case Mapping():
             return {str(key): _canonical(part) for key, part in value.items()}
         case list():
-            return [_canonical(part) for part in value]
+            parts = [_canonical(part) for part in value]
+            ids = [part.get("id") if isinstance(part, Mapping) else None for part in parts]
+            return parts if None in ids else sorted(parts, key=lambda part: str(part["id"]))
         case bool() | None:
             return value
         case int() | float():

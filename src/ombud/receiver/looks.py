@@ -37,7 +37,8 @@ class Looks:
         """Read an object once; raises what the client raises."""
         started_at, milliseconds, found = await self.timed(read(object_id))
         # Here, where a hostile document is only this arrival's trouble, and no transaction waits for it.
-        return Sight(started_at, milliseconds, None if found is None else read_document(found.raw)), found
+        document = None if found is None else read_document(found.raw, self.settings.volatile_fields)
+        return Sight(started_at, milliseconds, document), found
 
     async def timed(self, request: Awaitable[R]) -> tuple[int, int, R]:
         """Return when a request began (UTC microseconds), its milliseconds, and its answer."""

@@ -16,7 +16,7 @@ from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.errors import OmbudError
 from ombud.mailbox.mailbox import Mailbox
-from ombud.receiver.documents import VOLATILE, unpack, version_of
+from ombud.receiver.documents import lasting, unpack, version_of
 from ombud.wire import EVENT_TYPES
 
 sql = read_queries("ombud.receiver")
@@ -102,7 +102,7 @@ def expect(arrivals: Mailbox, shop_id: int, writes: Sequence[OwnWrite], silent: 
 class Changed:
     """A look that has found something different: the version that was known, and the document that there is now.
 
-    `after` is None for what is gone. `status`: the word for the state of an order.
+    `after` is None for what is gone. `status`: the word for the state of an order. `volatile` as of `lasting`.
     """
 
     shop_id: int
@@ -111,6 +111,7 @@ class Changed:
     after: bytes | None
     started_at: int  # UTC microseconds
     status: str | None = None
+    volatile: Sequence[str] = ()
 
 
 def silent_for(changed: Changed) -> Operation[Silent]:
@@ -143,7 +144,7 @@ def _silent_of_product(
         documents = yield sql["get_document"], {"shop_id": changed.shop_id, "version": changed.before}
         if not documents:
             return frozenset()
-        different = differences(unpack(documents[0]["body"]), after)
+        different = differences(unpack(documents[0]["body"]), after, changed.volatile)
         changes = {name: [one for one in writes if MADE not in one] for name, writes in written.items()}
         own = [name for name, writes in changes.items() if explains(_together(writes), different)]
     return frozenset((name, event_type) for name in own for event_type in EVENT_TYPES)
@@ -164,9 +165,9 @@ def _deletes(fields: Mapping[str, Any]) -> bool:
     return GONE in fields
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], volatile: Sequence[str] = ()) -> dict[str, Any]:
     """Return the fields that are not as they were, as they are now; those of variants as `variants.7.qty`."""
-    old, new = _flat(before), _flat(after)
+    old, new = (_flat(lasting(document, volatile)) for document in (before, after))
     names = [name for name in {**old, **new} if not _same(old.get(name), new.get(name))]
     return {name: new.get(name) for name in names}
 
@@ -189,7 +190,7 @@ def created(fields: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: value for name, value in document.items() if name not in VOLATILE}
+    flat = dict(document)
     variants = flat.pop(_VARIANTS, None)
     for variant in variants if isinstance(variants, list) else []:
         flat |= {f"{_VARIANTS}.{variant.get('id')}.{name}": value for name, value in variant.items()}

@@ -180,8 +180,9 @@ class _Listing:
         assert call is not None
         started_at, milliseconds, page = await self._looks.timed(client.send(call))
         found = {f"product/{one.id}": one.raw for one in self._walk.take(page)}
+        volatile = self._looks.settings.volatile_fields
         documents = await asyncio.to_thread(
-            lambda: {subject: read_document(raw) for subject, raw in found.items() if subject in missing}
+            lambda: {subject: read_document(raw, volatile) for subject, raw in found.items() if subject in missing}
         )
         self.in_vain = max(0, self.in_vain + 1 - len(documents))
         sights = {one: Sight(started_at, milliseconds, document, listed=True) for one, document in documents.items()}

@@ -47,11 +47,12 @@ def speaks_of_the_subject(error: ApiError | UnexpectedAnswer) -> bool:
     """Whether an answer speaks against one webhook, as only its subject cannot be read, and not against the API.
 
     Else a few ids that the API does not like, or things that nobody can read, would close the lane in which all orders
-    of the shop wait.
+    of the shop wait. A refusal without the API's own words is that of something before it.
     """
     if isinstance(error, UnexpectedAnswer):
         return not isinstance(error, ForeignAnswer)
-    return error.status not in OF_THE_SHOP and HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    refused = HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return refused and error.status not in OF_THE_SHOP and bool(error.text)
 
 
 class Reader:
@@ -66,7 +67,8 @@ class Reader:
         ask: Callable[[], None],
     ) -> None:
         """`ask`: have the list of changed orders read soon."""
-        teller = Teller(receiver.changes, {handler.name: handler for handler in handlers})
+        by_name = {handler.name: handler for handler in handlers}
+        teller = Teller(receiver.changes, by_name, receiver.settings.volatile_fields)
         self._looks = Looks(receiver, teller)
         self._orders = OrderLooks(self._looks, ask)
         self._products = ProductLooks(self._looks)

@@ -61,6 +61,7 @@ class Reconciler:
         # Whether anybody wants to hear of tracking that comes, or changes, when an order is done already.
         self._tracks = any(handler.watch_tracking for handler in handlers)
         self._asked = asyncio.Event()
+        self._volatile = receiver.settings.volatile_fields
         self._pauses = pauses_of(receiver.settings.reconcile_seconds)
 
     def ask(self) -> None:
@@ -125,10 +126,13 @@ class Reconciler:
         await self._baselines.take(shop)
         seen: set[str] = set()
         async for products in batches(client.walk(outlined_products(reads.products()))):
-            listed = await asyncio.to_thread(lambda some: [_listed_product(one) for one in some], products)
+            listed = await asyncio.to_thread(self._listed_products, products)
             seen.update(one.subject for one in listed)
             await self._write(lambda rows: note_products(self._arrivals, shop, rows), listed)
         await self._writer.write(lambda: note_missing(self._arrivals, shop, frozenset(seen)))
+
+    def _listed_products(self, products: Sequence[ProductOutline]) -> list[Listed]:
+        return [Listed(f"product/{one.id}", version=version_of(one.raw, self._volatile)) for one in products]
 
     async def _write(self, note: Callable[[Sequence[Listed]], Operation[None]], listed: Sequence[Listed]) -> None:
         await self._writer.write(lambda: note(listed))
@@ -153,7 +157,3 @@ def _listed_orders(orders: Sequence[OrderOutline], *, tracks: bool = False) -> l
         for one in orders
         if one.status is not None
     ]
-
-
-def _listed_product(product: ProductOutline) -> Listed:
-    return Listed(f"product/{product.id}", version=version_of(product.raw))

@@ -1,6 +1,6 @@
 """One transaction for what a look has found: the reading, the document, what is known, and who is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,8 +45,9 @@ PRODUCT_EVENTS = ("product.add", "product.update", "product.delete")
 class Teller:
     """Writes down what was found and appends one delivery for each handler that must hear of it."""
 
-    def __init__(self, changes: Mailbox, handlers: Mapping[str, HandlerFacts]) -> None:
-        """`handlers`: those of the running app, by name."""
+    def __init__(self, changes: Mailbox, handlers: Mapping[str, HandlerFacts], volatile: Sequence[str] = ()) -> None:
+        """`handlers`: those of the running app, by name. `volatile` as of `lasting`."""
+        self._volatile = volatile
         self._changes = changes
         self._handlers = handlers
 
@@ -70,7 +71,7 @@ class Teller:
             yield sql["insert_document"], values | {"now": self._changes.clock()}
         yield sql["put_mirror"], _mirror(look, known, reading_id)
         handlers = yield sql["active_handlers"], {}
-        finding = Finding(look, known, reading_id, (yield from _own_doing(look, known)))
+        finding = Finding(look, known, reading_id, (yield from _own_doing(look, known, self._volatile)))
         for event_type in ORDER_EVENTS if look.order_status is not None else PRODUCT_EVENTS:
             old = yield from _came_before(event_type, look, known)
             told = False
@@ -181,14 +182,14 @@ class Teller:
         yield from append_change(self._changes, handler["id"], self._handlers[handler["name"]], news)
 
 
-def _own_doing(look: Look, known: Known) -> Operation[Silent]:
+def _own_doing(look: Look, known: Known, volatile: Sequence[str]) -> Operation[Silent]:
     """Return which handlers need not hear which events, as what this look has found is their own doing."""
     status = look.order_status
     if look.version == known.version if status is None else status is known.order_status:
         return frozenset()
     body, key = None if look.document is None else look.document.body, (look.delivery.shop_id, look.delivery.subject)
     word = None if status is None else status.word
-    return (yield from silent_for(Changed(*key, known.version, body, look.started_at, word)))
+    return (yield from silent_for(Changed(*key, known.version, body, look.started_at, word, volatile)))
 
 
 def _source(event_type: str, said: str) -> str:

@@ -50,7 +50,7 @@ class Work:
         # Where one process performs, all that ask are on its machine.
         self._shares = None if writer.database.exclusive else Shares(writer, receiver.budgets)
         self._clients = Clients(settings, receiver.budgets, receiver.patience_seconds, self._meter)
-        self._baselines = Baselines(writer, self._clients, arrivals.clock)
+        self._baselines = Baselines(writer, self._clients, arrivals.clock, settings.volatile_fields)
         self._confirms = settings.confirm == "api"
         self._reconciler = Reconciler(receiver, self._clients, self._baselines, handlers)
         self._reconciles = receiver.reconciles
