@@ -52,13 +52,23 @@ def test_all_rows_at_once_are_arrays() -> None:
     statement = Statement("s", "", "update d set at = :now from {rows} r where r.shop_id = d.shop_id", ROWS)
     text, executions = for_rows(statement, [(1, "a"), (2, None)], None)
 
-    table = "(select * from unnest($1::bigint[], $2::text[]) as u(shop_id, reason))"
+    table = "(select * from unnest($1::text::bigint[], $2::text[]) as u(shop_id, reason))"
     assert text.sql == f"update d set at = {SERVER_NOW} from {table} r where r.shop_id = d.shop_id"
-    assert executions == [([1, 2], ["a", None])]
+    assert executions == [("{1,2}", ["a", None])]
 
     text, executions = for_rows(statement, [(1, "a")], 5)
     assert text.sql == f"update d set at = $3::bigint from {table} r where r.shop_id = d.shop_id"
-    assert executions == [([1], ["a"], 5)]
+    assert executions == [("{1}", ["a"], 5)]
+
+
+def test_a_column_of_numbers_holds_numbers() -> None:
+    statement = Statement("s", "", "select shop_id from {rows} r", ROWS)
+    ((numbers, _),) = for_rows(statement, [(None, "a"), (-(1 << 63), ""), (True, "")], None)[1]
+    assert numbers == "{null,-9223372036854775808,1}"
+
+    for other in ("1,2", 1.5):
+        with pytest.raises(TypeError, match="requires a 'int' object"):
+            for_rows(statement, [(other, "a")], None)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_few_words_differ_between_the_databases() -> None:
 
 def test_all_rows_are_one_table_on_postgresql() -> None:
     assert rows_source((("shop_id", "bigint"), ("reason", "text"))) == (
-        "(select * from unnest($1::bigint[], $2::text[]) as u(shop_id, reason))"
+        "(select * from unnest($1::text::bigint[], $2::text[]) as u(shop_id, reason))"
     )
 
 

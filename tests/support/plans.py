@@ -16,6 +16,6 @@ def run(sql: str) -> Operation[list[Row]]:
 def plan_of(database: Database, sql: str, columns: Columns, values: Mapping[str, Sequence[str]]) -> str:
     """Return the plan of a statement for these rows, in a session that writes."""
     rows = rows_source(columns)
-    for place, (name, kind) in enumerate(columns, 1):
-        rows = rows.replace(f"${place}::{kind}[]", f"'{{{', '.join(values[name])}}}'::{kind}[]")
+    for place, (name, _) in enumerate(columns, 1):
+        rows = rows.replace(f"${place}::", f"'{{{', '.join(values[name])}}}'::")
     return "\n".join(row["QUERY PLAN"] for row in database.write(partial(run, "explain " + sql.replace(ROWS, rows))))

@@ -19,6 +19,8 @@ NOW = "now"
 BLOCK_ROWS = 16
 # On PostgreSQL: all rows of a step as one table.
 ROWS = "{rows}"
+# The type of whole numbers there.
+NUMBERS = "bigint"
 
 _MACROS = {
     "greatest": ("max", "greatest"),
@@ -73,8 +75,12 @@ def portable(text: str) -> tuple[str, str]:
 
 
 def rows_source(columns: Columns) -> str:
-    """Return what `{rows}` stands for: a table made of one array for each column, bound as `$1`, `$2` and so on."""
-    arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(columns, 1))
+    """Return what `{rows}` stands for: a table made of one array for each column, bound as `$1`, `$2` and so on.
+
+    Arrays of NUMBERS are bound as what PostgreSQL writes for them.
+    """
+    casts = (f"text::{kind}" if kind == NUMBERS else kind for _, kind in columns)
+    arrays = ", ".join(f"${number}::{cast}[]" for number, cast in enumerate(casts, 1))
     names = ", ".join(name for name, _ in columns)
     return f"(select * from unnest({arrays}) as u({names}))"  # noqa: S608 - names and types of a file of ours
 
