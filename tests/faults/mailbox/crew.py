@@ -22,14 +22,20 @@ PATIENCE_SECONDS = 60.0
 # multiprocessing may look for ended processes whenever it starts one, and each end is told only once.
 _lock = threading.Lock()
 _context = multiprocessing.get_context("forkserver")
-# pytest's main module is imported by every child, so let the server have it.
-_context.set_forkserver_preload(["pytest", "tests.faults.mailbox.roles", "tests.faults.receiver.life"])
+# Modules of roles: what the server has, no process imports.
+PRELOADED = (
+    *("tests.faults.mailbox.chapters", "tests.faults.mailbox.handing_in", "tests.faults.mailbox.migrating"),
+    *("tests.faults.mailbox.replaying", "tests.faults.mailbox.roles", "tests.faults.receiver.life"),
+)
+# pytest's main module is imported by every child.
+_context.set_forkserver_preload(["pytest", *PRELOADED])
 
 
 class Member:
     """One process, and the line to it."""
 
     def __init__(self, role: Callable[[Job, Connection], Any], job: Job) -> None:
+        assert role.__module__ in PRELOADED, f"each process would import {role.__module__}"
         self.job = job = replace(job, process=uuid4().hex)
         self.line, there = _context.Pipe()
         self.process = _context.Process(target=roles.run, args=(role, job, there), daemon=True)
