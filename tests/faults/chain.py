@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +81,12 @@ class Chain:
     running: dict[str, Ombud] = field(default_factory=dict)
     ports: dict[str, str] = field(default_factory=dict)
 
-    def start(self, role: str) -> None:
-        """Start a role, on the port it had before."""
+    def start(self, roles: Sequence[str]) -> None:
+        """Start roles beside each other, each on the port that it had before."""
+        with ThreadPoolExecutor(len(roles)) as pool:
+            list(pool.map(self._start, roles))
+
+    def _start(self, role: str) -> None:
         arguments = {
             "serve": ["serve", "--database", self.databases["sender"], "--port", self.ports.get(role, "0")],
             "receive": ["receive", "tests.faults.handler_app:inbox", "--no-work", "--port", self.ports.get(role, "0")],
@@ -105,8 +110,7 @@ class Chain:
             self.running[role].process.kill()
         for role in roles:
             self.running[role].kill()
-        for role in roles:
-            self.start(role)
+        self.start(roles)
 
     def _environment(self, role: str) -> dict[str, str]:
         # On PostgreSQL what a killed process held is free when its lease ends.
@@ -168,8 +172,7 @@ class Campaign:
             shop = self.ombuds.start("shop", "--port", "0", "--database", store, program=("-m", "ombud"))
             orders = paid_orders(shop, self.orders)
             chain = Chain(self.ombuds, self.databases, shop, sink_url, self.commands.folder, broken)
-            for role in ROLES:
-                chain.start(role)
+            chain.start(ROLES)
             api = chain.running["serve"].card["api"]
             hook = f"http://127.0.0.1:{chain.ports['receive']}/hooks/{TOKEN}"
             with httpx2.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}) as client:
@@ -202,6 +205,15 @@ class Campaign:
         return self.commands.folder / "sink.history"
 
 
+def killings(chance: random.Random, kills: int) -> Iterator[Sequence[str]]:
+    """Return who is killed: each alone and all together, before any of these comes again."""
+    while kills > 0:
+        ways: list[Sequence[str]] = [*((role,) for role in ROLES), ROLES]
+        chance.shuffle(ways)
+        yield from ways[:kills]
+        kills -= len(ways)
+
+
 def campaign(
     ombuds: Ombuds, commands: Commands, databases: Mapping[str, str], kills: int, seed: int, broken: dict[str, str]
 ) -> Result:
@@ -209,9 +221,9 @@ def campaign(
     chance = random.Random(seed)
     run = Campaign(ombuds, commands, databases, (kills + 5) * EVENTS_PER_SECOND * 2)
     with run.flowing(broken) as chain:
-        for _ in range(kills):
+        for roles in killings(chance, kills):
             pause(chain.running["serve"], chance.uniform(0.05, 1.0))
-            chain.kill(chance.choice([*((role,) for role in ROLES), ROLES]))
+            chain.kill(roles)
     result = run.result()
     print(f"seed {seed}, {kills} kills; deliveries: {result.deliveries}; runs: {result.runs}")
     return result

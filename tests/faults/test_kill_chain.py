@@ -16,7 +16,7 @@ from tests.support.databases import lend_home
 from tests.support.postgres import PostgresServers
 from tests.support.processes import Commands, Ombuds
 
-KILLS = int(os.environ.get("OMBUD_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("OMBUD_TEST_KILLS", "4"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # More than a control waits for.
 CONTROL_ORDERS = 10 * EVENTS_PER_SECOND
