@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,8 @@ async def test_a_deletion_is_proved_by_two_looks_and_a_control(
         await desk.tell("product.update", old)
     assert calls.made == [("product.delete", "10.00", None)]
     looks = [read.partition("?")[0] for read in store.dials.reads]
-    assert looks == ["/v1/products", "/v1/products", "/v1/products/count"]
+    assert looks == ["/v1/products", "/v1/products", "/v1/products"]
+    assert "offset=0" in store.dials.reads[-1]
 
 
 @pytest.mark.parametrize("control", [Answer(401), Answer(503), Answer(200, b"<html>")])
@@ -154,13 +156,28 @@ async def test_without_the_control_nothing_is_deleted(
         store.dials.next_answers.extend([NOT_FOUND] * 10)
         store.dials.always = control
         await desk.hear("product.delete", old)
-        await desk.until(lambda: sum(read.endswith("/count?") for read in store.dials.reads) >= 3)
+        await desk.until(lambda: sum("offset=0" in read for read in store.dials.reads) >= 3)
         assert calls.made == []
         store.dials.next_answers.clear()
         store.dials.always = None
         await desk.settled()
     assert calls.made == []
     assert desk.arrivals()[-1] == ("product.delete", "done", "nothing is different")
+
+
+@pytest.mark.parametrize("page", [[{"id": "990001", "title": "Somebody else's"}], []])
+async def test_a_key_of_another_shop_deletes_nothing(
+    desk: Desk, store: Store, calls: Calls, old: str, page: list[Any]
+) -> None:
+    async with desk.acquainted():
+        store.dials.next_answers.extend([NOT_FOUND] * 10)
+        store.dials.lists = answer_json(page)
+        await desk.hear("product.delete", old)
+        await desk.until(lambda: desk.rows("select 1 from attempt where reason like '%API key of another shop?'"))
+        assert calls.made == []
+        store.dials.reset()
+        await desk.settled()
+    assert calls.made == []
 
 
 async def test_forged_deletions_do_nothing(desk: Desk, store: Store, calls: Calls, old: str) -> None:

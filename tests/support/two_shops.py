@@ -118,6 +118,8 @@ async def lend_receiver(home: Home) -> AsyncIterator[Side]:
             assert (await anybody.get(f"/hooks/token-of-{name}", params=query)).status_code == 200
     for name, shop in shop_ids(side).items():
         async with side.client(shop) as own:
+            wanted = {"of": "runs", "state": "dead", "subject": f"order/of-{name}"}
+            assert (await own.post("/v1/replays", json=wanted)).status_code == 201
             await add_alarm(own, receiver.database, f"of-{name}", shop)
     handlers = [HandlerFacts(word(EVERY_SHOP), ["order.new"], 1.0)]
     teller = Teller(receiver.changes, {facts.name: facts for facts in handlers})

@@ -252,3 +252,10 @@ async def test_the_api_does_what_the_buttons_do(inbox: Inbox) -> None:
         page = await ask("GET", "/runs?limit=1")
         assert (await ask("GET", f"/runs?limit=1&cursor={page['next_cursor']}"))["data"] != page["data"]
         assert await ask("GET", "/runs?state=held") == 422
+        dead = {"of": "runs", "state": "dead", "handler": "ship"}
+        counted = (await client.post("/v1/replays/dry-run", json=dead)).json()
+        made = (await client.post("/v1/replays", json=dead | {"per_second": 2})).json()
+        assert (made["of"], made["count"], made["filter"]["handler"]) == ("runs", counted["count"], "ship")
+        for wrong, field in ((dead | {"of": "x"}, "body"), (dead | {"of": "arrivals"}, "handler"), ({"of": "runs"}, "state")):
+            answer = await client.post("/v1/replays", json=wrong)
+            assert (answer.status_code, answer.json()["field"]) == (422, field)

@@ -1,7 +1,7 @@
 """One look at the shop's API, and what both kinds of objects have in common before and after it."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ombud.client import Order, Product
@@ -69,6 +69,10 @@ class Looks:
         key = {"shop_id": delivery.shop_id, "subject": delivery.subject, "lane_id": delivery.lane_id, "box": self._box}
         return await self._writer.database.fetch(lambda: _said_with(key, delivery.event_id))
 
+    async def knows_any(self, shop_id: int, subjects: Collection[str]) -> bool:
+        """Whether any of these is known, and not as gone."""
+        return await self._writer.database.fetch(lambda: _knows_any(shop_id, subjects))
+
     def record(self, look: Look) -> Make[None]:
         """Return what puts a look on record and tells whom it concerns."""
         return lambda: self._teller.record(look)
@@ -118,6 +122,10 @@ def _unread_products(lane_id: int, until: int, most: int) -> Operation[dict[str,
     for row in rows:
         found.setdefault(row["subject"], set()).add(row["event_id"])
     return found
+
+
+def _knows_any(shop_id: int, subjects: Collection[str]) -> Operation[bool]:
+    return bool((yield sql["present_subjects"], [(shop_id, subject) for subject in sorted(subjects)]))
 
 
 def _said_with(key: Mapping[str, Any], event_id: int) -> Operation[set[str]]:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from ombud.client import AsyncShopClient
 from ombud.client.budget import Priority
+from ombud.client.outlines import outlined_products
+from ombud.client.reads import SHORTEST_PRODUCT_PAGE, products
 from ombud.db.operation import Operation
 from ombud.mailbox.model import Delivery, Done, Interrupted, Outcome, Retry, Skip
 from ombud.receiver.coverage import SECOND, Past, answered_for
@@ -12,6 +14,7 @@ from ombud.receiver.listed import PRODUCT_BACKFILL, PRODUCT_RECONCILE
 from ombud.receiver.looks import Looks
 from ombud.receiver.product_lists import ProductLists
 
+ANOTHER_SHOP = "Not found, nor any other product that is known here: is this the API key of another shop?"
 # What says nothing of a product but that a list has it, or lacks it.
 LISTS = frozenset({PRODUCT_RECONCILE, PRODUCT_BACKFILL})
 
@@ -65,13 +68,25 @@ class ProductLooks:
         return self._looks.unconfirmed(look.delivery, past, "The shop does not know this product", status=404)
 
     async def _absent(self, look: Look, known: Known, client: AsyncShopClient) -> Outcome:
-        """Prove an absence: two looks some time apart, and a control that the key still reads this shop."""
+        """Prove an absence: two looks some time apart, and a control that the key reads this shop, and no other."""
         gap_seconds = self._settings.absence_gap_seconds
         if known.absent_at is None or look.started_at - known.absent_at < gap_seconds * SECOND:
             await self._looks.write(lambda: _suspect(look))
             return Retry("Not found; a second look will prove it.", after=gap_seconds, status=404)
-        await client.product_count()
+        if not await self._reads_this_shop(look, client):
+            return Retry(ANOTHER_SHOP, status=404)
         return Done(status=404, reason="The product is gone.", also=self._looks.record(look))
+
+    async def _reads_this_shop(self, look: Look, client: AsyncShopClient) -> bool:
+        """Whether a page of the list shows any other product that is known here, or none is left.
+
+        A key of another shop reads as well as the right one, and misses everything.
+        """
+        page = await client.send(outlined_products(products(include_details=False, limit=SHORTEST_PRODUCT_PAGE)).page())
+        shown = {f"product/{one.id}" for one in page}
+        if not shown:
+            return await client.product_count() == 0
+        return await self._looks.knows_any(look.delivery.shop_id, shown - {look.delivery.subject})
 
 
 def _suspect(look: Look) -> Operation[None]:

@@ -425,6 +425,13 @@ where m.shop_id = r.shop_id and m.subject = r.subject;
 -- Every product that is not gone.
 select subject from mirror where shop_id = :shop_id and version is not null and subject > 'product/' and subject < 'product0';
 
+-- name: present_subjects
+-- rows: shop_id bigint, subject text
+-- Which of these are there, as far as anybody knows.
+select subject from mirror where shop_id = :shop_id and subject = :subject and version is not null;
+-- postgres:
+select m.subject from {rows} r join mirror m on m.shop_id = r.shop_id and m.subject = r.subject where m.version is not null;
+
 -- name: hold_arrival
 -- rows: event_id bigint, lane_id bigint, reason text
 -- A find on which nobody acts before a person has said so.

@@ -59,6 +59,7 @@ _INBOX = (
     mark("There is no arrival {id}."),
     mark("There is no run {id}."),
     mark("There is no shop {id}."),
+    mark("{text} is not the number of a shop."),
     mark("Shop {name} has one token alone. `ombud shops rotate` gives it another beside it."),
 )
 # Of forms and addresses.

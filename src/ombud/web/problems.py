@@ -101,6 +101,8 @@ def answer_with_problems(app: FastAPI) -> None:
         place, *location = first["loc"]
         if first["type"] == "json_invalid":
             return _not_json(first["ctx"]["error"])
+        if isinstance(error.body, dict) and location[:1] == [error.body.get("of")]:
+            del location[0]  # which of several bodies it is: no field
         return problem(422, f"{first['msg']}.", field=field_path(location) or str(place))
 
     @app.exception_handler(Exception)

@@ -1,8 +1,9 @@
 """The REST API's routes for replays: everything that a filter finds, done again by a job."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
+from pydantic import Field
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from ombud.admin.delivery_filter import Asked, Texts
@@ -10,13 +11,13 @@ from ombud.admin.events import Document
 from ombud.admin.inbox_filter import ARRIVAL_TYPES, AskedArrivals, AskedRuns
 from ombud.admin.resending import HIGHEST_PER_SECOND, MOST_COUNTED, PER_SECOND, resending_document
 from ombud.db.database import Writer
-from ombud.errors import InvalidInput
 from ombud.mailbox.ids import parse_id
 from ombud.web.auth import caller_of
 from ombud.web.bodies import STORABLE, TIME, Body, Whole, described
 from ombud.web.deliveries_api import Since, WantedEndpoint, WantedStatus, WantedType
 from ombud.web.pages import PAGE_ROWS, Cursor, Id, Limit, Subject, before_cursor, page
 from ombud.web.replay_desk import ReplayDesk
+from ombud.wire import EVENT_TYPES
 
 PREFIX = "rpl"
 COUNT, START = f"Count what a replay finds, up to {MOST_COUNTED}", "Do again what a filter finds"
@@ -58,30 +59,54 @@ class NewReplay(ReplayFilter):
     per_second: PerSecond = PER_SECOND
 
 
-class InboxReplayFilter(Body):
-    """Which arrivals, or which runs."""
+class _InboxReplay(Body):
+    """What is wanted of arrivals and of runs alike."""
 
-    of: Annotated[str, described("What: arrivals or runs.", enum=["arrivals", "runs"])]
-    state: Annotated[str, described("In this state; arrivals alone are held.", enum=list(AskedArrivals.again))]
     shop: Annotated[str, described("Only of this shop, by its number.", pattern="^[0-9]{0,18}$")] = ""
-    handler: Annotated[str, described("Of runs, only those of this handler.", pattern=STORABLE)] = ""
-    type: Annotated[str, described(f"Only stored as: {', '.join(ARRIVAL_TYPES)}.", enum=["", *ARRIVAL_TYPES])] = ""
     subject: Subject = ""
     since: Since = ""
     until: Until = ""
 
+
+class ArrivalsReplay(_InboxReplay):
+    """Which arrivals."""
+
+    of: Literal["arrivals"]
+    state: Annotated[str, described("In this state; those that are held are released.", enum=list(AskedArrivals.again))]
+    type: Annotated[str, described(f"Only stored as: {', '.join(ARRIVAL_TYPES)}.", enum=["", *ARRIVAL_TYPES])] = ""
+
     def asked(self) -> Texts:
-        """Return the filter; raises InvalidInput."""
-        kind = AskedRuns if self.of == AskedRuns.kind else AskedArrivals
-        if self.handler and kind is AskedArrivals:
-            raise InvalidInput("handler", "Only runs have a handler.")
-        return kind.read(self.model_dump(exclude={"of", "per_second"}))
+        """Return the filter."""
+        return AskedArrivals.read(self.model_dump(exclude={"of", "per_second"}))
 
 
-class NewInboxReplay(InboxReplayFilter):
-    """Which of them, and how fast."""
+class RunsReplay(_InboxReplay):
+    """Which runs."""
+
+    of: Literal["runs"]
+    state: Annotated[str, described("In this state: dead, skipped, done.", enum=list(AskedRuns.again))]
+    type: Annotated[str, described(f"Only of this event: {', '.join(EVENT_TYPES)}.", enum=["", *EVENT_TYPES])] = ""
+    handler: Annotated[str, described("Only of this handler.", pattern=STORABLE)] = ""
+
+    def asked(self) -> Texts:
+        """Return the filter."""
+        return AskedRuns.read(self.model_dump(exclude={"of", "per_second"}))
+
+
+class NewArrivalsReplay(ArrivalsReplay):
+    """Which arrivals, and how fast."""
 
     per_second: PerSecond = PER_SECOND
+
+
+class NewRunsReplay(RunsReplay):
+    """Which runs, and how fast."""
+
+    per_second: PerSecond = PER_SECOND
+
+
+InboxReplay = Annotated[ArrivalsReplay | RunsReplay, Field(discriminator="of")]
+NewInboxReplay = Annotated[NewArrivalsReplay | NewRunsReplay, Field(discriminator="of")]
 
 
 def add_delivery_replays(router: APIRouter, writer: Writer) -> None:
@@ -104,7 +129,7 @@ def add_inbox_replays(router: APIRouter, writer: Writer) -> None:
     desk = _Desk(writer)
 
     @router.post("/replays/dry-run", summary=COUNT, tags=["replays"])
-    async def count(request: Request, body: InboxReplayFilter) -> dict[str, Any]:
+    async def count(request: Request, body: InboxReplay) -> dict[str, Any]:
         return await desk.count(request, body.asked())
 
     @router.post("/replays", status_code=201, summary=START, tags=["replays"])
