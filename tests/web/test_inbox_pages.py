@@ -256,6 +256,10 @@ async def test_the_api_does_what_the_buttons_do(inbox: Inbox) -> None:
         counted = (await client.post("/v1/replays/dry-run", json=dead)).json()
         made = (await client.post("/v1/replays", json=dead | {"per_second": 2})).json()
         assert (made["of"], made["count"], made["filter"]["handler"]) == ("runs", counted["count"], "ship")
-        for wrong, field in ((dead | {"of": "x"}, "body"), (dead | {"of": "arrivals"}, "handler"), ({"of": "runs"}, "state")):
+        for wrong, field in (
+            (dead | {"of": "x"}, "body"),
+            (dead | {"of": "arrivals"}, "handler"),
+            ({"of": "runs"}, "state"),
+        ):
             answer = await client.post("/v1/replays", json=wrong)
             assert (answer.status_code, answer.json()["field"]) == (422, field)

@@ -73,9 +73,9 @@ class Looks:
         """Whether any of these is known, and not as gone."""
         return await self._writer.database.fetch(lambda: _knows_any(shop_id, subjects))
 
-    def record(self, look: Look) -> Make[None]:
-        """Return what puts a look on record and tells whom it concerns."""
-        return lambda: self._teller.record(look)
+    def record(self, look: Look, *, last: bool = False) -> Make[None]:
+        """Return what puts a look on record and tells whom it concerns. `last`: nothing new is looked for after it."""
+        return lambda: self._teller.record(look, last=last)
 
     @property
     def tells_every(self) -> bool:

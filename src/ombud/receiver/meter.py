@@ -28,8 +28,10 @@ KEPT = 32 * 24 * HOUR
 FLUSH_SECONDS = 2.0
 # Old rows that one writing deletes.
 MOST_FORGOTTEN = 1_000
-# What is counted, and of what: `told order webhook`, `asked lists`.
+# What is counted, and of what: `told order webhook`, `told order redundant`, `asked lists`.
 TOLD, ASKED = "told", "asked"
+# In place of how a change was learned: a webhook after which everything was as it was known.
+REDUNDANT = "redundant"
 # For what an API is asked, in words.
 PURPOSES = {
     Priority.CONFIRM_ORDER: "order",
@@ -44,7 +46,8 @@ LIMITED = "limited"
 
 
 def note_told(shop_id: int, kind: str, source: str, now: int) -> Operation[None]:
-    """Count a change of which handlers are told: of an order or a product, and how it was learned (`source`).
+    """Count a change of which handlers are told: of an order or a product, and how it was learned (`source`); REDUNDANT
+    for a webhook that has brought none.
 
     `now`: UTC microseconds.
     """

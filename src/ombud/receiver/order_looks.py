@@ -55,7 +55,7 @@ class OrderLooks:
             said = await self._looks.said_with(delivery)
             pause = None if all(status in ORDER_EVENTS[one] for one in said) else self._looks.settle_after(look, past)
             if pause is None:
-                return Done(status=200, also=found)
+                return Done(status=200, also=self._looks.record(look, last=True))
             await self._looks.write(found)
             return Retry("Not all that was said of this order is so (yet).", after=pause, status=200)
         if status is OrderStatus.CANCELLED:

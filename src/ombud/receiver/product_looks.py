@@ -52,7 +52,7 @@ class ProductLooks:
         # That an old product is as it was is what a backfill expects.
         pause = None if look.delivery.type == PRODUCT_BACKFILL else self._looks.settle_after(look, past)
         if pause is None:
-            return Done(status=200, reason="nothing is different", also=self._looks.record(look))
+            return Done(status=200, reason="nothing is different", also=self._looks.record(look, last=True))
         await self._looks.write(self._looks.record(look))
         return Retry("Nothing is different (yet).", after=pause, status=200)
 

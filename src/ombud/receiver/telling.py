@@ -26,10 +26,11 @@ from ombud.receiver.ledger import (
 )
 from ombud.receiver.listed import BACKFILLS, RECONCILES
 from ombud.receiver.marks import mark_of
-from ombud.receiver.meter import note_told
+from ombud.receiver.meter import REDUNDANT, note_told
 from ombud.receiver.options import EVERY, HandlerFacts
 from ombud.receiver.own_writes import Changed, Silent, silent_for
 from ombud.receiver.watching import watched
+from ombud.wire import EVENT_TYPES
 
 sql = read_queries("ombud.receiver")
 
@@ -61,8 +62,11 @@ class Teller:
         """Whether anybody hears of products that are gone and were never seen here."""
         return any(handler.allow_unknown for handler in self._handlers.values())
 
-    def record(self, look: Look) -> Operation[None]:
-        """Record the look and tell whom it concerns; runs inside the settle of its arrival."""
+    def record(self, look: Look, *, last: bool = False) -> Operation[None]:
+        """Record the look and tell whom it concerns; runs inside the settle of its arrival.
+
+        `last`: should it show nothing new, no other look will for this arrival.
+        """
         known = yield from known_of(look.delivery.shop_id, look.delivery.subject)
         reading_id = self._changes.ids.next()
         yield sql["insert_reading"], _reading(look, reading_id)
@@ -70,6 +74,9 @@ class Teller:
             values = {"shop_id": look.delivery.shop_id, "version": look.document.version, "body": look.document.body}
             yield sql["insert_document"], values | {"now": self._changes.clock()}
         yield sql["put_mirror"], _mirror(look, known, reading_id)
+        if last and look.delivery.type in EVENT_TYPES and _is_as_known(look, known):
+            kind = EVENT_TYPES[look.delivery.type]
+            yield from note_told(look.delivery.shop_id, kind, REDUNDANT, self._changes.clock())
         handlers = yield sql["active_handlers"], {}
         finding = Finding(look, known, reading_id, (yield from _own_doing(look, known, self._volatile)))
         for event_type in ORDER_EVENTS if look.order_status is not None else PRODUCT_EVENTS:
@@ -185,11 +192,16 @@ class Teller:
 def _own_doing(look: Look, known: Known, volatile: Sequence[str]) -> Operation[Silent]:
     """Return which handlers need not hear which events, as what this look has found is their own doing."""
     status = look.order_status
-    if look.version == known.version if status is None else status is known.order_status:
+    if _is_as_known(look, known):
         return frozenset()
     body, key = None if look.document is None else look.document.body, (look.delivery.shop_id, look.delivery.subject)
     word = None if status is None else status.word
     return (yield from silent_for(Changed(*key, known.version, body, look.started_at, word, volatile)))
+
+
+def _is_as_known(look: Look, known: Known) -> bool:
+    """Whether a look has found what was known: of an order its state, which is what events tell of."""
+    return look.version == known.version if look.order_status is None else look.order_status is known.order_status
 
 
 def _source(event_type: str, said: str) -> str:
