@@ -9,12 +9,14 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ombud.client import AsyncShopClient, Product
+from ombud.client import AsyncShopClient, UnexpectedAnswer, read_product
 from ombud.client.listing import Walk
+from ombud.client.outlines import ProductOutline, outlined_products
 from ombud.client.reads import products
 from ombud.errors import OmbudError
 from ombud.mailbox.model import Delivery, Interrupted
@@ -166,7 +168,7 @@ class _Listing:
 
     def __init__(self, looks: Looks) -> None:
         self._looks = looks
-        self._walk: Walk[Product] = Walk(products())
+        self._walk: Walk[ProductOutline] = Walk(outlined_products(products()))
         self._agrees: bool | None = None
         self.in_vain = 0
 
@@ -179,11 +181,9 @@ class _Listing:
         call = self._walk.call()
         assert call is not None
         started_at, milliseconds, page = await self._looks.timed(client.send(call))
-        found = {f"product/{one.id}": one.raw for one in self._walk.take(page)}
-        volatile = self._looks.settings.volatile_fields
-        documents = await asyncio.to_thread(
-            lambda: {subject: read_document(raw, volatile) for subject, raw in found.items() if subject in missing}
-        )
+        new, volatile = self._walk.take(page), self._looks.settings.volatile_fields
+        wanted = [one for one in new if f"product/{one.id}" in missing]
+        documents = await asyncio.to_thread(_documents, wanted, volatile)
         self.in_vain = max(0, self.in_vain + 1 - len(documents))
         sights = {one: Sight(started_at, milliseconds, document, listed=True) for one, document in documents.items()}
         if documents and not self._agrees:
@@ -201,6 +201,16 @@ class _Listing:
         own, _ = await self._looks.see(client.product, fullest.partition("/")[2])
         self._agrees = own.document is not None and own.document.version == documents[fullest].version
         return {**(sights if self._agrees else {}), fullest: own}
+
+
+def _documents(listed: Sequence[ProductOutline], volatile: Sequence[str]) -> dict[str, Document]:
+    """Return the documents of what can be read; the rest is read by itself, where somebody is told why it cannot be."""
+    found = {}
+    for one in listed:
+        with suppress(UnexpectedAnswer):
+            read_product(one.raw)
+            found[f"product/{one.id}"] = read_document(one.raw, volatile)
+    return found
 
 
 def _may_be_listed(delivery: Delivery) -> bool:
