@@ -36,6 +36,8 @@ LEASE_SECONDS = 0.3
 SLOW_SECONDS = 0.15
 # Seconds that somebody else has a lane, longer than what ends meanwhile takes to be settled.
 STOLEN_SECONDS = 1.0
+# Seconds between two looks at whether all has ended: each asks the database.
+POLL_SECONDS = 0.01
 # Days: retention is for what is older than three.
 OLD_DAYS = 5
 
@@ -155,7 +157,7 @@ class Story:
             async with asyncio.timeout(30):
                 while await asyncio.to_thread(pending, self.sender.database):
                     assert not task.done(), task
-                    await asyncio.sleep(0.002)
+                    await asyncio.sleep(POLL_SECONDS)
         finally:
             performer.stop()
             await task

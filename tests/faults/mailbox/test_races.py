@@ -12,7 +12,7 @@ import pytest
 from tests.faults.mailbox.races import Race, Size
 from tests.support.postgres import PostgresServers
 
-SECONDS = float(os.environ.get("OMBUD_TEST_RACE_SECONDS", "30"))
+SECONDS = float(os.environ.get("OMBUD_TEST_RACE_SECONDS", "20"))
 SEED = int(os.environ.get("OMBUD_TEST_SEED", "1"))
 # As many as two cores can keep busy; eight and ten in a run of minutes.
 SIZE = Size(3, 4, SECONDS) if SECONDS < 120 else Size(8, 10, SECONDS)
