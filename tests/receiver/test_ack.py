@@ -16,6 +16,7 @@ from ombud.receiver.arrival import LONGEST_QUERY
 from ombud.receiver.shops import DEFAULT_NAME, add_shop
 from tests.receiver.fronts import PATH, Front, Request
 from tests.receiver.world import TOKEN, Desk, once, settings_for
+from tests.support.virtual import set_monotonic
 
 NEW = b"event_type=order.new&order_id=90017"
 
@@ -123,20 +124,20 @@ async def test_too_much_junk_is_refused_and_webhooks_are_not(
     quiet: Desk, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flood, "JUNK_PER_MINUTE", 3)
-    monkeypatch.setattr("ombud.receiver.flood.time.monotonic", lambda: 1_000.0)
+    set_monotonic(monkeypatch, "ombud.receiver.flood", lambda: 1_000.0)
     answers = [await front(quiet.inbox, Request(b"junk")) for _ in range(5)]
     assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
     assert answers[3].headers["retry-after"] == "60"
     assert (await front(quiet.inbox, Request(NEW))).status == 200
     assert len(events(quiet)) == 4
-    monkeypatch.setattr("ombud.receiver.flood.time.monotonic", lambda: 1_060.0)
+    set_monotonic(monkeypatch, "ombud.receiver.flood", lambda: 1_060.0)
     assert (await front(quiet.inbox, Request(b"junk"))).status == 200
 
 
 async def test_a_flood_of_one_webhook_is_cut_and_others_are_taken(
     tmp_path: Path, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ombud.receiver.flood.time.monotonic", lambda: 1_000.0)
+    set_monotonic(monkeypatch, "ombud.receiver.flood", lambda: 1_000.0)
     desk = Desk(settings_for(tmp_path, api_key=None, perform="elsewhere", alike_per_minute=10))
     desk.receiver.database.write(lambda: add_shop(desk.receiver.arrivals, "another", "another-token", None))
     answers = [await front(desk.inbox, Request(NEW)) for _ in range(200)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -19,6 +20,11 @@ SECOND = 1_000_000
 BEGINNING = 1_800_057_600 * SECOND
 # Modules that look at the monotonic clock themselves.
 WATCHERS = ("holder", "leftover", "starter", "worker")
+
+
+def set_monotonic(monkeypatch: pytest.MonkeyPatch, module: str, seconds: Callable[[], float]) -> None:
+    """Let one module read this clock. `time.monotonic` itself is what every event loop of the process sleeps by."""
+    monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=seconds))
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

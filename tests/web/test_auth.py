@@ -8,6 +8,7 @@ import pytest
 from ombud.admin.keys import add_key, new_key
 from ombud.sender.sender import Sender
 from ombud.web.auth import REMEMBER_SECONDS, BearerKeys
+from tests.support.virtual import set_monotonic
 
 ROUTES = [
     ("GET", "/v1/events"),
@@ -82,7 +83,7 @@ async def test_a_key_is_remembered_for_a_second_and_no_longer(
     database: Any, keys: BearerKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_000.0
-    monkeypatch.setattr("ombud.web.auth.time.monotonic", lambda: now)
+    set_monotonic(monkeypatch, "ombud.web.auth", lambda: now)
     key = new_key()
     database.write(lambda: add_key("one", key, 0))
     assert REMEMBER_SECONDS <= 1.0
