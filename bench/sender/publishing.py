@@ -59,7 +59,7 @@ class Pace:
             for place in range(sent, due):
                 self._send(json.dumps(self._event(first + place, began + place / per_second)))
             sent = due
-            await asyncio.sleep(0.5 / per_second)
+            await asyncio.sleep(began + sent / per_second - time.perf_counter())
         async with asyncio.timeout(PATIENCE_SECONDS):
             while sum(self.statuses.values()) < self._sent:
                 self._all.clear()

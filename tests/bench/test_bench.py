@@ -114,7 +114,6 @@ def test_the_smallest_run_of_the_receiver(tmp_path: Path) -> None:
     assert "256 connections |" not in done.stdout
 
 
-@pytest.mark.alone
 def test_one_pair_of_a_flood_and_its_picture(tmp_path: Path) -> None:
     files = ["--keep", str(tmp_path / "pairs.json"), "--graph", str(tmp_path / "all.svg")]
     done = bench("isolation", "--only", "flood", "--seconds", "1", *files, module="bench.sender")
@@ -126,7 +125,6 @@ def test_one_pair_of_a_flood_and_its_picture(tmp_path: Path) -> None:
     assert (tmp_path / "all.svg").read_text().count('stroke="#c2410c"') == 1
 
 
-@pytest.mark.alone
 def test_arrivals_are_answered_whatever_happens_behind_them(tmp_path: Path) -> None:
     done = bench("--seconds", "1", "--per-second", "200", "--directory", str(tmp_path), module="bench.receiver.ack")
     assert done.returncode == 0, done.stdout + done.stderr
