@@ -111,7 +111,9 @@ async def test_a_schedule_of_its_own(
         await writer.until(lambda: office.delivery(event_id)["attempts"] >= 1)
         delivery = office.delivery(event_id)
 
-    waits = (delivery["due_at"] - office.attempts(event_id)[-1]["at"]) / 1_000_000
+    # There may have been another since.
+    attempt = office.attempts(event_id)[delivery["attempts"] - 1]
+    waits = (delivery["due_at"] - attempt["at"]) / 1_000_000
     assert least <= waits < most
 
 
