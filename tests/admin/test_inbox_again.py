@@ -30,6 +30,7 @@ from ombud.receiver.shops import list_shops
 from ombud.settings import Settings
 from tests.admin.audited import make_receiver
 from tests.admin.post import Post
+from tests.mailbox.office import WatchedWriter
 from tests.support.databases import Home
 from tests.support.full_house import hold
 
@@ -121,16 +122,13 @@ async def test_whoever_works_on_the_database_takes_the_steps(home: Home) -> None
     receiver = open_receiver(home)
     jobs = [start(receiver, AskedArrivals(state="held")), start(receiver, AskedRuns(state="dead"))]
 
-    async def are_done() -> bool:
-        found = [await receiver.database.fetch(partial(get_resending, EVERYBODY, job.id)) for job in jobs]
-        return all(job.state == "done" for job in found)
+    writer = WatchedWriter(receiver.database)
+    receiver.writer.close()
+    receiver.writer = writer
 
-    async def work() -> None:
-        for _ in range(1_000):
-            if await are_done():
-                return
-            await asyncio.sleep(0.02)
+    def now() -> list[Resending]:
+        return [receiver.database.read(partial(get_resending, EVERYBODY, job.id)) for job in jobs]
 
-    await resend_beside(receiver, work)
-    assert await are_done()
+    await resend_beside(receiver, partial(writer.until, lambda: all(job.state == "done" for job in now())))
+    assert [job.sent for job in now()] == [job.found for job in jobs]
     await asyncio.to_thread(receiver.close)

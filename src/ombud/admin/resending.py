@@ -126,9 +126,18 @@ def start_resending(caller: Caller, asked: Texts, per_second: int, found: Found,
     if not 1 <= per_second <= HIGHEST_PER_SECOND:
         raise InvalidInput("per_second", f"It is a whole number from 1 to {HIGHEST_PER_SECOND}.")
     number, text = number_at(now), fixed(asked, now).query()
-    values = {"id": number, "box": asked.box, "made_by": caller.name, "filter": text, "now": now}
-    values |= {"shop_id": caller.shop_id}
-    yield sql["insert_resending"], values | {"per_second": per_second, "found": found.count, "whole": int(found.whole)}
+    values = {
+        "id": number,
+        "shop_id": caller.shop_id,
+        "box": asked.box,
+        "made_by": caller.name,
+        "filter": text,
+        "per_second": per_second,
+        "found": found.count,
+        "whole": int(found.whole),
+        "now": now,
+    }
+    yield sql["insert_resending"], values
     yield from record(caller, f"{_VERBS[asked.box]}_many", str(number), now, shop_id=caller.shop_id, detail=text)
     return number
 

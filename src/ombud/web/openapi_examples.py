@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ombud.web.openapi_shared_examples import ATTEMPT, TIME, page, replays
+from ombud.web.openapi_shared_examples import ATTEMPT, TIME, WORK, page, replays
 
 _ENDPOINT: dict[str, Any] = {
     "id": "ep_0c3k9w8t1r000",
@@ -58,22 +58,13 @@ _WHY = {
     "next_try_at": TIME,
     "curl": "curl --http1.1 … 'https://example.com/webhooks?event_type=order.new&order_id=90017'",
 }
-_FOUND: dict[str, Any] = {
+_FOUND: dict[str, Any] = WORK | {
     "id": "dlv_0c3k9w8t1r0010c3k9w8t1r002",
     "event_id": "evt_0c3k9w8t1r001",
     "endpoint_id": "ep_0c3k9w8t1r000",
     "url": "https://example.com/…",
     "shop_id": 1,
-    "event_type": "order.new",
-    "subject": "order/90017",
     "test": False,
-    "created_at": TIME,
-    "state": "done",
-    "reason": None,
-    "tries": 1,
-    "replays": 0,
-    "next_attempt_at": None,
-    "last_attempt": {"status": 200, "milliseconds": 61, "outcome": "done", "at": TIME},
 }
 _ONE = _FOUND | {"last_attempt": None, "attempts": [ATTEMPT | {"generation": 0}]}
 _DONE = {"delivered": 1, "failed": 0, "milliseconds": {"p50": 100, "p95": 100, "p99": 100}}

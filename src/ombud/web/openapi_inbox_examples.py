@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ombud.web.openapi_shared_examples import ATTEMPT, TIME, page, replays
+from ombud.web.openapi_shared_examples import ATTEMPT, TIME, WORK, page, replays
 
 _RUN = {
     "id": "dlv_0c3k9w8t1r0050c3k9w8t1r006",
@@ -26,20 +26,12 @@ _ARRIVAL: dict[str, Any] = {
     "attempts": [],
     "runs": [_RUN],
 }
-_CHANGE: dict[str, Any] = {
+_CHANGE: dict[str, Any] = WORK | {
     "id": _RUN["id"],
     "shop": "shop",
     "handler": "ship",
-    "event_type": "order.new",
-    "subject": "order/90017",
     "source": "webhook",
-    "created_at": TIME,
-    "state": "done",
-    "reason": None,
-    "tries": 1,
-    "replays": 0,
-    "next_attempt_at": None,
-    "last_attempt": {"status": None, "milliseconds": 61, "outcome": "done", "at": TIME},
+    "last_attempt": WORK["last_attempt"] | {"status": None},
 }
 _ONE_RUN = _CHANGE | {
     "last_attempt": None,

@@ -59,6 +59,18 @@ _CHANNEL: dict[str, Any] = {
 
 # A try, of a delivery or of a run.
 ATTEMPT = {"at": TIME, "status": 200, "milliseconds": 61, "outcome": "done", "reason": None, "late": False}
+# What is told of a delivery and of a run alike.
+WORK: dict[str, Any] = {
+    "event_type": "order.new",
+    "subject": "order/90017",
+    "created_at": TIME,
+    "state": "done",
+    "reason": None,
+    "tries": 1,
+    "replays": 0,
+    "next_attempt_at": None,
+    "last_attempt": {"status": 200, "milliseconds": 61, "outcome": "done", "at": TIME},
+}
 
 
 def page(row: dict[str, Any]) -> dict[str, Any]:
