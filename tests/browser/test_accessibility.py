@@ -15,6 +15,7 @@ from tests.support.full_house import FullHouse
 AXE = (Path(__file__).parent / "vendor" / "axe-core-4.14.1.min.js").read_text()
 PAGES = (
     *("/", "/overview", "/settings/webhooks", "/settings/webhooks/new", "/deliveries", "/deliveries/resend?state=dead"),
+    *("/arrivals/resend?state=held", "/runs/resend?state=dead", "/runs/resend/all"),
     *("/settings/alarms", "/settings/alarms/new"),
     *("/arrivals", "/arrivals?state=stored", "/arrivals?state=held", "/runs", "/shops", "/people", "/keys", "/audit"),
     *("/account", "/nowhere"),

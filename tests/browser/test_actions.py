@@ -13,7 +13,9 @@ from ombud.admin.access import EVERY_SHOP, OPERATOR, Role
 from ombud.admin.keys import PREFIX as KEY_PREFIX
 from ombud.admin.oidc_people import add_address
 from ombud.admin.resending import STEP_ROWS, find_step, next_resending, take_step
-from ombud.mailbox.model import Box, Done
+from ombud.db.database import Database
+from ombud.mailbox.mailbox import Mailbox
+from ombud.mailbox.model import Done
 from ombud.web.words import LANGUAGES, words_in
 from tests.admin.post import Post
 from tests.browser.conftest import PATIENCE, watch
@@ -73,6 +75,7 @@ def test_every_button_does_what_it_says(visit: Visit) -> None:
     _shops(visit)
     _endpoints(visit)
     _many_at_once(visit)
+    _many_of_the_receiver(visit)
     take_files(visit)
     copy_commands(visit)
     look_on_paper(visit)
@@ -152,11 +155,28 @@ def _many_at_once(visit: Visit) -> None:
         if button:
             visit.press(button, "then cancelled")
         else:
-            _send(visit.house)
+            _take_steps(visit.house.sender.outbox.mailbox, visit.house.sender.database)
             visit.sees("all of them")
             expect(visit.page.get_by_role("progressbar")).to_have_count(0)
     visit.page.get_by_role("link", name=visit.words.say("What was resent before")).click()
     expect(visit.page.locator("tbody tr")).to_have_count(5)
+
+
+def _many_of_the_receiver(visit: Visit) -> None:
+    receiver = visit.house.inbox.receiver
+    for mailbox, listed, link, button in (
+        (receiver.changes, "runs?state=dead", "Run all of it again …", "Run them again"),
+        (receiver.arrivals, "arrivals?state=dead", "Read all of it again …", "Read them again"),
+        (receiver.arrivals, "arrivals?state=held", "Release all of it …", "Release them"),
+    ):
+        visit.go(listed)
+        visit.page.get_by_role("link", name=visit.words.say(link)).click()
+        visit.press(button)
+        expect(visit.page.get_by_role("progressbar")).to_be_visible()
+        _take_steps(mailbox, receiver.database)
+        visit.sees("all of them")
+        visit.go(listed)
+        expect(visit.page.locator("a.row")).to_have_count(0)
 
 
 def _live(visit: Visit) -> None:
@@ -171,12 +191,11 @@ def _live(visit: Visit) -> None:
     visit.page.wait_for_url("**/deliveries?")
 
 
-def _send(house: FullHouse) -> None:
-    """Take the steps of all jobs, as a sender does that performs."""
-    database = house.sender.database
-    while (job := database.read(lambda: next_resending(Box.OUTBOX))) is not None:
+def _take_steps(mailbox: Mailbox, database: Database) -> None:
+    """Take the steps of all jobs, as whoever performs does."""
+    while (job := database.read(lambda: next_resending(mailbox.box))) is not None:
         keys, more = database.read(partial(find_step, job, STEP_ROWS))
-        database.write(partial(take_step, house.sender.outbox.mailbox, job, keys, more))
+        database.write(partial(take_step, mailbox, job, keys, more))
 
 
 def _keys(visit: Visit) -> None:
@@ -240,6 +259,8 @@ def _people(visit: Visit) -> None:
         "arrival.release",
         "run.skip",
         "delivery.resend_many",
+        "run.retry_many",
+        "arrival.retry_many",
     ):
         expect(visit.page.get_by_text(action, exact=True).first).to_be_visible()
 

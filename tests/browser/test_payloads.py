@@ -20,6 +20,7 @@ ALERT = {"p class", "span role", "code "}
 COLUMNS = 30
 LISTS = (
     *("/", "/overview", "/settings/webhooks", "/deliveries", "/deliveries?state=dead", "/deliveries/resend?state=dead"),
+    *("/arrivals/resend?state=held", "/runs/resend?state=dead", "/runs/resend/all"),
     *("/arrivals", "/arrivals?state=stored", "/arrivals?state=dead", "/runs", "/runs?state=dead", "/shops"),
     *("/settings/alarms", "/people", "/keys", "/audit", "/account"),
 )
