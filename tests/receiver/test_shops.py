@@ -4,8 +4,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,7 +18,9 @@ from ombud.admin.shops import shop_documents, source_documents
 from ombud.cli.main import app
 from ombud.client import Order
 from ombud.client.budget import Budgets
+from ombud.db.database import Database
 from ombud.errors import Conflict, InvalidInput, NotFound
+from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Draft
 from ombud.receiver.clients import Clients
 from ombud.receiver.hook import Asked, Hook
@@ -31,7 +35,7 @@ from ombud.receiver.shop_changes import (
     set_api_key_file,
     set_reads_per_second,
 )
-from ombud.receiver.shops import DEFAULT_NAME, Shop, list_shops
+from ombud.receiver.shops import DEFAULT_NAME, Shop, keep_default_shop, list_shops
 from ombud.receiver.sources import change_sources
 from ombud.settings import Settings
 from tests.receiver.fronts import Front, Request
@@ -40,6 +44,9 @@ from tests.receiver.world import TOKEN, Desk, settings_for
 from tests.support.databases import Home
 
 NEW = b"event_type=order.new&order_id=90017"
+
+# Processes that begin on an empty database at the same moment.
+BEGINNERS = 4
 
 
 async def test_two_tokens_are_good_at_once_and_a_third_ends_the_first(quiet: Desk, front: Front) -> None:
@@ -156,6 +163,24 @@ async def test_a_shop_may_have_a_budget_of_its_own() -> None:
         rates.append(budgets.of(KEY).state().per_second)
     assert rates == [3.0, 0.5, 3.0]
     await clients.close()
+
+
+def test_processes_that_begin_at_once_make_one_shop(home: Home) -> None:
+    inboxes = [home.open() for _ in range(BEGINNERS)]
+    mailboxes = [Receiver(inbox, Settings(token=None)).arrivals for inbox in inboxes]
+    together = Barrier(BEGINNERS)
+
+    def begin(inbox: Database, arrivals: Mailbox) -> Shop:
+        together.wait()
+        return inbox.write(lambda: keep_default_shop(arrivals, TOKEN))
+
+    with ThreadPoolExecutor(BEGINNERS) as pool:
+        shops = set(pool.map(begin, inboxes, mailboxes))
+
+    assert shops == set(inboxes[0].read(list_shops))
+    assert len(shops) == 1
+    for inbox in inboxes:
+        inbox.close()
 
 
 def test_shops_on_every_database(home: Home) -> None:

@@ -90,8 +90,9 @@ def _first_line(process: subprocess.Popen[bytes]) -> bytes:
     ready, _, _ = select.select([process.stdout], [], [], PATIENCE_SECONDS)
     line = process.stdout.readline() if ready else b""
     if not line:
-        process.kill()
-        raise AssertionError(f"no line from {process.args!r}; exit code {process.wait()}")
+        with process:
+            process.kill()
+        raise AssertionError(f"no line from {process.args!r}; exit code {process.returncode}")
     return line
 
 

@@ -24,6 +24,7 @@ def rotate_token(name: str, token: str) -> Operation[None]:
 
     Raises NotFound, InvalidInput for the token, Conflict when another shop has it.
     """
+    yield sql["lock_shops"], {}
     shop = yield from find_shop(name)
     check_token(token)
     yield from require_own(token, shop.id)

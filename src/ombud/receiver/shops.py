@@ -66,6 +66,7 @@ def add_shop(arrivals: Mailbox, name: str, token: str, api_key_file: str | None)
     if not _NAME.fullmatch(name):
         raise InvalidInput("name", "A shop's name has 1 to 100 characters, none of them a control character.")
     check_token(token)
+    yield sql["lock_shops"], {}
     rows = yield sql["shop_named"], {"name": name}
     if rows:
         raise Conflict(f"There is a shop named {name!r} already. Choose another name.")
@@ -93,6 +94,7 @@ def keep_default_shop(arrivals: Mailbox, token: str) -> Operation[Shop]:
     """
     try:
         check_token(token)
+        yield sql["lock_shops"], {}
         rows = yield sql["shop_named"], {"name": DEFAULT_NAME}
         if not rows:
             return (yield from add_shop(arrivals, DEFAULT_NAME, token, None))
