@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 TOKEN = "a-token-of-the-bench"  # noqa: S105 - guards a database that lives for minutes
 HOST = "127.0.0.1"
 # The generator asks about the same things again and again.
-ANY_NUMBER = {"OMBUD_ALIKE_PER_MINUTE": "100000000"}
+ANY_NUMBER = {"OMBUD_ALIKE_PER_MINUTE": "100000000", "OMBUD_WEBHOOKS_PER_HOUR": "100000000"}
 # Seconds until a server must answer, and until one that was told to stop is killed.
 PATIENCE_SECONDS = 20.0
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -34,8 +34,8 @@ RETRY_PRESETS: Mapping[str, tuple[float, ...]] = {
 # More than a worker has slots, and ten years, are typing errors too.
 MOST_IN_FLIGHT = 2_048
 MOST_DAYS = 3_650
-# Webhooks about one thing in a minute: more than a receiver takes in at all.
-MOST_ALIKE = 100_000_000
+# Webhooks in a minute, or an hour: more than a receiver takes in at all.
+MOST_WEBHOOKS = 100_000_000
 # Every event is written once for each endpoint that wants it; more than this and one shop slows the commits of all.
 ENDPOINTS_PER_SHOP = 20
 MOST_ENDPOINTS_PER_SHOP = 1_000
@@ -68,6 +68,7 @@ class Settings:
     sources: str = "learn"  # a wrong list would lose every webhook, and the vendor publishes none
     source_learn_days: int = 30  # long enough for a platform to have used all its addresses
     alike_per_minute: int = 600  # ten saves a second of one product are a loop or an attack
+    webhooks_per_hour: int = 100_000  # of one shop: more than a large one needs; a million rows are a quarter of a GB
     trusted_proxies: tuple[TrustedProxy, ...] = ()
     reads_per_second: float = 2.0  # the vendor states no limit; others' clients stay at this
     quiet_seconds: tuple[float, float] = (2.0, 10.0)  # a person saves a product thrice; longer is no burst
@@ -116,7 +117,8 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "OMBUD_CONFIRM": ("confirm", parsers.one_of("api", "none")),
     "OMBUD_SOURCES": ("sources", parsers.one_of("learn", "warn", "enforce")),
     "OMBUD_SOURCE_LEARN_DAYS": ("source_learn_days", parsers.whole(0, MOST_DAYS)),
-    "OMBUD_ALIKE_PER_MINUTE": ("alike_per_minute", parsers.whole(1, MOST_ALIKE)),
+    "OMBUD_ALIKE_PER_MINUTE": ("alike_per_minute", parsers.whole(1, MOST_WEBHOOKS)),
+    "OMBUD_WEBHOOKS_PER_HOUR": ("webhooks_per_hour", parsers.whole(1, MOST_WEBHOOKS)),
     "OMBUD_TRUSTED_PROXIES": ("trusted_proxies", parsers.proxies),
     "OMBUD_READS_PER_SECOND": ("reads_per_second", parsers.positive(MOST_EVENTS_PER_SECOND)),
     "OMBUD_QUIET_SECONDS": ("quiet_seconds", parsers.quiet),

@@ -3,6 +3,7 @@
 import hmac
 from collections import Counter
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,30 @@ async def test_a_flood_of_one_webhook_is_cut_and_others_are_taken(
     ):
         assert (await front(desk.inbox, request)).status == 200
     assert len(events(desk)) == 13
+    desk.inbox.close()
+
+
+async def test_a_flood_of_new_ids_is_cut_until_there_is_room_again(
+    tmp_path: Path, front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    numbers = count(1)
+
+    async def ask(path: str = PATH) -> int:
+        return (await front(desk.inbox, Request(b"event_type=order.new&order_id=%d" % next(numbers), path=path))).status
+
+    set_monotonic(monkeypatch, "ombud.receiver.flood", lambda: 1_000.0)
+    desk = Desk(settings_for(tmp_path, api_key=None, perform="elsewhere", webhooks_per_hour=2))
+    desk.receiver.database.write(lambda: add_shop(desk.receiver.arrivals, "another", "another-token", None))
+    at_once = 2 * flood.HOURS_AT_ONCE
+    assert [await ask() for _ in range(at_once + 3)] == [200] * at_once + [429] * 3
+    assert await ask("/hooks/another-token") == 200
+    assert (await front(desk.inbox, Request(b"junk"))).status == 200
+    set_monotonic(monkeypatch, "ombud.receiver.flood", lambda: 1_000.0 + 3_600)
+    assert [await ask() for _ in range(3)] == [200, 200, 429]
+    assert len(events(desk)) == at_once + 4
+    [said] = [one.getMessage() for one in caplog.records if "are refused" in one.getMessage()]
+    assert "Too many webhooks of this shop" in said
+    assert [(row["what"], row["amount"]) for row in desk.rows("select what, amount from meter")] == [("refused", 1)]
     desk.inbox.close()
 
 

@@ -11,9 +11,11 @@ import pytest
 from ombud.admin.access import Role, Scope
 from ombud.admin.keys import add_key, new_key
 from ombud.admin.resender import resend_some
+from ombud.mailbox.ids import parse_id
 from ombud.mailbox.model import Dead, Draft
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.listed import HELD
+from ombud.receiver.meter import note_refused
 from ombud.receiver.shops import list_shops
 from ombud.settings import Settings
 from ombud.web.receiver_app import ReceiverApp
@@ -182,6 +184,10 @@ async def test_a_shop_is_paused_resumed_and_given_a_new_token(browse: Browse, in
             "No address is on",
         ):
             assert words in page
+        assert "somebody else has its token" not in page
+        number, clock = parse_id("shop", shop.rpartition("/")[2], "shop"), inbox.receiver.arrivals.clock
+        inbox.receiver.database.write(lambda: note_refused(number, clock()))
+        assert "somebody else has its token" in (await client.get(shop)).text
         assert (await client.post(f"{shop}/pause")).headers["Location"] == shop
         assert "Paused: webhooks are stored" in (await client.get(shop)).text
         assert 'class="state paused"' in (await client.get("/shops")).text

@@ -108,6 +108,7 @@ WRONG_SOURCE = Reply(403, "Webhooks of this shop do not come from this address. 
 TOO_LONG = Reply(414, f"The query has more than {LONGEST_QUERY} bytes; nothing was stored.")
 TOO_MUCH_JUNK = Reply(429, "Too many requests that are no webhooks; nothing was stored.", (("Retry-After", "60"),))
 TOO_MANY_ALIKE = Reply(429, "Too many webhooks about the same; nothing was stored.", (("Retry-After", "60"),))
+TOO_MANY = Reply(429, "Too many webhooks of this shop; nothing was stored.", (("Retry-After", "60"),))
 NOT_STORED = Reply(503, "Nothing was stored. Send it again.", (("Retry-After", str(RETRY_AFTER_SECONDS)),))
 
 
@@ -123,6 +124,7 @@ class Hook:
         # One value, so that no other thread comes between a token and its hash.
         self._last = ("", b"")
         self._junk, self._alike = flood.Minute(), flood.Minute()
+        self._webhooks = flood.Allowance(settings.webhooks_per_hour)
         self.notebook = Notebook()
         self._told_of_proxies = False
         # An order is read at once: somebody waits for it. A product is often saved a few times in a row.
@@ -175,14 +177,22 @@ class Hook:
         event_type, subject, note = read_query(query)
         if note is None:
             if self._alike.count((shop.shop_id, event_type, subject)) > self._settings.alike_per_minute:
-                return TOO_MANY_ALIKE
+                return self._refuse(shop, TOO_MANY_ALIKE)
+            if not self._webhooks.take(shop.shop_id):
+                return self._refuse(shop, TOO_MANY)
             return Draft(shop.shop_id, event_type, subject, shop.lanes, None, self._delays.get(event_type, 0))
         if self._junk.count(shop.shop_id) > flood.JUNK_PER_MINUTE:
-            return TOO_MUCH_JUNK
+            return self._refuse(shop, TOO_MUCH_JUNK)
         if event_type == UNKNOWN and self._hears_unknown():
             # A subject of its own: nobody can say which of them are about the same.
             subject = f"{UNKNOWN}/{secrets.token_hex(8)}"
         return Draft(shop.shop_id, event_type, subject, shop.lanes if subject else (), note)
+
+    def _refuse(self, shop: Known, reply: Reply) -> Reply:
+        """Note that there is too much to store, and say so once a minute."""
+        if self.notebook.add(Note(shop.shop_id, refused_at=shop.now), shop.now):
+            log.warning("webhooks for shop %s are refused: %s", ascii(shop.name), reply.text)
+        return reply
 
     def _look_at_source(self, shop: Known, asked: Asked) -> Verdict:
         """Judge where a request comes from, and note what is new: once for each look-up of the token."""

@@ -1,10 +1,13 @@
-"""What is written down beside the answers: that a token is used, and where requests come from. Once in a while each."""
+"""What is written down beside the answers, once in a while each: that a token is used, where requests come from, and
+that there were too many.
+"""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ombud.db.operation import Operation
+from ombud.receiver.meter import note_refused
 from ombud.receiver.shops import sql
 from ombud.receiver.sources import note_source
 
@@ -18,12 +21,13 @@ REMEMBER_NOTED = 10_000
 
 @dataclass(frozen=True)
 class Note:
-    """The use of a token, or of an address."""
+    """The use of a token, or of an address; or that webhooks were refused, at UTC microseconds."""
 
     shop_id: int
     token_hash: bytes | None = None
     source: str | None = None
     known: bool = False
+    refused_at: int | None = None
 
 
 class Notebook:
@@ -65,3 +69,5 @@ def write_notes(notes: Sequence[Note]) -> Operation[None]:
             yield sql["note_token_use"], {"id": note.shop_id, "token_hash": note.token_hash}
         if note.source is not None:
             yield from note_source(note.shop_id, note.source, known=note.known)
+        if note.refused_at is not None:
+            yield from note_refused(note.shop_id, note.refused_at)

@@ -57,6 +57,7 @@ _SHOP: dict[str, Any] = {
 _ONE_SHOP = _SHOP | {
     "learned": {"hour": {"order webhook": 12}, "day": {"order reconcile": 1}, "week": {}, "month": {}},
     "asked": {"hour": {"order": 12, "lists": 24}, "day": {}, "week": {}, "month": {}},
+    "refused_minutes": {"hour": 0, "day": 0, "week": 0, "month": 0},
     "compared": {"orders": TIME, "products": TIME},
     "sources": [{"address": "192.0.2.7", "known": True, "first_at": TIME, "last_at": TIME}],
 }
