@@ -1,5 +1,6 @@
 """The shop on each database: its statements mean the same there, and a change and its event stay one transaction."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,24 +11,40 @@ from ombud.mailbox.opening import open_ids
 from ombud.sender.outbox import Outbox
 from ombud.settings import Settings
 from ombud.shop import Shop, create_app
+from ombud.shop.order_input import OrderChange
 from tests.shop.world import KEY, SECOND, Clock, World, client, close_world
 from tests.support.databases import Home
+
+# Pairs of processes that do the same at the same moment.
+PAIRS = 4
 
 
 @pytest.fixture
 async def world(home: Home) -> AsyncIterator[World]:
     """A shop as it is after the first start: products 101 to 103, and order 90001, which nobody has paid."""
+    made = open_shop(home)
+    await made.shop.set_key(KEY)
+    await made.shop.seed()
+    yield made
+    await close_world(made)
+
+
+@pytest.fixture
+async def beside(home: Home) -> AsyncIterator[World]:
+    """Another process with the same shop."""
+    made = open_shop(home)
+    yield made
+    await close_world(made)
+
+
+def open_shop(home: Home) -> World:
     clock = Clock()
     database: Any = home.open(clock)
     migrate(database, ["ombud.mailbox", "ombud.sender", "ombud.shop"])
     outbox = Outbox(open_ids(database), clock, Settings())
     writer: Any = database.open_writer()
     shop = Shop(writer, outbox, clock=clock)
-    made = World(database, writer, outbox, shop, client(create_app(shop), key=KEY), clock)
-    await shop.set_key(KEY)
-    await shop.seed()
-    yield made
-    await close_world(made)
+    return World(database, writer, outbox, shop, client(create_app(shop), key=KEY), clock)
 
 
 async def ids(world: World, **query: Any) -> list[str]:
@@ -90,3 +107,21 @@ async def test_two_shops_do_not_meet(world: World) -> None:
     other = Shop(world.writer, world.outbox, shop_id=2, clock=world.clock)
     await other.seed()
     assert await world.get("/v1/products/count") == {"count": "3"}
+
+
+async def test_an_order_that_several_processes_pay_at_once_is_paid_once(world: World, beside: World) -> None:
+    pay = [OrderChange(90_001, status="paid")]
+    before = len(world.events())
+    await asyncio.gather(*(one.shop.change_orders(pay) for one in (world, beside) * PAIRS))
+
+    assert world.new_events(before) == [("order.new", "order/90001")]
+    assert (await world.product("101"))["qty"] == "38"
+
+
+async def test_a_shop_that_several_processes_begin_at_once_is_begun_once(world: World, beside: World) -> None:
+    shops = [Shop(one.writer, one.outbox, shop_id=2, clock=one.clock) for one in (world, beside)]
+    seeded = await asyncio.gather(*(shop.seed() for shop in shops))
+    opened = await asyncio.gather(*(shop.set_first_key(f"key {number}") for number, shop in enumerate(shops)))
+
+    assert sorted(seeded) == sorted(opened) == [False, True]
+    assert await shops[0].count_products() == 3

@@ -22,11 +22,7 @@ def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: boo
     async def start() -> Service:
         sender = Sender(open_database(url), settings)
         shop = open_shop(sender)
-        key = settings.api_key
-        if key is None and (new_key or await shop.key_hash() is None):
-            key = new_shop_key()
-        if key is not None:
-            await shop.set_key(key)
+        made = await _open_api(shop, settings.api_key, new_key=new_key)
         await shop.seed()
         standby = Standby()
         return Service(
@@ -34,7 +30,7 @@ def run_shop(database: str, host: str, port: int, *, new_key: bool, as_json: boo
             databases=[sender.database],
             work=standby.run,
             stop_work=standby.stop,
-            announce=lambda: _announce(url_of(listening), None if settings.api_key else key, as_json=as_json),
+            announce=lambda: _announce(url_of(listening), made, as_json=as_json),
             close=sender.close,
         )
 
@@ -45,6 +41,18 @@ def open_shop(sender: Sender) -> Shop:
     """Return the pretend shop in a sender's database."""
     migrate(sender.database, ["ombud.shop"])
     return Shop(sender.writer, sender.outbox, clock=sender.database.clock)
+
+
+async def _open_api(shop: Shop, key: str | None, *, new_key: bool) -> str | None:
+    """Let the key of the settings into the API, else one that is made here if none does yet; returns the one made."""
+    if key is not None:
+        await shop.set_key(key)
+        return None
+    made = new_shop_key()
+    if new_key:
+        await shop.set_key(made)
+        return made
+    return made if await shop.set_first_key(made) else None
 
 
 def _announce(base: str, new_key: str | None, *, as_json: bool) -> None:

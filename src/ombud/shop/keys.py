@@ -22,9 +22,12 @@ LONGEST_KEY = 200
 
 def set_key(shop_id: int, key: str) -> Operation[None]:
     """Store a key's hash in place of the one before. Raises InvalidInput for a key that no request could carry."""
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable() or key != key.strip():
-        raise InvalidInput("key", f"A key is 1 to {LONGEST_KEY} printable characters without spaces around them.")
-    yield sql["set_key_hash"], {"shop_id": shop_id, "key_hash": _digest(f"{key}:{key}".encode())}
+    yield sql["set_key_hash"], _account(shop_id, key)
+
+
+def set_first_key(shop_id: int, key: str) -> Operation[bool]:
+    """Store a key's hash unless the shop has a key; returns whether it was stored. Raises as `set_key` does."""
+    return bool((yield sql["set_first_key_hash"], _account(shop_id, key)))
 
 
 def read_key_hash(shop_id: int) -> Operation[str | None]:
@@ -43,6 +46,12 @@ def opens(headers: Mapping[str, str], key_hash: str | None) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(_digest(given), key_hash)
+
+
+def _account(shop_id: int, key: str) -> dict[str, int | str]:
+    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable() or key != key.strip():
+        raise InvalidInput("key", f"A key is 1 to {LONGEST_KEY} printable characters without spaces around them.")
+    return {"shop_id": shop_id, "key_hash": _digest(f"{key}:{key}".encode())}
 
 
 def _digest(text: bytes) -> str:

@@ -1,3 +1,10 @@
+-- name: lock_shop
+-- Whoever changes the shop at the same moment waits, and then sees what the other has done. Until the commit; of a file one
+-- transaction writes at a time.
+select :shop_id as shop_id;
+-- postgres:
+select pg_advisory_xact_lock(hashtextextended('pretend shop ' || cast(:shop_id as bigint), 0));
+
 -- name: get_key_hash
 -- What opens this shop's API.
 select key_hash from shop_account where shop_id = :shop_id;
@@ -6,6 +13,11 @@ select key_hash from shop_account where shop_id = :shop_id;
 -- A new key; the one before stops working with this commit.
 insert into shop_account(shop_id, key_hash) values (:shop_id, :key_hash)
 on conflict (shop_id) do update set key_hash = excluded.key_hash;
+
+-- name: set_first_key_hash
+-- Nothing comes back when it has a key.
+insert into shop_account(shop_id, key_hash) values (:shop_id, :key_hash)
+on conflict (shop_id) do nothing returning shop_id;
 
 -- name: take_ids
 -- The next ids of a kind; returns the last of them. The row is locked until the commit, so nobody gets them twice.

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from ombud.db.database import Writer
 from ombud.db.operation import Make, Operation
+from ombud.db.queries import read_queries
 from ombud.errors import NotFound
 from ombud.sender.outbox import DEFAULT_SHOP_ID, Event, Outbox
 from ombud.shop import keys, seed
@@ -22,6 +23,8 @@ from ombud.shop.products import ProductFilter, Products
 from ombud.shop.trouble import Trouble
 
 T = TypeVar("T")
+
+sql = read_queries("ombud.shop")
 
 
 class Shop:
@@ -54,6 +57,10 @@ class Shop:
     async def set_key(self, key: str) -> None:
         """Let this key into the API, and no other. Raises InvalidInput."""
         await self._writer.write(lambda: keys.set_key(self.shop_id, key))
+
+    async def set_first_key(self, key: str) -> bool:
+        """Let this key into the API unless another one opens it; returns whether it does. Raises InvalidInput."""
+        return await self._writer.write(lambda: keys.set_first_key(self.shop_id, key))
 
     async def key_hash(self) -> str | None:
         """Return the hash that `keys.opens` compares with; None while the shop has no key."""
@@ -150,7 +157,13 @@ class Shop:
         raise NotFound(f"There is no {kind} {owner_id}.")
 
     async def _write(self, make: Make[T]) -> T:
-        return await self._writer.write(make)
+        """Change something, alone: what is read of the shop for it stays so until its commit."""
+
+        def change() -> Operation[T]:
+            yield sql["lock_shop"], {"shop_id": self.shop_id}
+            return (yield from make())
+
+        return await self._writer.write(change)
 
     async def _read(self, make: Make[T]) -> T:
         return await asyncio.to_thread(self._writer.database.read, make)
