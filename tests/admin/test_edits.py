@@ -1,5 +1,6 @@
 """Of two who edit the same thing at the same moment, on each of the databases."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,14 +14,16 @@ from ombud.admin.edits import etag_of as etag_of_endpoint
 from ombud.admin.inbox_shops import ShopEdits, get_tagged_shop, list_inbox_shops
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
-from ombud.db.operation import Make
+from ombud.db.operation import Make, Operation
 from ombud.errors import Outdated
 from ombud.mailbox.ids import parse_id
+from ombud.mailbox.model import Health, Lane
 from ombud.receiver.inbox import Inbox
 from ombud.sender.endpoint import EndpointEdit
 from ombud.sender.guard import Guard
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
+from tests.admin.post import once
 from tests.support.commits import meanwhile
 from tests.support.databases import Home
 
@@ -55,6 +58,32 @@ def test_an_edit_leaves_an_endpoint_disabled_that_the_sender_disables_meanwhile(
     found = database.read(lambda: sender.endpoints.get(made.id))
     assert (found.edit.enabled, found.disabled_reason) == (False, "Every try has failed.")
     assert (found.edit.description, found.disabled_at is not None) == ("mine", True)
+    other.close()
+
+
+def test_lanes_of_one_endpoint_that_open_and_close_at_once_see_each_other(
+    sender: Sender, database: Database, shared_home: Home, run_sql: Callable[..., list[Any]]
+) -> None:
+    made = database.write(lambda: sender.endpoints.add(EndpointEdit("https://8.8.8.8/"), EVERY_SHOP, None))
+    first, second, third, *_ = database.read(lambda: sender.endpoints.lanes_of(made))
+    well, sick = Health(), Health(closed_at=1)
+
+    def turn(lane_id: int, before: Health, now: Health) -> Operation[None]:
+        yield from once("update lane set closed_at = :at where id = :id", id=lane_id, at=now.closed_at)
+        lane = Lane(lane_id, EVERY_SHOP, made.id, 0, 0, now, 0, None, stored=True)
+        yield from sender.notices.on_health(lane, before, now)
+
+    def closed() -> bool:
+        return bool(run_sql("select 1 from endpoint where closed_since is not null"))
+
+    other = shared_home.open()
+    for lane_id in (first, second):
+        database.write(partial(turn, lane_id, well, sick))
+    meanwhile(database, partial(turn, first, sick, well), other, partial(turn, second, sick, well))
+    assert not closed()
+    database.write(partial(turn, first, well, sick))
+    meanwhile(database, partial(turn, third, well, sick), other, partial(turn, first, sick, well))
+    assert closed()
     other.close()
 
 

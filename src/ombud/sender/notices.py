@@ -57,8 +57,7 @@ class Notices:
     def on_health(self, lane: Lane, before: Health, now: Health) -> Operation[None]:
         """Hear how a lane was and how it is."""
         if before.closed_at is None and now.closed_at is not None:
-            if (yield sql["close_endpoint"], {"id": lane.destination_id, "closed_at": now.closed_at}):
-                yield from self._say("endpoint.closed", lane.shop_id, lane.destination_id)
+            yield from self._closed(lane, now.closed_at)
         elif before.closed_at is not None and now.closed_at is None:
             yield from self._opened(lane)
         if before.given_up_at is None and now.given_up_at is not None:
@@ -104,6 +103,11 @@ class Notices:
             return
         yield from self._say("endpoint.disabled", shop_id, endpoint_id, {"reason": reason})
         yield from self._mailbox.ring(*(yield from self._lanes_of(shop_id, endpoint_id)))
+
+    def _closed(self, lane: Lane, closed_at: int) -> Operation[None]:
+        yield sql["closed_since"], {"id": lane.destination_id}
+        if (yield sql["close_endpoint"], {"id": lane.destination_id, "closed_at": closed_at}):
+            yield from self._say("endpoint.closed", lane.shop_id, lane.destination_id)
 
     def _opened(self, lane: Lane) -> Operation[None]:
         values = {"id": lane.destination_id, "shop_id": lane.shop_id, "box": self._mailbox.box}

@@ -200,8 +200,10 @@ update endpoint set closed_since = cast(:closed_at as bigint) where id = :id and
 returning id;
 
 -- name: closed_since
--- Since when it fails.
+-- Since when it fails; locked until the commit, so that each of its lanes sees what the one before has come to.
 select closed_since from endpoint where id = :id;
+-- postgres:
+select closed_since from endpoint where id = :id for no key update;
 
 -- name: open_endpoint
 -- It is back, when the last of its lanes says so.
