@@ -20,6 +20,7 @@ BY_KEY = {
     ("ombud.mailbox", "settle_and_tell"),
     ("ombud.mailbox", "end_unstarted"),
     ("ombud.receiver", "hold_arrival"),
+    ("ombud.receiver", "put_first"),
 }
 AT_ONCE = 20
 # Nearly all of a day has ended, and a tenth of it waits in one lane.

@@ -12,8 +12,10 @@ from ombud.client import Order
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Draft
 from ombud.receiver import listed
+from ombud.receiver.coverage import SECOND
 from ombud.receiver.findings import known_of
 from ombud.receiver.listed import (
+    LATE,
     ORDER_BACKFILL,
     PRODUCT_RECONCILE,
     Listed,
@@ -272,6 +274,25 @@ async def test_lists_are_compared_again_after_an_error(
     assert failures == []
 
 
+async def test_what_the_list_shows_is_looked_at_before_what_nobody_could_read_in_time(
+    desk: Desk, store: Store, calls: Calls
+) -> None:
+    heard, lost = store.pay(), store.pay()
+    for number in range(40):
+        await desk.hear("order.new", f"9{number:05}")
+    await desk.hear("order.new", heard)
+    desk.clock.ahead_seconds = LATE / SECOND + 1
+    receiver, orders = desk.receiver, [Listed(f"order/{one}", status=1) for one in (heard, lost)]
+    [shop] = receiver.database.read(list_shops)
+    for _ in range(2):
+        receiver.database.write(lambda: note_orders(receiver.arrivals, shop, orders))
+    async with desk.at_work():
+        await desk.until(lambda: calls.of(heard) and calls.of(lost))
+    looked_at = [read for read in store.dials.reads if "order_id=" in read]
+    assert sorted(looked_at[:2]) == [f"/v1/orders?order_id={one}&include_details=true" for one in (heard, lost)]
+    assert (calls.of(heard), calls.of(lost)) == ([("order.new", "webhook")], [("order.new", "reconcile")])
+
+
 def test_lists_on_every_database(home: Home) -> None:
     """One process at a time reads a list; what differs is handed to the reader."""
     receiver = Receiver(home.open(), Settings(token="a-token-of-tests"))
@@ -298,6 +319,10 @@ def test_lists_on_every_database(home: Home) -> None:
         lambda: once("select distinct rank, type like 'order.new' as live from delivery join event on id = event_id")
     )
     assert sorted((row["rank"], bool(row["live"])) for row in ranks) == [(0, True), (1, False)]
+    write(partial(once, "update delivery set due_at = due_at - 61000000 where subject = 'order/4'"))
+    write(lambda: note_orders(arrivals, shop, [Listed(f"order/{id_}", status=1) for id_ in (4, 2)]))
+    line = read(lambda: once("select subject, rank from delivery order by rank, due_at, event_id"))
+    assert [(row["subject"], row["rank"]) for row in line][:3] == [("order/4", 0), ("order/2", 0), ("product/2", 1)]
 
 
 def hints(receiver: Receiver, shop: Shop) -> list[str]:

@@ -31,6 +31,9 @@ BATCH = 250
 # shop that is moving, a key of another shop or a broken list rather than somebody who tidies up.
 MOST_MISSING = 20
 MISSING_SHARE = 0.05
+# Microseconds that webhooks have waited when what a list shows goes before them: far longer than reading takes, unless
+# there are more than can be read, as there are when somebody forges them.
+LATE = 60_000_000
 # Looks that find nothing different where a list does; then the list says less than a product's own page.
 MOST_LOOKS = 3
 HELD = "held: so many products are missing at once that a person should look first; release this one to go on"
@@ -63,20 +66,21 @@ def note_open_orders(shop: Shop, orders: Sequence[Listed]) -> Operation[None]:
 
 
 def note_orders(arrivals: Mailbox, shop: Shop, orders: Sequence[Listed]) -> Operation[None]:
-    """Have the reader look at orders that nobody has seen in their state, and about which nothing waits."""
+    """Have the reader look at orders that nobody has seen in their state."""
     rows = yield from _known(arrivals, shop, [one.subject for one in orders])
     found = [one.subject for one in orders if _order_differs(one, rows[one.subject])]
     same = [one for one in orders if one.tracking is not None and rows[one.subject]["status"] == one.status]
-    found += yield from _tracked_otherwise(shop, [one for one in same if not rows[one.subject]["waits"]])
-    yield from find(arrivals, shop, ORDER_RECONCILE, found)
+    found += yield from _tracked_otherwise(shop, same)
+    yield from _hand_over(arrivals, shop, ORDER_RECONCILE, [rows[subject] for subject in found])
 
 
 def note_products(arrivals: Mailbox, shop: Shop, products: Sequence[Listed]) -> Operation[None]:
     """Have the reader look at products that are not as they are known, unless looks have found nothing in it."""
     rows = yield from _known(arrivals, shop, [one.subject for one in products])
     found = [one for one in products if _product_differs(one, rows[one.subject])]
-    yield from find(arrivals, shop, PRODUCT_RECONCILE, [one.subject for one in found])
-    yield sql["put_listed"], [(shop.id, one.subject, one.version) for one in found]
+    yield from _hand_over(arrivals, shop, PRODUCT_RECONCILE, [rows[one.subject] for one in found])
+    new = [one for one in found if not rows[one.subject]["waits"]]
+    yield sql["put_listed"], [(shop.id, one.subject, one.version) for one in new]
     agreeing = [one for one in products if rows[one.subject]["times"] and one.version == rows[one.subject]["version"]]
     yield sql["end_listed"], [(shop.id, one.subject) for one in agreeing]
 
@@ -86,10 +90,12 @@ def note_missing(arrivals: Mailbox, shop: Shop, listed: frozenset[str]) -> Opera
     rows = yield sql["known_products"], {"shop_id": shop.id}
     missing = [row["subject"] for row in rows if row["subject"] not in listed]
     known = yield from _known(arrivals, shop, missing)
-    suspects = [subject for subject in missing if not known[subject]["waits"] and not known[subject]["held"]]
-    held = len(missing) > max(MOST_MISSING, MISSING_SHARE * len(rows))
-    ids = yield from find(arrivals, shop, PRODUCT_RECONCILE, suspects, delay=_HOLD if held else _SOON)
-    if held and ids:
+    suspects = [row for row in known.values() if not row["held"]]
+    if len(missing) <= max(MOST_MISSING, MISSING_SHARE * len(rows)):
+        yield from _hand_over(arrivals, shop, PRODUCT_RECONCILE, suspects)
+        return
+    wanted = [row["subject"] for row in suspects if not row["waits"]]
+    if ids := (yield from find(arrivals, shop, PRODUCT_RECONCILE, wanted, delay=_HOLD)):
         log.error("%d products of shop %s are missing at once; their deletion is held", len(missing), shop.name)
         yield sql["hold_arrival"], [(id_, shop.reader_lane_id, HELD) for id_ in ids]
 
@@ -102,6 +108,19 @@ def find(
     ids = yield from arrivals.append([Draft(shop.id, kind, one, lanes, data, delay) for one in subjects])
     yield sql["lower_arrivals"], [(id_, shop.reader_lane_id, int(Rank.REPLAY)) for id_ in ids]
     return ids
+
+
+def _hand_over(arrivals: Mailbox, shop: Shop, kind: str, known: Sequence[Row]) -> Operation[None]:
+    """Have the reader look at these, unless it is to anyway; and first, when others have waited for long.
+
+    The shop has them, and who forges webhooks by the thousand cannot put them into its list.
+    """
+    yield from find(arrivals, shop, kind, [row["subject"] for row in known if not row["waits"]])
+    heads = yield sql["head_of_lane"], {"lane_id": shop.reader_lane_id}
+    due_at = heads[0]["due_at"]
+    if due_at is not None and due_at < arrivals.clock() - LATE:
+        lane_id, box = shop.reader_lane_id, int(arrivals.box)
+        yield sql["put_first"], [(shop.id, row["subject"], lane_id, box, due_at - 1) for row in known]
 
 
 async def batches(things: AsyncIterator[T]) -> AsyncIterator[Sequence[T]]:
@@ -130,13 +149,13 @@ def _tracked_otherwise(shop: Shop, orders: Sequence[Listed]) -> Operation[list[s
 
 
 def _product_differs(listed: Listed, known: Row) -> bool:
-    if known["waits"] or listed.version == known["version"]:
+    if listed.version == known["version"]:
         return False
     return listed.version != known["listed"] or bool(known["times"] < MOST_LOOKS)
 
 
 def _order_differs(listed: Listed, known: Row) -> bool:
-    if known["waits"] or listed.status == known["status"]:
+    if listed.status == known["status"]:
         return False
     # A checkout that nobody has paid yet is nothing to tell.
     return known["status"] is not None or listed.status != OrderStatus.UNPAID

@@ -448,6 +448,23 @@ where day in (select day from day) and event_id = :event_id and lane_id = :lane_
 update delivery d set state = 2, reason = r.reason from {rows} r
 where d.day in (select day from day) and d.event_id = r.event_id and d.lane_id = r.lane_id and d.state + 0 = 0;
 
+-- name: head_of_lane
+-- When what has waited longest was due.
+select min(due_at) as due_at from delivery where lane_id = :lane_id and state = 0 and rank = 0;
+
+-- name: put_first
+-- rows: shop_id bigint, subject text, lane_id bigint, box bigint, due bigint
+-- What waits about these goes before all others.
+update delivery set rank = 0, due_at = :due where (day, event_id, lane_id) in (
+  select d.day, d.event_id, d.lane_id from event e
+  join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = :lane_id
+  where e.subject = :subject and e.box > 1 and e.box = :box and e.shop_id = :shop_id and d.state + 0 = 0);
+-- postgres:
+update delivery u set rank = 0, due_at = r.due from {rows} r
+join event e on e.subject = r.subject and e.box > 1 and e.box = r.box and e.shop_id = r.shop_id
+join delivery d on d.day = e.day and d.event_id = e.id and d.lane_id = r.lane_id and d.state + 0 = 0
+where u.day = d.day and u.event_id = d.event_id and u.lane_id = d.lane_id;
+
 -- name: lower_arrivals
 -- rows: event_id bigint, lane_id bigint, rank bigint
 -- Finds that wait behind what webhooks say.
