@@ -22,8 +22,8 @@ LONGEST_TIMEOUT_SECONDS = 120.0
 # How long nobody delivers for a node that died; and how long nothing is said of what is wrong.
 LONGEST_LEASE_SECONDS = 3_600.0
 LONGEST_ALARM_SECONDS = 31_536_000.0
-# A field, and fields of its parts.
-_PATH = re.compile(r"(?!\*)[\w*-]+(\.[\w*-]+)*")
+# A field of a document, or a field of its parts: `images.*.image`.
+FIELD = re.compile(r"(?!\*)[\w*-]+(\.[\w*-]+)*")
 # Bits at least of an allowed range: 10.0.0.0/8 and fc00::/7 are the widest that anybody has for themselves.
 WIDEST_RANGE = {4: 8, 6: 7}
 
@@ -155,7 +155,7 @@ sweeps = _pair(
 def paths(value: str) -> tuple[str, ...]:
     """Read fields of documents, separated by commas."""
     found = tuple(part.strip() for part in value.split(",") if part.strip())
-    if not all(_PATH.fullmatch(path) for path in found):
+    if not all(FIELD.fullmatch(path) for path in found):
         raise ValueError("it is a list of fields, those of parts behind a point and * for each: views,images.*.image")
     return found
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ombud.receiver.documents import lasting, pack, unpack, version_of
+from ombud.receiver.documents import changed_fields, lasting, pack, unpack, version_of
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
@@ -100,6 +100,29 @@ def test_what_is_named_as_volatile_is_no_difference_and_what_stands_beside_it_is
     assert lasting(document, volatile) == {"images": {"1": {"alttext": "A"}}, "variants": [{"id": "1"}]}
     spoken = document | {"images": {"1": {"image": "a?1", "alttext": "B"}}}
     assert version_of(document, volatile) != version_of(spoken, volatile)
+
+
+def test_what_is_different_is_named_as_a_setting_would_name_it() -> None:
+    document = {
+        "views": 7,
+        "price": "1.50",
+        "images": {"1": {"image": "a?1", "alttext": "A"}},
+        "variants": [{"id": "1", "seen": 1}, {"id": 2, "seen": 1}],
+        "tags": ["a", "b"],
+    }
+    other = {
+        "price": 1.5,
+        "images": {"1": {"image": "a?2", "alttext": "A"}},
+        "variants": [{"id": 2, "seen": 1}, {"id": "1", "seen": 2}],
+        "tags": ["a", "c"],
+        "date_modified": "2026-01-01",
+    }
+    assert changed_fields(document, other) == {"views", "images.*.image", "variants.*.seen", "tags.*"}
+    assert changed_fields(document, other, ("views", "images", "tags")) == {"variants.*.seen"}
+    assert changed_fields(document, {**document, "variants": [{"id": "1", "seen": 1}]}) == {"variants.*"}
+    assert version_of(document, sorted(changed_fields(document, other))) == version_of(
+        other, sorted(changed_fields(document, other))
+    )
 
 
 def test_a_body_that_no_utf8_can_hold_survives() -> None:

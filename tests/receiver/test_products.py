@@ -8,6 +8,7 @@ import pytest
 
 from ombud.client import Product
 from ombud.receiver.model import Change, Context, Event
+from ombud.receiver.restless import CHANGES
 from tests.receiver.store import Answer, Store, answer_json
 from tests.receiver.world import Desk
 from tests.support.processes import PATIENCE_SECONDS
@@ -296,6 +297,25 @@ async def test_orders_do_not_wait_for_the_first_look(desk: Desk, store: Store) -
     async with desk.at_work():
         await desk.tell("order.new", order_id)
     assert orders == ["called"]
+
+
+async def test_a_field_that_changes_again_and_again_is_named_and_told_all_the_same(
+    desk: Desk, store: Store, calls: Calls, old: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = store.client.product(old)
+    assert found is not None
+    changes = CHANGES + 1
+    async with desk.acquainted():
+        for number in range(1, changes + 1):
+            raw = {**found.raw, "views": str(number % 2), "qty": str(number)}
+            store.dials.next_answers.append(answer_json({"product": raw | ({"price": "11.00"} if number > 3 else {})}))
+            await desk.tell("product.update", old)
+            said = [one.getMessage() for one in caplog.records if "OMBUD_VOLATILE_FIELDS" in one.getMessage()]
+            assert len(said) == int(number == changes)
+    assert said[0].startswith(f"views of product/{old} of shop ")
+    assert said[0].endswith("OMBUD_VOLATILE_FIELDS=views")
+    assert calls.types == ["product.update"] * changes
+    assert [row["amount"] for row in desk.rows("select amount from meter where what = 'restless views'")] == [1]
 
 
 async def test_a_field_that_changes_all_the_time_is_no_change(desk: Desk, store: Store, calls: Calls, old: str) -> None:

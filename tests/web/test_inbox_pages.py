@@ -15,7 +15,7 @@ from ombud.mailbox.ids import parse_id
 from ombud.mailbox.model import Dead, Draft
 from ombud.receiver.inbox import Inbox
 from ombud.receiver.listed import HELD
-from ombud.receiver.meter import note_refused
+from ombud.receiver.meter import note_refused, note_restless
 from ombud.receiver.shops import list_shops
 from ombud.settings import Settings
 from ombud.web.receiver_app import ReceiverApp
@@ -188,6 +188,8 @@ async def test_a_shop_is_paused_resumed_and_given_a_new_token(browse: Browse, in
         number, clock = parse_id("shop", shop.rpartition("/")[2], "shop"), inbox.receiver.arrivals.clock
         inbox.receiver.database.write(lambda: note_refused(number, clock()))
         assert "somebody else has its token" in (await client.get(shop)).text
+        inbox.receiver.database.write(lambda: note_restless(number, "images.*.image", clock()))
+        assert "<code>OMBUD_VOLATILE_FIELDS=images.*.image</code>" in (await client.get(shop)).text
         assert (await client.post(f"{shop}/pause")).headers["Location"] == shop
         assert "Paused: webhooks are stored" in (await client.get(shop)).text
         assert 'class="state paused"' in (await client.get("/shops")).text

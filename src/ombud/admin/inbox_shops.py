@@ -17,7 +17,7 @@ from ombud.db.texts import check_text
 from ombud.errors import Conflict, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Box
-from ombud.receiver.meter import ASKED, HOUR, REFUSED, TOLD
+from ombud.receiver.meter import ASKED, HOUR, REFUSED, RESTLESS, TOLD
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.shop_changes import end_previous_token, pause_shop, resume_shop, rotate_token
 from ombud.receiver.shops import DEFAULT_NAME
@@ -60,6 +60,7 @@ def get_tagged_shop(caller: Caller, number: int, now: int) -> Operation[tuple[Do
         "learned": {name: _of(TOLD, amounts) for name, amounts in counted.items()},
         "asked": {name: _of(ASKED, amounts) for name, amounts in counted.items()},
         "refused_minutes": {name: amounts.get(REFUSED, 0) for name, amounts in counted.items()},
+        "restless_fields": {name: sorted(_of(RESTLESS, amounts)) for name, amounts in counted.items()},
         "compared": {one["kind"]: rfc3339_or_none(one["swept_at"]) for one in sweeps},
         "sources": (yield from source_documents(row["name"])),
     }

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -47,6 +47,12 @@ def lasting(document: Mapping[str, Any], volatile: Sequence[str] = ()) -> dict[s
     return found
 
 
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], volatile: Sequence[str] = ()) -> set[str]:
+    """Return which fields are different, named as `lasting` takes them: `views`, `images.*.image`."""
+    changed = _changed((), lasting(before, volatile), lasting(after, volatile))
+    return {".".join(path) for path in changed}
+
+
 def pack(document: Mapping[str, Any]) -> bytes:
     """Return what is stored of a document."""
     return zlib.compress(json.dumps(document, separators=(",", ":"), sort_keys=True).encode())
@@ -70,14 +76,42 @@ def _without(value: Any, paths: Sequence[Sequence[str]]) -> Any:
     return dict(kept) if isinstance(value, Mapping) else [part for _, part in kept]
 
 
+def _changed(path: tuple[str, ...], before: Any, after: Any) -> Iterator[tuple[str, ...]]:
+    if _canonical(before) == _canonical(after):
+        return
+    old, new = _parts(before), _parts(after)
+    if old is None or new is None:
+        yield path
+        return
+    for part in old.keys() | new.keys():
+        yield from _changed((*path, part[0]), old.get(part), new.get(part))
+
+
+def _parts(value: Any) -> Mapping[tuple[str, str], Any] | None:
+    """Return what a value consists of, each by its name in a path and what it is known by among its like."""
+    match value:
+        case Mapping():
+            return {(EACH if str(name).isdecimal() else str(name), str(name)): part for name, part in value.items()}
+        case list():
+            ids = _ids(value) or range(len(value))
+            return {(EACH, str(one)): part for one, part in zip(ids, value, strict=True)}
+        case _:
+            return None
+
+
+def _ids(parts: Sequence[Any]) -> list[str] | None:
+    """Return what the parts of a list are known by; None for a list whose order says something."""
+    ids = [part.get("id") if isinstance(part, Mapping) else None for part in parts]
+    return None if None in ids else [str(one) for one in ids]
+
+
 def _canonical(value: Any) -> Any:
     match value:
         case Mapping():
             return {str(key): _canonical(part) for key, part in value.items()}
         case list():
             parts = [_canonical(part) for part in value]
-            ids = [part.get("id") if isinstance(part, Mapping) else None for part in parts]
-            return parts if None in ids else sorted(parts, key=lambda part: str(part["id"]))
+            return parts if _ids(parts) is None else sorted(parts, key=lambda part: str(part["id"]))
         case bool() | None:
             return value
         case int() | float():

@@ -1,5 +1,5 @@
-"""Counting by shop and hour: from what handlers learned of changes, for what the shop's API was asked, and in how many
-minutes there were more webhooks than are stored.
+"""Counting by shop and hour: from what handlers learned of changes, for what the shop's API was asked, in how many
+minutes there were more webhooks than are stored, and which fields change again and again.
 
 What was learned is counted where it is written down, in its transaction: a loss must not be forgotten. Requests are
 counted in memory first, as each is small and they are many; a process that is killed loses those of its last seconds.
@@ -29,8 +29,8 @@ KEPT = 32 * 24 * HOUR
 FLUSH_SECONDS = 2.0
 # Old rows that one writing deletes.
 MOST_FORGOTTEN = 1_000
-# What is counted, and of what: `told order webhook`, `told order redundant`, `asked lists`.
-TOLD, ASKED, REFUSED = "told", "asked", "refused"
+# What is counted, and of what: `told order webhook`, `told order redundant`, `asked lists`, `restless views`.
+TOLD, ASKED, REFUSED, RESTLESS = "told", "asked", "refused", "restless"
 # In place of how a change was learned: a webhook after which everything was as it was known.
 REDUNDANT = "redundant"
 # For what an API is asked, in words.
@@ -58,6 +58,11 @@ def note_told(shop_id: int, kind: str, source: str, now: int) -> Operation[None]
 def note_refused(shop_id: int, now: int) -> Operation[None]:
     """Count a minute in which webhooks were refused, as there were too many. `now`: UTC microseconds."""
     yield from _add(shop_id, now - now % HOUR, REFUSED, 1)
+
+
+def note_restless(shop_id: int, field: str, now: int) -> Operation[None]:
+    """Count an hour in which a field of a product has changed again and again. `now`: UTC microseconds."""
+    yield from _add(shop_id, now - now % HOUR, f"{RESTLESS} {field}", 1)
 
 
 class Meter:

@@ -13,6 +13,7 @@ from ombud.receiver.findings import Known, Look, sql
 from ombud.receiver.listed import PRODUCT_BACKFILL, PRODUCT_RECONCILE
 from ombud.receiver.looks import Looks
 from ombud.receiver.product_lists import ProductLists
+from ombud.receiver.restless import Restless
 
 ANOTHER_SHOP = "Not found, nor any other product that is known here: is this the API key of another shop?"
 # What says nothing of a product but that a list has it, or lacks it.
@@ -22,8 +23,9 @@ LISTS = frozenset({PRODUCT_RECONCILE, PRODUCT_BACKFILL})
 class ProductLooks:
     """Performs arrivals about products."""
 
-    def __init__(self, looks: Looks) -> None:
+    def __init__(self, looks: Looks, restless: Restless) -> None:
         self._looks = looks
+        self._restless = restless
         self._lists = ProductLists(looks)
         self._settings = looks.settings
 
@@ -46,6 +48,8 @@ class ProductLooks:
             return await self._missing(look, past, known, client)
         if look.version == known.version:
             return await self._unchanged(look, past)
+        if known.version is not None:
+            await self._restless.note(look)
         return Done(status=200, also=self._looks.record(look))
 
     async def _unchanged(self, look: Look, past: Past) -> Outcome:

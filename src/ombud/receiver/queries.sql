@@ -238,6 +238,11 @@ select d.subject, d.event_id from (
 where d.subject like 'product/%' and d.attempts = 0 and d.generation = 0
   and e.type <> 'product.delete' and e.created_at <= :until;
 
+-- name: bodies_since
+-- What looks at a subject have found since then, newest first.
+select d.body from reading r join document d on d.shop_id = r.shop_id and d.version = r.version
+where r.shop_id = :shop_id and r.subject = :subject and r.started_at >= :since order by r.id desc limit :most;
+
 -- name: said_with
 -- What the webhooks say of an order for which another arrival stands.
 select e.id as event_id, e.type from event e

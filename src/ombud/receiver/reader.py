@@ -17,6 +17,7 @@ from ombud.receiver.looks import Looks
 from ombud.receiver.options import HandlerFacts
 from ombud.receiver.order_looks import OrderLooks
 from ombud.receiver.product_looks import ProductLooks
+from ombud.receiver.restless import Restless
 from ombud.receiver.settling import Settling
 from ombud.receiver.shops import read_shop
 from ombud.receiver.telling import Teller
@@ -68,10 +69,11 @@ class Reader:
     ) -> None:
         """`ask`: have the list of changed orders read soon."""
         by_name = {handler.name: handler for handler in handlers}
-        teller = Teller(receiver.changes, by_name, receiver.settings.volatile_fields)
+        volatile = receiver.settings.volatile_fields
+        teller = Teller(receiver.changes, by_name, volatile)
         self._looks = Looks(receiver, teller)
         self._orders = OrderLooks(self._looks, ask)
-        self._products = ProductLooks(self._looks)
+        self._products = ProductLooks(self._looks, Restless(receiver.writer, volatile))
         self._settling = Settling()
         self._passer = Passer(receiver.changes, handlers)
         self._clients = clients

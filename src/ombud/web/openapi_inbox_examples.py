@@ -58,6 +58,7 @@ _ONE_SHOP = _SHOP | {
     "learned": {"hour": {"order webhook": 12}, "day": {"order reconcile": 1}, "week": {}, "month": {}},
     "asked": {"hour": {"order": 12, "lists": 24}, "day": {}, "week": {}, "month": {}},
     "refused_minutes": {"hour": 0, "day": 0, "week": 0, "month": 0},
+    "restless_fields": {"hour": [], "day": ["views"], "week": ["views"], "month": ["views"]},
     "compared": {"orders": TIME, "products": TIME},
     "sources": [{"address": "192.0.2.7", "known": True, "first_at": TIME, "last_at": TIME}],
 }

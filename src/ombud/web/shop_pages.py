@@ -70,6 +70,8 @@ class ShopPages:
         shop = await look(database, lambda: get_inbox_shop(caller, number, database.clock()))
         shown: dict[str, Any] = {"shop": _shown(shop), "token": token, "rate": settings.reads_per_second}
         shown |= {"compares": bool(settings.reconcile_seconds) and settings.confirm == "api"}
+        restless = [field for field in shop["restless_fields"]["day"] if field not in settings.volatile_fields]
+        shown |= {"restless": restless, "volatile": ",".join([*settings.volatile_fields, *restless])}
         return self._house.page(request, "shop.html", **shown)
 
     def _act(self, edit: Edit) -> Callable[[Request], Any]:
