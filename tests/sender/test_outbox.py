@@ -1,10 +1,12 @@
 """Publishing: one delivery for each endpoint that wants the event, event keys, and all or nothing."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from ombud.db.operation import Operation
 from ombud.errors import Conflict, InvalidInput
 from ombud.sender.outbox import LARGEST_SHOP_ID, LONGEST_EVENT_KEY, Event, Published
 from ombud.wire import EVENT_TYPES
@@ -167,6 +169,24 @@ async def test_a_key_sent_by_many_at_once_is_one_event(running: Any, new_running
     assert len({one.event_id for [one] in answers}) == 1
     assert len(running.rows("select * from event")) == 1
     assert len(running.rows("select * from delivery")) == 1
+
+
+async def test_keys_are_stored_everywhere_in_the_same_succession(running: Any) -> None:
+    """Two nodes with the same keys in different ones would wait for each other, until the database ends it."""
+    events = [Event("order.new", key, event_key=key) for key in ("b", "c", "a")]
+    stored: list[str] = []
+
+    def publish() -> Operation[None]:
+        operation = running.sender.outbox.publish(events)
+        step = next(operation)
+        with suppress(StopIteration):
+            while True:
+                if isinstance(step, tuple) and step[0].name == "put_event_keys":
+                    stored.extend(key for _, key, _ in step[1])
+                step = operation.send((yield step))
+
+    await running.sender.writer.write(publish)
+    assert stored == ["a", "b", "c"]
 
 
 async def test_a_conflict_fails_alone_among_others_that_commit_with_it(running: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.db.texts import check_text
-from ombud.errors import Conflict, InvalidInput, OmbudError
+from ombud.errors import Conflict, InvalidInput, StorageUnavailable
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy
 from ombud.mailbox.memory import Memory
@@ -87,8 +87,8 @@ class Published:
     deliveries: int
 
 
-class EventKeyTaken(OmbudError):
-    """Another node has stored an event under this key at the same moment. Publish again, and it is found."""
+class EventKeyTaken(StorageUnavailable):
+    """Another node has stored an event under one of these keys at the same moment. Publish again, and it is found."""
 
 
 class Outbox:
@@ -117,7 +117,8 @@ class Outbox:
         ids = yield from self.mailbox.append(drafts)
         published = [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
         stored |= zip(fresh, published, strict=True)
-        keys = [_key_row(event, stored[identity]) for identity, event in _keyed(fresh)]
+        # Everywhere in the same succession: two nodes with the same keys would wait for each other.
+        keys = sorted(_key_row(event, stored[identity]) for identity, event in _keyed(fresh))
         if len((yield sql["put_event_keys"], keys, tuple)) < len(keys):
             raise EventKeyTaken
         return [stored[identity] for identity in identities]
@@ -188,5 +189,6 @@ def _keyed(events: Mapping[Any, Event]) -> Iterator[tuple[Identity, Event]]:
     return ((_identity(0, event), event) for event in events.values() if event.event_key is not None)
 
 
-def _key_row(event: Event, published: Published) -> tuple[int, str | None, int]:
+def _key_row(event: Event, published: Published) -> tuple[int, str, int]:
+    assert event.event_key is not None
     return (event.shop_id, event.event_key, published.event_id)
