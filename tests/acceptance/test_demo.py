@@ -96,7 +96,6 @@ def test_the_other_five_events_arrive(shop: ShopClient, api: httpx2.Client, endp
     assert_quick(seconds)
 
 
-@pytest.mark.alone
 def test_an_event_shows_its_delivery_and_attempts(shop: ShopClient, api: httpx2.Client, endpoint: Endpoint) -> None:
     endpoint_id = subscribe(api, f"{endpoint.url}?token=secret")
     endpoint.answer(500)

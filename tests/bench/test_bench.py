@@ -32,7 +32,6 @@ def bench(*arguments: str, module: str = "bench", **environment: str) -> "subpro
     )
 
 
-@pytest.mark.alone
 def test_the_smallest_run(tmp_path: Path) -> None:
     smallest = ["--rounds", "1", "--seconds", "1", "--no-warm-up"]
     done = bench(*smallest, "--directory", str(tmp_path), "--json", str(tmp_path / "all.json"))
@@ -104,7 +103,6 @@ def test_ratios_are_of_the_same_round() -> None:
     assert "| 5.050 | 0.100-10.000 |" in text({}, rounds, held)
 
 
-@pytest.mark.alone
 def test_the_smallest_run_of_the_receiver(tmp_path: Path) -> None:
     smallest = ["--rounds", "1", "--seconds", "1", "--no-warm-up", "--only", "64"]
     done = bench(*smallest, "--directory", str(tmp_path), module="bench.receiver")

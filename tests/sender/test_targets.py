@@ -164,6 +164,7 @@ async def run_flood(running: Running, names: NameServer, new_sink: Any) -> tuple
     return sink, beside, said
 
 
+@pytest.mark.timeout(60 + FLOOD_SECONDS)
 async def test_one_address_is_sent_no_more_than_its_limit(
     limited: Callable[..., Running], names: NameServer, new_sink: Any
 ) -> None:
@@ -182,6 +183,7 @@ async def test_one_address_is_sent_no_more_than_its_limit(
     assert states == [{"state": 1, "attempts": 1, "number": SHOPS * ENDPOINTS * EVENTS + 5}]
 
 
+@pytest.mark.timeout(60 + FLOOD_SECONDS)
 @pytest.mark.parametrize("home", ["sqlite"], indirect=True)
 async def test_a_build_without_limits_is_caught(
     limited: Callable[..., Running], names: NameServer, new_sink: Any
