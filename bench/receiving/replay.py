@@ -13,7 +13,8 @@ from urllib.parse import parse_qs
 from bench.receiving.rules import Score
 from bench.receiving.traffic import Session
 from ombud import Inbox, Product
-from ombud.client.budget import Budget, Budgets
+from ombud.client.budget import Budget
+from ombud.client.budgets import Budgets
 from ombud.db.sqlite import SqliteDatabase
 from ombud.mailbox.model import Draft
 from ombud.receiver.arrival import read_query

@@ -114,14 +114,14 @@ def test_who_is_told_to_wait_is_told_how_long(clock: Clock) -> None:
     assert budget.state().waiting == 1
 
 
-def wait_among_the_urgent(chance: Random) -> int:
-    """How many turns others had before the last in rank has its own, while urgent ones keep coming."""
+def wait_among_the_urgent(chance: Random, *kinds: Priority) -> int:
+    """How many turns others had before the last in rank has its own, while more urgent ones wait and keep coming."""
     clock = Clock()
     budget = Budget(1.0, clock=clock)
     drain(budget, clock)
+    urgent = [budget.join(kind) for kind in kinds for _ in range(12)]
     patient = budget.join(Priority.BASELINE)
-    urgent = [budget.join(Priority.CONFIRM_ORDER) for _ in range(3)]
-    for turns in range(2 * FAIR_SHARE):
+    for turns in range(3 * FAIR_SHARE):
         clock.now += 1.0
         asking = [*urgent, patient]
         chance.shuffle(asking)
@@ -129,21 +129,32 @@ def wait_among_the_urgent(chance: Random) -> int:
         assert len(served) <= 1
         if served == [patient]:
             return turns
-        urgent = [ticket for ticket in urgent if ticket not in served] + [budget.join(Priority.CONFIRM_ORDER)]
+        urgent = [one for one in urgent if one not in served] + [budget.join(one.priority) for one in served]
     raise AssertionError("it waits still")
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=10)
 @given(chance=st.randoms(use_true_random=False))
 def test_nobody_waits_for_ever(chance: Any) -> None:
-    assert wait_among_the_urgent(chance) <= FAIR_SHARE
+    assert wait_among_the_urgent(chance, Priority.CONFIRM_ORDER) <= FAIR_SHARE
+    assert wait_among_the_urgent(chance, Priority.CONFIRM_ORDER, Priority.CONFIRM_PRODUCT) <= 2 * FAIR_SHARE
+
+
+def test_whom_others_go_before_is_not_told_to_wait_for_all_of_them(clock: Clock) -> None:
+    """Else it would give up, as a list does behind the webhooks of a flood."""
+    budget = Budget(1.0, clock=clock)
+    drain(budget, clock)
+    urgent = [budget.join(Priority.CONFIRM_ORDER) for _ in range(64)]
+    patient = budget.join(Priority.SWEEP)
+    assert budget.ask(patient) == pytest.approx(FAIR_SHARE)
+    assert budget.ask(urgent[-1]) == pytest.approx(64)
 
 
 def test_without_a_fair_share_somebody_would(clock: Clock, monkeypatch: Any) -> None:
     """The control of the test above: with strict priorities the last in rank is never served."""
     monkeypatch.setattr("ombud.client.budget.FAIR_SHARE", 10**9)
     with pytest.raises(AssertionError, match="waits still"):
-        wait_among_the_urgent(Random(7))
+        wait_among_the_urgent(Random(7), Priority.CONFIRM_ORDER)
 
 
 def test_429_halves_the_rate_and_keeps_still_as_long_as_it_says(clock: Clock) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ombud.client import sharing
-from ombud.client.budget import Budget, Budgets, Priority
+from ombud.client.budget import Budget, Priority
+from ombud.client.budgets import Budgets
 from ombud.client.sharing import budget_file
 
 # Per second: of a budget that tests use up.

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ombud.client.budget import Budget, Budgets
+from ombud.client.budget import Budget
+from ombud.client.budgets import Budgets
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.shares import Shares
 from ombud.settings import Settings
@@ -19,7 +20,8 @@ SECONDS = 1.5
 # Asks as fast as it may; the second argument says whether it shares with other machines.
 MACHINE = """
 import asyncio, sys, time
-from ombud.client.budget import Budget, Budgets
+from ombud.client.budget import Budget
+from ombud.client.budgets import Budgets
 from ombud.db.postgres import PostgresDatabase
 from ombud.receiver import shares
 url, rate, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])

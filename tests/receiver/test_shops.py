@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from ombud.admin.shops import shop_documents, source_documents
 from ombud.cli.main import app
 from ombud.client import Order
-from ombud.client.budget import Budgets
+from ombud.client.budgets import Budgets
 from ombud.db.database import Database
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.mailbox import Mailbox

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ombud.client.budget import Budgets
+from ombud.client.budgets import Budgets
 from ombud.clock import now_microseconds
 from ombud.db.connect import database_path
 from ombud.db.operation import Make, Operation, Row, Statement

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ombud.client.budget import Budget, Budgets
+from ombud.client.budget import Budget
+from ombud.client.budgets import Budgets
 from ombud.db.operation import Make, Row
 from ombud.db.sqlite import SqliteDatabase
 from ombud.receiver.inbox import Inbox

@@ -1,6 +1,7 @@
 """The vendor's REST API v1, typed, blocking and async."""
 
-from ombud.client.budget import Budget, Budgets, BudgetState, Priority
+from ombud.client.budget import Budget, BudgetState, Priority
+from ombud.client.budgets import Budgets
 from ombud.client.client import AsyncShopClient, ShopClient
 from ombud.client.errors import ApiError, RateLimited, Rejection, Unauthorized, UnexpectedAnswer, WriteRejected
 from ombud.client.models import (

@@ -9,13 +9,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from ombud.client.secret import Secret
-from ombud.client.sharing import SharedState, State, budget_file, budget_name
+from ombud.client.sharing import SharedState, State
 
 START_PER_SECOND = 2.0  # requests; other people's clients stay at this
 MOST_PER_SECOND = 10.0  # requests; more than a shop's panel and its apps need, however patient the API is
@@ -25,7 +24,7 @@ GROWTH = 0.0125  # requests per second, for each request while it is used in ful
 FIRST_PAUSE_SECONDS = 1.0  # after a 429 that names no time; doubled for each one in a row
 LONGEST_OWN_PAUSE_SECONDS = 60.0
 LONGEST_ASKED_PAUSE_SECONDS = 3_600.0  # a longer Retry-After is a mistake more often than a wish: one look an hour
-FAIR_SHARE = 10  # every tenth turn is the longest waiting one's, whatever its priority: nothing waits for ever
+FAIR_SHARE = 10  # every tenth turn is a lower priority's, each in its turn: nothing waits for ever
 ROUNDING = 1e-6  # of a token; the refill of a large clock is no more exact than this
 
 
@@ -107,6 +106,7 @@ class Budget:
         self._share = 1.0
         self._waiting: list[Ticket] = []
         self._arrivals = self._turns = 0
+        self._last_turns: dict[Priority, int] = {}
         self._lock: AbstractContextManager[object] = threading.Lock()
         self._shared: SharedState | None = None
         self._start = per_second
@@ -179,8 +179,9 @@ class Budget:
                 self._remove(ticket)
                 self._bucket.tokens -= 1
                 self._turns += 1
-                ticket.number = self._turns
+                self._last_turns[ticket.priority] = ticket.number = self._turns
                 return 0.0
+            missing = min(missing, self._fair_turns(ticket))
             return max(0.0, self._trouble.until - now) + max(0.0, missing) / self._rate
 
     def succeeded(self, ticket: Ticket) -> None:
@@ -240,10 +241,19 @@ class Budget:
     def _in_order(self) -> list[Ticket]:
         queue = sorted(self._waiting, key=lambda ticket: (ticket.priority, ticket.arrived))
         if queue and (self._turns + 1) % FAIR_SHARE == 0:
-            oldest = min(queue, key=lambda ticket: ticket.arrived)
-            queue.remove(oldest)
-            queue.insert(0, oldest)
+            # The oldest of each priority that others go before.
+            overtaken = {ticket.priority: ticket for ticket in reversed(queue) if ticket.priority > queue[0].priority}
+            if overtaken:
+                fair = overtaken[min(overtaken, key=lambda priority: self._last_turns.get(priority, 0))]
+                queue.remove(fair)
+                queue.insert(0, fair)
         return queue
+
+    def _fair_turns(self, ticket: Ticket) -> int:
+        """After how many turns it has its own at the latest, whoever comes meanwhile."""
+        older = sum(one.priority == ticket.priority and one.arrived < ticket.arrived for one in self._waiting)
+        overtaken = len({one.priority for one in self._waiting}) - 1
+        return FAIR_SHARE * max(1, overtaken) * (older + 1)
 
 
 def _bounds(per_second: float, most_per_second: float | None = None) -> tuple[float, float, float]:
@@ -259,38 +269,3 @@ def _pause(in_a_row: int, asked: float) -> float:
     doublings = min(max(in_a_row - 1, 0), 10)
     own = min(LONGEST_OWN_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**doublings)
     return max(own, min(asked, LONGEST_ASKED_PAUSE_SECONDS))
-
-
-class Budgets:
-    """One budget for each API key of this process. Of the keys only fingerprints are kept.
-
-    `shared`: each is one with those of this user's other processes on this machine that ask the same API.
-    """
-
-    def __init__(self, *, shared: bool = False) -> None:
-        self._shared = shared
-        self._known: dict[str, Budget] = {}
-        self._names: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        return f"<Budgets of {len(self._known)} keys>"
-
-    def known(self) -> dict[str, Budget]:
-        """Return the budgets in use by their names, which tell nothing of the keys."""
-        with self._lock:
-            return {self._names[fingerprint]: budget for fingerprint, budget in self._known.items()}
-
-    def of(self, api_key: str, make: Callable[[], Budget] = Budget, api_url: str = "") -> Budget:
-        """Return the budget of a key, made at its first use. Raises `ConfigurationError` for an impossible key."""
-        fingerprint = Secret(api_key).fingerprint()
-        with self._lock:
-            if fingerprint not in self._known:
-                made = self._known[fingerprint] = make()
-                self._names[fingerprint] = budget_name(fingerprint, api_url)
-                path = budget_file(fingerprint, api_url) if self._shared else None
-                if path is not None:
-                    # Without a file it is this process's own.
-                    with suppress(OSError):
-                        made.share(path)
-            return self._known[fingerprint]

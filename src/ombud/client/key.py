@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from getpass import GetPassWarning, getpass
 
-from ombud.client.budget import Budget, Budgets
+from ombud.client.budget import Budget
+from ombud.client.budgets import Budgets
 from ombud.errors import ConfigurationError
 from ombud.settings import read_settings
 

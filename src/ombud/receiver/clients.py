@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ombud.client import AsyncShopClient
-from ombud.client.budget import Budget, Budgets
+from ombud.client.budget import Budget
+from ombud.client.budgets import Budgets
 from ombud.errors import ConfigurationError
 from ombud.receiver.meter import Meter
 from ombud.receiver.shops import Shop

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ombud.client.budget import Budget, Budgets
+from ombud.client.budget import Budget
+from ombud.client.budgets import Budgets
 from ombud.client.sharing import node_name
 from ombud.db.database import Writer
 from ombud.db.operation import Operation, Row

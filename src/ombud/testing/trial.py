@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ombud.client.budget import Budgets
+from ombud.client.budgets import Budgets
 from ombud.db.sqlite import SqliteDatabase
 from ombud.errors import ConfigurationError
 from ombud.mailbox.model import State

@@ -16,7 +16,7 @@ import pytest
 from ombud import Context, Event, Inbox
 from ombud.client import AsyncShopClient
 from ombud.client.awaiting import Awaiting
-from ombud.client.budget import Budgets
+from ombud.client.budgets import Budgets
 from ombud.db.connect import open_database
 from ombud.db.database import Database
 from ombud.mailbox import holder, performer, worker
