@@ -168,10 +168,12 @@ async def test_a_flood_of_new_ids_is_cut_until_there_is_room_again(
     at_once = 2 * flood.HOURS_AT_ONCE
     assert [await ask() for _ in range(at_once + 3)] == [200] * at_once + [429] * 3
     assert await ask("/hooks/another-token") == 200
-    assert (await front(desk.inbox, Request(b"junk"))).status == 200
+    long = Request(b"x" * (at_once - 2) * flood.ROW_BYTES)
+    assert [(await front(desk.inbox, long)).status for _ in range(2)] == [200, 429]
     set_monotonic(monkeypatch, "ombud.receiver.flood", lambda: 1_000.0 + 3_600)
     assert [await ask() for _ in range(3)] == [200, 200, 429]
     assert len(events(desk)) == at_once + 4
+    # Once in a minute, whatever was refused.
     [said] = [one.getMessage() for one in caplog.records if "are refused" in one.getMessage()]
     assert "Too many webhooks of this shop" in said
     assert [(row["what"], row["amount"]) for row in desk.rows("select what, amount from meter")] == [("refused", 1)]

@@ -13,6 +13,8 @@ JUNK_PER_MINUTE = 600
 REMEMBER_ALIKE = 20_000
 # Hours whose webhooks may come at once: a whole shop may be imported in a minute, and that is no flood.
 HOURS_AT_ONCE = 10
+# Bytes that the row of a webhook takes, by which what is kept of a request that is none is measured.
+ROW_BYTES = 250
 
 
 class Minute:
@@ -41,10 +43,10 @@ class Allowance:
         # When (monotonic seconds) all that was taken will be made up for.
         self._even_at: dict[Hashable, float] = {}
 
-    def take(self, what: Hashable) -> bool:
-        """Use one up; returns whether there was one."""
+    def take(self, what: Hashable, amount: int = 1) -> bool:
+        """Use so much up; returns whether there was so much."""
         now = time.monotonic()
-        even_at = max(now, self._even_at.get(what, 0.0)) + self._seconds
+        even_at = max(now, self._even_at.get(what, 0.0)) + amount * self._seconds
         if even_at - now > HOURS_AT_ONCE * 3_600:
             return False
         self._even_at[what] = even_at

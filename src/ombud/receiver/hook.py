@@ -124,7 +124,7 @@ class Hook:
         # One value, so that no other thread comes between a token and its hash.
         self._last = ("", b"")
         self._junk, self._alike = flood.Minute(), flood.Minute()
-        self._webhooks = flood.Allowance(settings.webhooks_per_hour)
+        self._webhooks, self._notes = (flood.Allowance(settings.webhooks_per_hour) for _ in range(2))
         self.notebook = Notebook()
         self._told_of_proxies = False
         # An order is read at once: somebody waits for it. A product is often saved a few times in a row.
@@ -181,7 +181,8 @@ class Hook:
             if not self._webhooks.take(shop.shop_id):
                 return self._refuse(shop, TOO_MANY)
             return Draft(shop.shop_id, event_type, subject, shop.lanes, None, self._delays.get(event_type, 0))
-        if self._junk.count(shop.shop_id) > flood.JUNK_PER_MINUTE:
+        too_often = self._junk.count(shop.shop_id) > flood.JUNK_PER_MINUTE
+        if too_often or not self._notes.take(shop.shop_id, 1 + len(note) // flood.ROW_BYTES):
             return self._refuse(shop, TOO_MUCH_JUNK)
         if event_type == UNKNOWN and self._hears_unknown():
             # A subject of its own: nobody can say which of them are about the same.
