@@ -1,6 +1,8 @@
 """People for tests of the panel: somebody who is logged in, without the time that a password takes."""
 
+import re
 from functools import partial
+from html import unescape
 
 from ombud.admin.access import EVERY_SHOP, Role
 from ombud.admin.links import new_token
@@ -30,3 +32,9 @@ def log_in(people: Writer, role: Role = Role.OWNER, shop_id: int = EVERY_SHOP, n
 def cookie_name(people: Writer, *, secure: bool = False) -> str:
     """Return what the session's cookie is called."""
     return Sessions(people).name(secure=secure)
+
+
+def version_on(page: str) -> dict[str, str]:
+    """Return the field of a form by which it is known what its reader has seen: the first one of a page."""
+    [etag, *_] = re.findall(r'name="etag" value="([^"]+)"', page)
+    return {"etag": unescape(etag)}

@@ -23,7 +23,7 @@ from tests.admin.audited import make_receiver
 from tests.admin.post import Post
 from tests.support.databases import Home
 from tests.support.full_house import hold
-from tests.support.people import log_in
+from tests.support.people import log_in, version_on
 
 BASE = "http://127.0.0.1:8702"
 SCRIPT = "<script>alert(1)</script>"
@@ -194,15 +194,18 @@ async def test_a_shop_is_paused_resumed_and_given_a_new_token(browse: Browse, in
         assert "Paused: webhooks are stored" in (await client.get(shop)).text
         assert 'class="state paused"' in (await client.get("/shops")).text
         assert (await client.post(f"{shop}/resume")).status_code == 303
-        assert (await client.post(f"{shop}/end-token")).status_code == 409
-        made = (await client.post(f"{shop}/token")).text
+        seen = version_on((await client.get(shop)).text)
+        assert (await client.post(f"{shop}/end-token", data=seen)).status_code == 409
+        made = (await client.post(f"{shop}/token", data=seen)).text
+        for form in ("token", "end-token"):  # of somebody who has not seen the new one
+            assert (await client.post(f"{shop}/{form}", data=seen)).status_code == 412
         token = made.partition("<code>/hooks/")[2].partition("<")[0]
         for known in (token, "a-token-of-tests"):
             assert (await client.get(f"/hooks/{known}?event_type=order.new&order_id=5")).status_code == 200
         again = (await client.get(shop)).text
         assert token not in again
         assert "the one before" in again
-        assert (await client.post(f"{shop}/end-token")).status_code == 303
+        assert (await client.post(f"{shop}/end-token", data=version_on(again))).status_code == 303
         log = (await client.get("/audit")).text
         assert [word for word in ("pause", "resume", "token", "end_token") if f"shop.{word}" not in log] == []
         assert token not in log

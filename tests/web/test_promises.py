@@ -20,6 +20,7 @@ from ombud.web.app import SenderApp
 from ombud.web.gate import Gate
 from ombud.web.openapi import operations
 from tests.support.full_house import FullHouse
+from tests.support.people import version_on
 
 BASE = "http://127.0.0.1:8700"
 PUBLIC = "https://ombud.example.test"
@@ -140,8 +141,8 @@ async def test_what_is_shown_once_is_in_no_address_and_no_log(
             "/keys/add": {"name": "a new one", "scope": "read"},
             "/people/invite": {"role": "reader"},
             "/settings/webhooks/new": {"url": "https://8.8.8.8/", "event_type": "order.new", "enabled": "on"},
-            f"{endpoint}/secret": {},
-            f"{shop}/token": {},
+            f"{endpoint}/secret": version_on((await client.get(endpoint)).text),
+            f"{shop}/token": version_on((await client.get(shop)).text),
         }
         secrets = []
         for path, form in forms.items():

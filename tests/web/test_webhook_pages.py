@@ -25,7 +25,7 @@ from ombud.web.delivery_files import cell
 from ombud.wire import EVENT_TYPES
 from tests.admin.post import Post
 from tests.support.endpoint import Endpoint
-from tests.support.people import log_in
+from tests.support.people import log_in, version_on
 
 BASE = "http://127.0.0.1:8700"
 WEBHOOKS = "/settings/webhooks"
@@ -95,8 +95,7 @@ async def test_the_life_of_an_endpoint(owner: httpx2.AsyncClient) -> None:
         assert "token=secret" not in shown.text
     edit = (await owner.get(f"{path}/edit")).text
     assert "token=secret" in edit
-    [etag] = re.findall(r'name="etag" value="([^"]+)"', edit)
-    changed = FORM | {"etag": etag.replace("&#34;", '"'), "description": "Lager", "headers": "X-Key: 1", "rate": "60"}
+    changed = FORM | version_on(edit) | {"description": "Lager", "headers": "X-Key: 1", "rate": "60"}
     assert (await owner.post(f"{path}/edit", data=changed)).status_code == 303
     again = await owner.post(f"{path}/edit", data=changed | {"description": "Other"})
     assert again.status_code == 422
@@ -107,8 +106,10 @@ async def test_the_life_of_an_endpoint(owner: httpx2.AsyncClient) -> None:
     for verb, word in (("pause", "Paused"), ("resume", "")):
         assert (await owner.post(f"{path}/{verb}")).status_code == 303
         assert word in (await owner.get(path)).text
-    rotated = await owner.post(f"{path}/secret")
-    assert len(re.findall(r"whsec_[\w+/=]+", rotated.text)) == 1
+    seen = version_on((await owner.get(path)).text)
+    rotated, again = [await owner.post(f"{path}/secret", data=seen) for _ in range(2)]
+    assert [len(re.findall(r"whsec_[\w+/=]+", answer.text)) for answer in (rotated, again)] == [1, 0]
+    assert (again.status_code, "changed meanwhile" in again.text) == (412, True)
     deleted = await owner.post(f"{path}/delete")
     listed = (await owner.get(deleted.headers["Location"])).text
     assert f'action="{path}/restore"' in listed
@@ -123,8 +124,7 @@ async def test_a_form_leaves_the_events_that_it_does_not_show(owner: httpx2.Asyn
     sender.database.write(lambda: sender.endpoints.change(number, event_types=wanted))
     assert "<option>endpoint.closed" not in (await owner.get(path)).text
     assert "6/6" in (await owner.get(WEBHOOKS)).text
-    [etag] = re.findall(r'name="etag" value="&#34;(\w+)&#34;"', (await owner.get(f"{path}/edit")).text)
-    changed = FORM | {"etag": f'"{etag}"', "event_type": ["order.new"]}
+    changed = FORM | version_on((await owner.get(f"{path}/edit")).text) | {"event_type": ["order.new"]}
     assert (await owner.post(f"{path}/edit", data=changed)).status_code == 303
     found = sender.database.read(lambda: sender.endpoints.get(number))
     assert found.edit.event_types == ("order.new", "endpoint.closed")

@@ -24,8 +24,9 @@ update inbox_shop set previous_token_hash = token_hash, previous_token_used_at =
 where id = :id;
 
 -- name: end_previous_token
--- Only the present token is good from now on.
-update inbox_shop set previous_token_hash = null, previous_token_used_at = null where id = :id;
+-- Only the present token is good from now on. What a rotation has put in its place meanwhile is another one.
+update inbox_shop set previous_token_hash = null, previous_token_used_at = null
+where id = :id and previous_token_hash = :previous_token_hash;
 
 -- name: shop_of_token
 -- Which shop a hook's token names, and when it was last noted that this one is used.

@@ -37,7 +37,7 @@ def end_previous_token(name: str) -> Operation[None]:
     shop = yield from find_shop(name)
     if rows[0]["previous_token_hash"] is None:
         raise Conflict(f"Shop {name!r} has one token alone. `ombud shops rotate` gives it another beside it.")
-    yield sql["end_previous_token"], {"id": shop.id}
+    yield sql["end_previous_token"], {"id": shop.id, "previous_token_hash": rows[0]["previous_token_hash"]}
 
 
 def set_reads_per_second(name: str, reads_per_second: float | None) -> Operation[None]:

@@ -25,6 +25,7 @@ from ombud.errors import (
     InvalidInput,
     NotFound,
     OmbudError,
+    Outdated,
     Refused,
     StorageUnavailable,
     TooManyLogins,
@@ -51,6 +52,7 @@ _STATUS: Mapping[type[OmbudError], int] = {
     Conflict: 409,
     Forbidden: 403,
     NotFound: 404,
+    Outdated: 412,
     StorageUnavailable: 503,
     TooManyLogins: 503,
 }

@@ -8,13 +8,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ombud.admin.access import Caller, Role
-from ombud.admin.inbox_shops import ShopEdits, get_inbox_shop, list_inbox_shops
+from ombud.admin.inbox_shops import ShopEdits, get_tagged_shop, list_inbox_shops
 from ombud.admin.redacted import without_secrets
 from ombud.db.operation import Operation
 from ombud.mailbox.ids import parse_id
 from ombud.mailbox.model import Box
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.shops import new_token
+from ombud.web.forms import read_form
 from ombud.web.house import House, action_route, page_route
 from ombud.web.looking import look
 from ombud.web.pages import PAGE_ROWS
@@ -41,7 +42,7 @@ class ShopPages:
             page_route(one, self.show),
             action_route(f"{one}/pause", self._act(self._edits.pause)),
             action_route(f"{one}/resume", self._act(self._edits.resume)),
-            action_route(f"{one}/end-token", self._act(self._edits.end_previous), Role.OWNER),
+            action_route(f"{one}/end-token", self.end_previous, Role.OWNER),
             action_route(f"{one}/token", self.rotate, Role.OWNER),
         ]
 
@@ -59,16 +60,26 @@ class ShopPages:
         return await self._show(request)
 
     async def rotate(self, request: Request) -> Response:
-        caller, number, token = self._house.caller(request), _number(request), new_token()
-        await self._receiver.writer.write(lambda: self._edits.rotate(caller, number, token))
+        caller, number, token, form = (
+            self._house.caller(request),
+            _number(request),
+            new_token(),
+            await read_form(request),
+        )
+        await self._receiver.writer.write(lambda: self._edits.rotate(caller, number, token, form.get("etag")))
         # Shown in the answer to the form and nowhere else.
         return await self._show(request, token=token)
+
+    async def end_previous(self, request: Request) -> Response:
+        caller, number, form = self._house.caller(request), _number(request), await read_form(request)
+        await self._receiver.writer.write(lambda: self._edits.end_previous(caller, number, form.get("etag")))
+        return RedirectResponse(_path(request), 303)
 
     async def _show(self, request: Request, token: str = "") -> Response:
         caller, number = self._house.caller(request), _number(request)
         database, settings = self._receiver.database, self._receiver.settings
-        shop = await look(database, lambda: get_inbox_shop(caller, number, database.clock()))
-        shown: dict[str, Any] = {"shop": _shown(shop), "token": token, "rate": settings.reads_per_second}
+        shop, etag = await look(database, lambda: get_tagged_shop(caller, number, database.clock()))
+        shown: dict[str, Any] = {"shop": _shown(shop), "etag": etag, "token": token, "rate": settings.reads_per_second}
         shown |= {"compares": bool(settings.reconcile_seconds) and settings.confirm == "api"}
         restless = [field for field in shop["restless_fields"]["day"] if field not in settings.volatile_fields]
         shown |= {"restless": restless, "volatile": ",".join([*settings.volatile_fields, *restless])}
@@ -78,13 +89,17 @@ class ShopPages:
         async def do(request: Request) -> Response:
             caller, number = self._house.caller(request), _number(request)
             await self._receiver.writer.write(lambda: edit(caller, number))
-            return RedirectResponse(f"{PATH}/{request.path_params['shop_id']}", 303)
+            return RedirectResponse(_path(request), 303)
 
         return do
 
 
 def _number(request: Request) -> int:
     return parse_id("shop", request.path_params["shop_id"], "shop_id")
+
+
+def _path(request: Request) -> str:
+    return f"{PATH}/{request.path_params['shop_id']}"
 
 
 def _shown(shop: dict[str, Any]) -> dict[str, Any]:
