@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -19,14 +20,17 @@ from ombud.cli.main import app
 from ombud.client import Order
 from ombud.client.budgets import Budgets
 from ombud.db.database import Database
+from ombud.db.operation import Operation, Statement
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Draft
 from ombud.receiver.clients import Clients
 from ombud.receiver.hook import Asked, Hook
 from ombud.receiver.notes import write_notes
+from ombud.receiver.options import HandlerFacts
 from ombud.receiver.receiver import Receiver
 from ombud.receiver.redaction import REDACTED
+from ombud.receiver.registry import register_handlers
 from ombud.receiver.shop_changes import (
     end_previous_token,
     pause_shop,
@@ -41,6 +45,7 @@ from ombud.settings import Settings
 from tests.receiver.fronts import Front, Request
 from tests.receiver.store import KEY, Store
 from tests.receiver.world import TOKEN, Desk, settings_for
+from tests.support.commits import meanwhile
 from tests.support.databases import Home
 
 NEW = b"event_type=order.new&order_id=90017"
@@ -211,6 +216,40 @@ def test_shops_on_every_database(home: Home) -> None:
     write(lambda: resume_shop(arrivals, changes, DEFAULT_NAME))
     assert receiver.database.read(shop_documents)[0]["paused_at"] is None
     receiver.close()
+
+
+def test_what_two_do_with_a_shop_at_once_is_done_one_after_the_other(home: Home) -> None:
+    receiver, other = Receiver(home.open(), Settings(token=TOKEN)), home.open()
+    arrivals, changes, database = receiver.arrivals, receiver.changes, receiver.database
+    resume, register = partial(resume_shop, arrivals, changes, DEFAULT_NAME), partial(register_handlers, changes)
+    database.write(lambda: register([HandlerFacts("tell", ("order.new",))]))
+    database.write(lambda: append_for_all(changes))
+    database.write(lambda: pause_shop(arrivals, changes, DEFAULT_NAME))
+    database.write(lambda: register([]))
+    meanwhile(database, resume, other, lambda: register([HandlerFacts("tell", ("order.new",))]))
+    assert database.read(held_lanes) == 0, "a handler that came back meanwhile is worked"
+
+    database.write(lambda: rotate_token(DEFAULT_NAME, TOKENS[1]))
+    rotate, end = partial(rotate_token, DEFAULT_NAME, TOKENS[2]), partial(end_previous_token, DEFAULT_NAME)
+    meanwhile(database, rotate, other, end)
+    hook = Hook(receiver.settings)
+    known = [database.read(partial(hook.learn, token)) is not None for token in TOKENS]
+    # Of a file the end has begun after the rotation: it was that token that was meant.
+    assert known == [False, home.is_postgres, True]
+    other.close()
+    receiver.close()
+
+
+def append_for_all(changes: Mailbox) -> Operation[None]:
+    """Make the lane of each handler in each shop."""
+    rows = yield Statement("pairs", "select s.id as shop_id, h.id as handler_id from inbox_shop s, handler h"), {}
+    for row in rows:
+        yield from changes.add_lane(row["shop_id"], row["handler_id"])
+
+
+def held_lanes() -> Operation[int]:
+    rows = yield Statement("held", "select count(*) as n from lane where hold_until > 0"), {}
+    return int(rows[0]["n"])
 
 
 Run = Callable[..., tuple[int, str]]

@@ -19,6 +19,7 @@ def register_handlers(
     Only for the performer that has just been elected. Raises ConfigurationError for a name that could be the new name
     of a handler that is gone: as a new one it would be told again what the other has done, and ship every order twice.
     """
+    yield sql["lock_shops"], {}
     known = yield from _rename(handlers)
     _refuse_guesses(handlers, known, retired)
     now = changes.clock()

@@ -67,6 +67,7 @@ def pause_shop(arrivals: Mailbox, changes: Mailbox, name: str) -> Operation[None
 
     What is in flight ends.
     """
+    yield sql["lock_shops"], {}
     shop = yield from find_shop(name)
     yield sql["set_paused"], {"id": shop.id, "paused_at": shop.paused_at or arrivals.clock()}
     yield from arrivals.pause(shop.reader_lane_id)
@@ -75,6 +76,7 @@ def pause_shop(arrivals: Mailbox, changes: Mailbox, name: str) -> Operation[None
 
 def resume_shop(arrivals: Mailbox, changes: Mailbox, name: str) -> Operation[None]:
     """Go on with all that has waited. Raises NotFound."""
+    yield sql["lock_shops"], {}
     shop = yield from find_shop(name)
     yield sql["set_paused"], {"id": shop.id, "paused_at": None}
     yield from arrivals.resume(shop.reader_lane_id)
