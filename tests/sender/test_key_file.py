@@ -31,6 +31,14 @@ def test_it_is_made_once_and_is_private(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_keys_that_are_added_at_once_are_all_there(path: Path) -> None:
+    [first] = make_key_file(path)
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: add_key(path), range(8)))
+
+    assert {key.id for key in read_key_file(path)} == {first.id, *(key.id for key in added)}
+
+
 def test_a_new_key_comes_before_the_others(path: Path) -> None:
     [first] = make_key_file(path)
     second = add_key(path)

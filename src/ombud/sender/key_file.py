@@ -2,12 +2,13 @@
 
 import base64
 import binascii
+import fcntl
 import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,12 +65,13 @@ def make_key_file(path: Path) -> tuple[Key, ...]:
 def add_key(path: Path) -> Key:
     """Put a new key before the others; raises ConfigurationError."""
     real = path.resolve()
-    old = read_key_file(real)
-    secret = secrets.token_bytes(KEY_BYTES)
-    draft = _write_draft(real, [_line(secret), *(_line(key.secret) for key in old)])
-    draft.replace(real)
-    _sync_folder(real)
-    return read_key_file(real)[0]
+    with _alone(real):
+        old = read_key_file(real)
+        secret = secrets.token_bytes(KEY_BYTES)
+        draft = _write_draft(real, [_line(secret), *(_line(key.secret) for key in old)])
+        draft.replace(real)
+        _sync_folder(real)
+        return read_key_file(real)[0]
 
 
 def _read(path: Path) -> str:
@@ -132,6 +134,20 @@ def _unwritable(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"The key file {path} cannot be written: {error.strerror}. Name another place with OMBUD_ENCRYPTION_KEY_FILE."
     )
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Have whoever replaces a file of this folder do so one after the other: each keeps the keys of the one before.
+
+    The lock is on the folder: the file is another one after each.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _sync_folder(path: Path) -> None:
