@@ -15,11 +15,12 @@ from ombud.admin.inbox_shops import ShopEdits, get_tagged_shop, list_inbox_shops
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
 from ombud.db.operation import Make, Operation
-from ombud.errors import Outdated
+from ombud.errors import Conflict, Outdated
 from ombud.mailbox.ids import parse_id
 from ombud.mailbox.model import Health, Lane
 from ombud.receiver.inbox import Inbox
 from ombud.sender.endpoint import EndpointEdit
+from ombud.sender.endpoints import TESTS_PER_MINUTE
 from ombud.sender.guard import Guard
 from ombud.sender.sender import Sender
 from ombud.settings import Settings
@@ -84,6 +85,20 @@ def test_lanes_of_one_endpoint_that_open_and_close_at_once_see_each_other(
     database.write(partial(turn, first, well, sick))
     meanwhile(database, partial(turn, third, well, sick), other, partial(turn, first, sick, well))
     assert closed()
+    other.close()
+
+
+def test_of_two_who_test_an_endpoint_at_once_the_second_counts_the_first(
+    sender: Sender, database: Database, shared_home: Home
+) -> None:
+    edits = EndpointEdits(sender.endpoints, database.clock)
+    made = database.write(lambda: edits.add(OPERATOR, EndpointEdit("https://8.8.8.8/"), 7, None))
+    test = partial(edits.test, OPERATOR, made.id, None, "1")
+    for _ in range(TESTS_PER_MINUTE - 1):
+        database.write(test)
+    other = shared_home.open()
+    with pytest.raises(Conflict, match="within a minute"):
+        meanwhile(database, test, other, test)
     other.close()
 
 

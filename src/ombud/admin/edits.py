@@ -107,7 +107,8 @@ class EndpointEdits:
 
     def test(self, caller: Caller, endpoint_id: int, event_type: str | None, object_id: str) -> Operation[int]:
         """Send it a test event; returns the event's id."""
-        endpoint = yield from self.get(caller, endpoint_id)
+        # Two at once must count each other's, and see that it is paused.
+        endpoint = yield from self._get_matching(caller, endpoint_id, None)
         event_id = yield from self._endpoints.test(endpoint_id, event_type, object_id)
         yield from self._note(caller, "endpoint.test", endpoint)
         return event_id
