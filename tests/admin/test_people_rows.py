@@ -11,7 +11,7 @@ from ombud.admin.audit_log import list_entries, record, recorded
 from ombud.admin.keys import add_key, find_key, list_keys, new_key, revoke_key, use_key
 from ombud.admin.links import LINK_LIFE, add_link, add_reset, first_link, look_at, new_token, token_hash, use
 from ombud.admin.oidc_people import add_address, let_in_by
-from ombud.admin.people import Person, change_role, find_person, list_people, remove_person
+from ombud.admin.people import Person, change_password, change_role, find_person, list_people, remove_person
 from ombud.admin.sessions import (
     IDLE,
     LIFE,
@@ -116,6 +116,26 @@ def test_of_two_who_remove_each_other_at_once_one_is_left(database: Database, ho
     with pytest.raises(Conflict, match="last owner"):
         meanwhile(database, remove_bo, other, remove_anna)
     assert [person.name for person in database.read(list_people)] == ["Anna"]
+    other.close()
+
+
+def test_what_two_do_with_people_at_once_is_done_one_after_the_other(database: Database, home: Home) -> None:
+    other, first, second = home.open(lambda: NOW), new_token(), new_token()
+    database.write(lambda: first_link(first, NOW))
+    enter = partial(use, first, "Anna", "hash of Anna", NOW)
+    assert not meanwhile(database, enter, other, partial(first_link, second, NOW)), "there is somebody by then"
+
+    anna = database.write(lambda: find_person("Anna"))
+    assert anna is not None
+    change = partial(change_password, anna, "another hash", b"", NOW)
+    log_in = partial(begin_session, anna, new_token(), b"", BROWSER, NOW)
+    with pytest.raises(Forbidden, match="do not belong together"):
+        meanwhile(database, change, other, log_in)
+    refused(database, change, Forbidden)
+
+    database.write(lambda: add_address(anna.caller, "dan@example.test", Role.READER, 7, NOW))
+    come = partial(let_in_by, "issuer 1", "dan@example.test", None, NOW)
+    assert meanwhile(database, come, other, come).name == "dan@example.test"
     other.close()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
 from ombud.admin.audit_log import record
-from ombud.admin.people import Person, add_person, anybody, change_password, get_person, shop_words
+from ombud.admin.people import Person, add_person, anybody, change_password, get_person, lock_people, shop_words
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 from ombud.errors import NotFound
@@ -58,6 +58,7 @@ def add_reset(caller: Caller, token: str, person: Person, now: int) -> Operation
 
 def first_link(token: str, now: int) -> Operation[bool]:
     """Store the link of a first start; returns whether it opens, which it does until there is somebody."""
+    yield from lock_people()
     if (yield from anybody()):
         return False
     yield from _insert(token, Role.OWNER, EVERY_SHOP, None, now)
@@ -75,11 +76,12 @@ def use(token: str, name: str, password: str, now: int) -> Operation[Person]:
 
     Raises NotFound for a link that opens nothing, InvalidInput or Conflict for the name; then it stays.
     """
+    yield from lock_people()
     rows = yield sql["take_link"], {"hash": token_hash(token), "now": now}
     link = yield from _link(rows)
     if link.person is not None:
         yield from change_password(link.person, password, b"", now)
-        return link.person
+        return (yield from get_person(link.person.id))
     first = not (yield from anybody())
     person = yield from add_person(name, link.role, link.shop_id, password, now)
     yield sql["delete_first_links"], {"now": now, "owners_too": int(first)}

@@ -4,7 +4,7 @@ import re
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
 from ombud.admin.audit_log import record
-from ombud.admin.people import Person, add_person, find_person, get_person, sql
+from ombud.admin.people import Person, add_person, find_person, get_person, lock_people, sql
 from ombud.db.operation import Operation
 from ombud.errors import Conflict, Forbidden, InvalidInput
 
@@ -33,6 +33,8 @@ def let_in_by(subject: str, address: str, domain: tuple[str, Role] | None, now: 
     name decides, so an address that is given to somebody else opens nothing. `domain`: whoever has an address there
     needs no invitation, and gets that role.
     """
+    # Who comes in twice at once, in two windows, is one person.
+    yield from lock_people()
     rows = yield sql["person_by_subject"], {"subject": subject}
     if rows:
         return (yield from get_person(rows[0]["id"]))

@@ -8,12 +8,14 @@ from ombud.admin.audit_log import number_at, record
 from ombud.admin.locks import lock
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
-from ombud.errors import Conflict, InvalidInput, NotFound
+from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound
 
 sql = read_queries("ombud.admin", "people.sql")
 
 # People of one installation that a page shows: a company's staff.
 MOST_PEOPLE = 1_000
+# What somebody reads whose password is another one.
+NOT_TOGETHER = "This name and this password do not belong together."
 _NAME = re.compile(r"(?! )[^\x00-\x1f\x7f\ud800-\udfff]{1,100}(?<! )")
 
 
@@ -66,11 +68,25 @@ def get_person(person_id: int) -> Operation[Person]:
     return _person(rows[0])
 
 
-def lock_person(person_id: int) -> Operation[Person]:
-    """Return a person whom nobody else changes before the commit; raises NotFound."""
+def lock_people() -> Operation[None]:
+    """Let nobody else change who is let in before the commit."""
     # All of them at once: somebody must be left who can let others in.
     yield from lock("people")
+
+
+def lock_person(person_id: int) -> Operation[Person]:
+    """Return a person whom nobody else changes before the commit; raises NotFound."""
+    yield from lock_people()
     return (yield from get_person(person_id))
+
+
+def lock_proved(person: Person) -> Operation[None]:
+    """Let nobody change a person before the commit who has proved to be this one by the password that was read.
+
+    Raises NotFound, or Forbidden when it is another one by now.
+    """
+    if (yield from lock_person(person.id)).password != person.password:
+        raise Forbidden(NOT_TOGETHER)
 
 
 def list_people() -> Operation[list[Person]]:
@@ -104,7 +120,11 @@ def remove_person(caller: Caller, person_id: int, now: int) -> Operation[None]:
 
 
 def change_password(person: Person, password: str, session: bytes, now: int) -> Operation[None]:
-    """Store another hash; whoever is logged in elsewhere as this person is out, and links for them open nothing."""
+    """Store another hash; whoever is logged in elsewhere as this person is out, and links for them open nothing.
+
+    Raises as `lock_proved` does.
+    """
+    yield from lock_proved(person)
     yield sql["set_password"], {"id": person.id, "password": password}
     yield sql["end_sessions_of_person"], {"person_id": person.id, "but": session, "now": now}
     yield sql["delete_links_of_person"], {"person_id": person.id}

@@ -6,7 +6,7 @@ from ombud.admin.access import Caller, Role
 from ombud.admin.audit_log import record
 from ombud.admin.events import Document, rfc3339
 from ombud.admin.links import token_hash
-from ombud.admin.people import Person
+from ombud.admin.people import Person, lock_proved
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
 
@@ -48,8 +48,9 @@ class Session:
 def begin_session(person: Person, token: str, old: bytes, browser: tuple[str, str], now: int) -> Operation[None]:
     """Let a browser in: always with a new token; the session it came with (its hash) ends.
 
-    `browser` is its address and what it calls itself.
+    `browser` is its address and what it calls itself. Raises as `lock_proved` does.
     """
+    yield from lock_proved(person)
     yield sql["end_session"], {"hash": old, "now": now}
     yield sql["delete_old_sessions"], {"person_id": person.id, "before": now - KNOWN}
     values = {"hash": token_hash(token), "person_id": person.id, "now": now}

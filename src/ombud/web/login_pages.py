@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ombud.admin import links
-from ombud.admin.people import check_name, find_person
+from ombud.admin.people import NOT_TOGETHER, check_name, find_person
 from ombud.admin.sessions import end_session
 from ombud.errors import Conflict, InvalidInput
 from ombud.web.brakes import LoginBrakes
@@ -18,9 +18,7 @@ from ombud.web.gate import LOGIN, SESSION
 from ombud.web.house import House, action_route, own_path, page_route
 from ombud.web.looking import look
 from ombud.web.passwords import Passwords, check_password
-from ombud.web.words import mark, words_for
-
-_WRONG = mark("This name and this password do not belong together.")
+from ombud.web.words import words_for
 
 
 class LoginPages:
@@ -68,7 +66,7 @@ class LoginPages:
             answer.headers["Retry-After"] = str(wait)
             return answer
         if not await self._passwords.matches(person.password if person else None, form.get("password")):
-            return self._login(request, 403, next=where, name=name, wrong=words_for(request).say(_WRONG))
+            return self._login(request, 403, next=where, name=name, wrong=words_for(request).say(NOT_TOGETHER))
         assert person is not None
         self._brakes.succeeded(*tries)
         return await let_in(self._house, request, person, where)
