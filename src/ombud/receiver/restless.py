@@ -1,6 +1,6 @@
 """Fields of products that change again and again, as a counter of views does: a person is told, and nothing is ignored.
 
-Each of their changes is told to handlers like any other. Whether it means anything only somebody who knows the shop can
+Each of their changes is an update like any other. Whether it means anything only somebody who knows the shop can
 say, and may then name the field in OMBUD_VOLATILE_FIELDS.
 """
 
@@ -77,7 +77,7 @@ class Restless:
         self._told[shop_id, field] = now
         await self._writer.write(lambda: note_restless(shop_id, field, now))
         log.warning(
-            "%s of %s of shop %d has changed at least %d times within an hour, and handlers were told each time."
+            "%s of %s of shop %d has changed at least %d times within an hour; each is a product.update."
             " If that means nothing: OMBUD_VOLATILE_FIELDS=%s",
             field,
             look.delivery.subject,
