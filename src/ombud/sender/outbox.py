@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
 from ombud.db.texts import check_text
-from ombud.errors import Conflict, InvalidInput, StorageUnavailable
+from ombud.errors import Conflict, InvalidInput, OmbudError
 from ombud.mailbox.ids import IdSource
 from ombud.mailbox.mailbox import Clock, Mailbox, Policy
 from ombud.mailbox.memory import Memory
@@ -87,7 +87,7 @@ class Published:
     deliveries: int
 
 
-class EventKeyTaken(StorageUnavailable):
+class EventKeyTaken(OmbudError):
     """Another node has stored an event under one of these keys at the same moment. Publish again, and it is found."""
 
 

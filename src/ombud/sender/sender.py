@@ -8,6 +8,7 @@ from typing import Any
 
 from ombud.db.database import Database
 from ombud.db.migrate import migrate
+from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Delivery
 from ombud.mailbox.opening import open_ids, wake_others
 from ombud.mailbox.performer import Performer
@@ -95,10 +96,12 @@ class Sender:
 
         Raises Conflict for a used event key, StorageUnavailable when nothing was stored.
         """
+        with contextlib.suppress(EventKeyTaken):
+            return await self.writer.add(self.outbox.publish_all, events)
         try:
             return await self.writer.add(self.outbox.publish_all, events)
-        except EventKeyTaken:
-            return await self.writer.add(self.outbox.publish_all, events)
+        except EventKeyTaken as error:
+            raise StorageUnavailable(str(error)) from error
 
     async def check_destination(self, url: str, field: str = "url") -> None:
         """Raise InvalidInput when nothing may be sent to this URL, as far as its name can be resolved now.
