@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ombud.db.operation import Operation
-from ombud.errors import Conflict, InvalidInput
-from ombud.sender.outbox import LARGEST_SHOP_ID, LONGEST_EVENT_KEY, Event, Published
+from ombud.errors import Conflict, InvalidInput, StorageUnavailable
+from ombud.sender.outbox import LARGEST_SHOP_ID, LONGEST_EVENT_KEY, Event, EventKeyTaken, Published
 from ombud.wire import EVENT_TYPES
 
 URL = "https://example.com/hooks"
@@ -187,6 +187,23 @@ async def test_keys_are_stored_everywhere_in_the_same_succession(running: Any) -
 
     await running.sender.writer.write(publish)
     assert stored == ["a", "b", "c"]
+
+
+async def test_a_key_that_is_taken_twice_in_a_row_is_an_outage_of_a_moment(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def taken(batches: Any) -> Operation[None]:
+        tries.append(batches)
+        yield from ()
+        raise EventKeyTaken
+
+    monkeypatch.setattr(running.sender.outbox, "publish_all", taken)
+    with pytest.raises(StorageUnavailable, match="Another node"):
+        await running.sender.publish([Event("order.new", "1", event_key="k")])
+
+    assert len(tries) == 2
 
 
 async def test_a_conflict_fails_alone_among_others_that_commit_with_it(running: Any) -> None:
