@@ -171,6 +171,8 @@ async def test_one_address_is_sent_no_more_than_its_limit(
     running = limited()
     sink, beside, said = await run_flood(running, names, new_sink)
 
+    states = running.rows("select state, attempts, count(*) as number from delivery group by state, attempts")
+    assert states == [{"state": 1, "attempts": 1, "number": SHOPS * ENDPOINTS * EVENTS + 5}]
     assert len(sink.times) == SHOPS * ENDPOINTS * EVENTS
     assert most_in_a_second(sink.times) <= PER_SECOND
     assert sink.most <= CONNECTIONS
@@ -179,8 +181,6 @@ async def test_one_address_is_sent_no_more_than_its_limit(
     limits = f"at most {CONNECTIONS} requests are under way at once and {PER_SECOND} start in a second"
     settings = "(OMBUD_TARGET_CONNECTIONS, OMBUD_TARGET_PER_SECOND)"
     assert f"to address 127.0.0.1 {limits}, whatever endpoints lead there {settings}." in said
-    states = running.rows("select state, attempts, count(*) as number from delivery group by state, attempts")
-    assert states == [{"state": 1, "attempts": 1, "number": SHOPS * ENDPOINTS * EVENTS + 5}]
 
 
 @pytest.mark.timeout(60 + FLOOD_SECONDS)
