@@ -27,14 +27,27 @@ forbid_main_cluster() {
   printf 'create_main_cluster = false\n' >"$no_main_cluster"
 }
 
+# The system's own goes first: distributions build it with profiles, and one that a version manager has compiled may need
+# half as long again for the same work (docs/performance.md). PYTHON names another.
+choose_python() {
+  local candidate
+  for candidate in ${PYTHON:-/usr/bin/python3 python3}; do
+    if "$candidate" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      python=$candidate
+      return
+    fi
+  done
+  return 1
+}
+
 make_venv() {
   local stamp
-  stamp=$(cat "$root/requirements.lock" "$root/pyproject.toml" <(python3 -VV) | sha256sum)
+  stamp=$(cat "$root/requirements.lock" "$root/pyproject.toml" <("$python" -VV) | sha256sum)
   [ "$(cat "$root/.venv/stamp" 2>/dev/null)" = "$stamp" ] && return
   printf 'Preparing .venv ...\n' >&2
   rm -rf "$root/.venv"
   {
-    python3 -m venv "$root/.venv" &&
+    "$python" -m venv "$root/.venv" &&
       "$root/.venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$root/requirements.lock" &&
       "$root/.venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e "$root"
   } >"$log" 2>&1 || { cat "$log" >&2; rm -rf "$root/.venv"; fail "Could not make .venv (the lines above say why)."; }
@@ -42,11 +55,10 @@ make_venv() {
 }
 
 bootstrap() {
-  command -v python3 >/dev/null || fail "python3 is missing: Ombud needs Python 3.11 or newer."
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Ombud needs Python 3.11 or newer; this is $(python3 -V)."
   log=$(mktemp)
   trap 'rm -f "$log" "$no_main_cluster"' EXIT
-  python3 -c 'import ensurepip, venv' 2>/dev/null || install_debian_packages python3-venv
+  choose_python || { install_debian_packages python3 python3-venv; choose_python; } ||
+    fail "Ombud needs Python 3.11 or newer, with venv. PYTHON=/path/to/python3 names one."
   install_debian_packages "$@"
   make_venv
   rm -f "$log"
