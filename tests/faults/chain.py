@@ -24,6 +24,7 @@ from ombud.db.connect import open_database
 from ombud.db.database import Database
 from ombud.db.operation import Operation, Statement
 from tests.faults.history import Findings, check, read
+from tests.faults.mailbox.crew import wait_until
 from tests.faults.mailbox.post import pending
 from tests.support.processes import PATIENCE_SECONDS, ROOT, Commands, Ombud, Ombuds
 
@@ -138,6 +139,9 @@ def paid_orders(shop: Ombud, count: int) -> list[str]:
             created = client.create_orders([order] * BATCH)
             client.update_orders([{"order_id": one, "status": "paid", "skip_webhook": True} for one in created])
             ids += created
+    paid_at = int(time.time())
+    # A receiver that begins within this second tells them: they may have been paid since.
+    wait_until(lambda: int(time.time()) > paid_at, lambda: "the clock stands still")
     return ids
 
 
