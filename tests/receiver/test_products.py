@@ -312,7 +312,7 @@ async def test_a_field_that_changes_again_and_again_is_named_and_told_all_the_sa
             await desk.tell("product.update", old)
             said = [one.getMessage() for one in caplog.records if "OMBUD_VOLATILE_FIELDS" in one.getMessage()]
             assert len(said) == int(number == changes)
-    assert said[0].startswith(f"views of product/{old} of shop ")
+    assert said[0].startswith(f"views of product/{old} of shop_")
     assert said[0].endswith("OMBUD_VOLATILE_FIELDS=views")
     assert calls.types == ["product.update"] * changes
     assert [row["amount"] for row in desk.rows("select amount from meter where what = 'restless views'")] == [1]

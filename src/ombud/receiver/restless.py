@@ -13,6 +13,7 @@ from itertools import pairwise
 from ombud.db.database import Writer
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
+from ombud.mailbox.ids import format_id
 from ombud.receiver.documents import changed_fields, unpack
 from ombud.receiver.findings import Look
 from ombud.receiver.meter import HOUR, note_restless
@@ -77,11 +78,11 @@ class Restless:
         self._told[shop_id, field] = now
         await self._writer.write(lambda: note_restless(shop_id, field, now))
         log.warning(
-            "%s of %s of shop %d has changed at least %d times within an hour; each is a product.update."
+            "%s of %s of %s has changed at least %d times within an hour; each is a product.update."
             " If that means nothing: OMBUD_VOLATILE_FIELDS=%s",
             field,
             look.delivery.subject,
-            shop_id,
+            format_id("shop", shop_id),
             CHANGES,
             ",".join([*self._volatile, field]),
         )
