@@ -133,7 +133,7 @@ def wait_among_the_urgent(chance: Random, *kinds: Priority) -> int:
     raise AssertionError("it waits still")
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None)
 @given(chance=st.randoms(use_true_random=False))
 def test_nobody_waits_for_ever(chance: Any) -> None:
     assert wait_among_the_urgent(chance, Priority.CONFIRM_ORDER) <= FAIR_SHARE

@@ -31,6 +31,11 @@ def test_it_is_made_once_and_is_private(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_no_key_is_added_to_a_file_in_a_folder_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is missing"):
+        add_key(tmp_path / "gone" / "ombud.key")
+
+
 def test_keys_that_are_added_at_once_are_all_there(path: Path) -> None:
     [first] = make_key_file(path)
     with ThreadPoolExecutor(8) as pool:

@@ -6,10 +6,10 @@ from typing import Any
 
 from ombud.admin.access import Caller
 from ombud.admin.audit_log import record
-from ombud.admin.locks import lock
 from ombud.db.database import Clock
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
+from ombud.db.turns import lock
 from ombud.errors import InvalidInput, NotFound, Outdated
 from ombud.mailbox.ids import format_id
 from ombud.sender.endpoint import Endpoint, EndpointEdit

@@ -10,10 +10,10 @@ from ombud.admin.deliveries import waiting
 from ombud.admin.edits import check_match
 from ombud.admin.events import Document, rfc3339_or_none
 from ombud.admin.inbox_search import sql
-from ombud.admin.locks import lock
 from ombud.admin.shops import shop_document, source_documents
 from ombud.db.operation import Operation, Row
 from ombud.db.texts import check_text
+from ombud.db.turns import lock
 from ombud.errors import Conflict, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.mailbox.model import Box

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from ombud.admin.access import EVERY_SHOP, Caller, Role
 from ombud.admin.audit_log import number_at, record
-from ombud.admin.locks import lock
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
+from ombud.db.turns import lock
 from ombud.errors import Conflict, Forbidden, InvalidInput, NotFound
 
 sql = read_queries("ombud.admin", "people.sql")

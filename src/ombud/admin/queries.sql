@@ -30,12 +30,6 @@ from (
 group by e.day, e.id, e.shop_id, e.type, e.subject, e.data, e.created_at
 order by e.id desc;
 
--- name: lock
--- Until the commit. Of a file one transaction writes at a time.
-select :what as what;
--- postgres:
-select pg_advisory_xact_lock(hashtextextended('admin: ' || cast(:what as text), 0));
-
 -- name: shop_of_endpoint
 -- Whose endpoint it is, deleted or not.
 select shop_id from endpoint where id = :id;

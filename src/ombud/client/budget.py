@@ -215,7 +215,7 @@ class Budget:
             self._shared.ended(ticket.priority)
 
     def _waits_elsewhere(self, ticket: Ticket) -> int:
-        """Return 1 when another process has a higher priority, unless it is the turn of who waits longest."""
+        """Return 1 when another process has a higher priority, unless it is a lower one's turn."""
         if self._shared is None:
             return 0
         waits = self._shared.waits_elsewhere(ticket.priority, {int(one.priority) for one in self._waiting})

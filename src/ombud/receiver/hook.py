@@ -124,7 +124,8 @@ class Hook:
         # One value, so that no other thread comes between a token and its hash.
         self._last = ("", b"")
         self._junk, self._alike = flood.Minute(), flood.Minute()
-        self._webhooks, self._notes = (flood.Allowance(settings.webhooks_per_hour) for _ in range(2))
+        self._webhooks = flood.Allowance(settings.webhooks_per_hour)
+        self._notes = flood.Allowance(settings.webhooks_per_hour)
         self.notebook = Notebook()
         self._told_of_proxies = False
         # An order is read at once: somebody waits for it. A product is often saved a few times in a row.

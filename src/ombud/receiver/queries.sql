@@ -1,12 +1,5 @@
 -- Shops -----------------------------------------------------------------------------------------------------------
 
--- name: lock_shops
--- Two that add a shop, give one a token, pause or resume one, or say which handlers there are, at the same moment must see
--- each other's. Until the commit; of a file one transaction writes at a time.
-select 1 as one;
--- postgres:
-select pg_advisory_xact_lock(hashtextextended('shops of the inbox', 0));
-
 -- name: insert_shop
 -- A shop, with the lane of its reader.
 insert into inbox_shop(id, name, token_hash, api_key_file, reader_lane_id, created_at)

@@ -4,9 +4,11 @@ from collections.abc import Collection, Sequence
 
 from ombud.db.operation import Operation
 from ombud.db.queries import read_queries
+from ombud.db.turns import lock
 from ombud.errors import ConfigurationError
 from ombud.mailbox.mailbox import Mailbox
 from ombud.receiver.options import EVERY, HandlerFacts
+from ombud.receiver.shops import SHOPS
 
 sql = read_queries("ombud.receiver")
 
@@ -19,7 +21,7 @@ def register_handlers(
     Only for the performer that has just been elected. Raises ConfigurationError for a name that could be the new name
     of a handler that is gone: as a new one it would be told again what the other has done, and ship every order twice.
     """
-    yield sql["lock_shops"], {}
+    yield from lock(SHOPS)
     known = yield from _rename(handlers)
     _refuse_guesses(handlers, known, retired)
     now = changes.clock()

@@ -3,9 +3,10 @@
 import math
 
 from ombud.db.operation import Operation
+from ombud.db.turns import lock
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.mailbox import Mailbox
-from ombud.receiver.shops import Shop, check_token, read_shop, require_own, sql, token_hash
+from ombud.receiver.shops import SHOPS, Shop, check_token, read_shop, require_own, sql, token_hash
 
 # Reads per second: more than any API of a shop serves, so a typing error.
 MOST_READS_PER_SECOND = 1_000.0
@@ -24,7 +25,7 @@ def rotate_token(name: str, token: str) -> Operation[None]:
 
     Raises NotFound, InvalidInput for the token, Conflict when another shop has it.
     """
-    yield sql["lock_shops"], {}
+    yield from lock(SHOPS)
     shop = yield from find_shop(name)
     check_token(token)
     yield from require_own(token, shop.id)
@@ -67,7 +68,7 @@ def pause_shop(arrivals: Mailbox, changes: Mailbox, name: str) -> Operation[None
 
     What is in flight ends.
     """
-    yield sql["lock_shops"], {}
+    yield from lock(SHOPS)
     shop = yield from find_shop(name)
     yield sql["set_paused"], {"id": shop.id, "paused_at": shop.paused_at or arrivals.clock()}
     yield from arrivals.pause(shop.reader_lane_id)
@@ -76,7 +77,7 @@ def pause_shop(arrivals: Mailbox, changes: Mailbox, name: str) -> Operation[None
 
 def resume_shop(arrivals: Mailbox, changes: Mailbox, name: str) -> Operation[None]:
     """Go on with all that has waited. Raises NotFound."""
-    yield sql["lock_shops"], {}
+    yield from lock(SHOPS)
     shop = yield from find_shop(name)
     yield sql["set_paused"], {"id": shop.id, "paused_at": None}
     yield from arrivals.resume(shop.reader_lane_id)

@@ -9,11 +9,15 @@ from typing import NamedTuple
 
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
+from ombud.db.turns import lock
 from ombud.errors import ConfigurationError, Conflict, InvalidInput
 from ombud.mailbox.mailbox import Mailbox
 
 sql = read_queries("ombud.receiver")
 
+# What is locked by whoever adds a shop, gives one a token, pauses or resumes one, or says which handlers there are:
+# each must see what the one before has done.
+SHOPS = "shops of the inbox"
 # The one shop of an installation that names its token in the environment.
 DEFAULT_NAME = "shop"
 # Random bytes of a token: whoever knows it can make us read our own shop, and nothing more.
@@ -66,7 +70,7 @@ def add_shop(arrivals: Mailbox, name: str, token: str, api_key_file: str | None)
     if not _NAME.fullmatch(name):
         raise InvalidInput("name", "A shop's name has 1 to 100 characters, none of them a control character.")
     check_token(token)
-    yield sql["lock_shops"], {}
+    yield from lock(SHOPS)
     rows = yield sql["shop_named"], {"name": name}
     if rows:
         raise Conflict(f"There is a shop named {name!r} already. Choose another name.")
@@ -94,7 +98,7 @@ def keep_default_shop(arrivals: Mailbox, token: str) -> Operation[Shop]:
     """
     try:
         check_token(token)
-        yield sql["lock_shops"], {}
+        yield from lock(SHOPS)
         rows = yield sql["shop_named"], {"name": DEFAULT_NAME}
         if not rows:
             return (yield from add_shop(arrivals, DEFAULT_NAME, token, None))

@@ -6,6 +6,7 @@ from typing import Any
 
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
+from ombud.db.turns import lock
 from ombud.errors import Conflict, InvalidInput, NotFound
 from ombud.mailbox.ids import first_id_of, format_id
 from ombud.mailbox.mailbox import Mailbox
@@ -230,7 +231,7 @@ class Endpoints:
         return (yield sql["lanes_of_endpoint"], values)
 
     def _find_room(self, shop_id: int) -> Operation[None]:
-        yield sql["lock_shop"], {"shop_id": shop_id}
+        yield from lock(f"endpoints of {shop_id}")
         rows = yield sql["count_endpoints"], {"shop_id": shop_id}
         if rows[0]["endpoints"] >= self._per_shop:
             raise Conflict(f"This shop has {self._per_shop} endpoints, which is the most. Delete one first.")

@@ -58,19 +58,23 @@ def make_key_file(path: Path) -> tuple[Key, ...]:
             raise _unwritable(path, error) from error
         finally:
             draft.unlink()
-        _sync_folder(path)
+        with _folder_of(path) as folder:
+            os.fsync(folder)
     return read_key_file(path)
 
 
 def add_key(path: Path) -> Key:
     """Put a new key before the others; raises ConfigurationError."""
     real = path.resolve()
-    with _alone(real):
+    read_key_file(real)  # of one that is missing, the folder may be, too
+    with _folder_of(real) as folder:
+        # Whoever comes second keeps the key of the first. The folder's lock, since the file is another one after each.
+        fcntl.flock(folder, fcntl.LOCK_EX)
         old = read_key_file(real)
         secret = secrets.token_bytes(KEY_BYTES)
         draft = _write_draft(real, [_line(secret), *(_line(key.secret) for key in old)])
         draft.replace(real)
-        _sync_folder(real)
+        os.fsync(folder)
         return read_key_file(real)[0]
 
 
@@ -137,22 +141,9 @@ def _unwritable(path: Path, error: OSError) -> ConfigurationError:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Have whoever replaces a file of this folder do so one after the other: each keeps the keys of the one before.
-
-    The lock is on the folder: the file is another one after each.
-    """
+def _folder_of(path: Path) -> Iterator[int]:
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
+        yield folder
     finally:
         os.close(folder)

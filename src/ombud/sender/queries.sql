@@ -114,12 +114,6 @@ insert into subscription(shop_id, event_type, endpoint_id) values (:shop_id, :ev
 -- Before the new choice of event types is written.
 delete from subscription where endpoint_id = :endpoint_id;
 
--- name: lock_shop
--- Two that add an endpoint to one shop at the same moment must count each other's.
-select :shop_id as shop_id;
--- postgres:
-select pg_advisory_xact_lock(hashtextextended('endpoints of ' || cast(:shop_id as bigint), 0));
-
 -- name: count_endpoints
 -- For the limit.
 select count(*) as endpoints from endpoint where shop_id = :shop_id and deleted_at is null;

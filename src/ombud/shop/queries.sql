@@ -1,10 +1,3 @@
--- name: lock_shop
--- Whoever changes the shop at the same moment waits, and then sees what the other has done. Until the commit; of a file one
--- transaction writes at a time.
-select :shop_id as shop_id;
--- postgres:
-select pg_advisory_xact_lock(hashtextextended('pretend shop ' || cast(:shop_id as bigint), 0));
-
 -- name: get_key_hash
 -- What opens this shop's API.
 select key_hash from shop_account where shop_id = :shop_id;

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ombud.db.database import Writer
 from ombud.db.operation import Make, Operation
-from ombud.db.queries import read_queries
+from ombud.db.turns import lock
 from ombud.errors import NotFound
 from ombud.sender.outbox import DEFAULT_SHOP_ID, Event, Outbox
 from ombud.shop import keys, seed
@@ -23,8 +23,6 @@ from ombud.shop.products import ProductFilter, Products
 from ombud.shop.trouble import Trouble
 
 T = TypeVar("T")
-
-sql = read_queries("ombud.shop")
 
 
 class Shop:
@@ -160,7 +158,7 @@ class Shop:
         """Change something, alone: what is read of the shop for it stays so until its commit."""
 
         def change() -> Operation[T]:
-            yield sql["lock_shop"], {"shop_id": self.shop_id}
+            yield from lock(f"pretend shop {self.shop_id}")
             return (yield from make())
 
         return await self._writer.write(change)

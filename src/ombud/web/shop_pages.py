@@ -60,19 +60,16 @@ class ShopPages:
         return await self._show(request)
 
     async def rotate(self, request: Request) -> Response:
-        caller, number, token, form = (
-            self._house.caller(request),
-            _number(request),
-            new_token(),
-            await read_form(request),
-        )
-        await self._receiver.writer.write(lambda: self._edits.rotate(caller, number, token, form.get("etag")))
+        caller, number, token = self._house.caller(request), _number(request), new_token()
+        seen = (await read_form(request)).get("etag")
+        await self._receiver.writer.write(lambda: self._edits.rotate(caller, number, token, seen))
         # Shown in the answer to the form and nowhere else.
         return await self._show(request, token=token)
 
     async def end_previous(self, request: Request) -> Response:
-        caller, number, form = self._house.caller(request), _number(request), await read_form(request)
-        await self._receiver.writer.write(lambda: self._edits.end_previous(caller, number, form.get("etag")))
+        caller, number = self._house.caller(request), _number(request)
+        seen = (await read_form(request)).get("etag")
+        await self._receiver.writer.write(lambda: self._edits.end_previous(caller, number, seen))
         return RedirectResponse(_path(request), 303)
 
     async def _show(self, request: Request, token: str = "") -> Response:

@@ -105,14 +105,9 @@ class WebhookPages:
         return RedirectResponse(_path(request), 303)
 
     async def secret(self, request: Request) -> Response:
-        caller, number, form, secret = (
-            self._house.caller(request),
-            _number(request),
-            await read_form(request),
-            new_secret(),
-        )
-        make = lambda: self._edits.rotate_secret(caller, number, secret, match=form.get("etag"))  # noqa: E731
-        await self._sender.writer.write(make)
+        caller, number, secret = self._house.caller(request), _number(request), new_secret()
+        seen = (await read_form(request)).get("etag")
+        await self._sender.writer.write(lambda: self._edits.rotate_secret(caller, number, secret, match=seen))
         # Shown in the answer to the form and nowhere else.
         return await self._show(request, secret=secret)
 

@@ -9,9 +9,9 @@ from ombud.admin.alarms.causes import Cause, Finding
 from ombud.admin.alarms.state import Known, judge
 from ombud.admin.audit_log import number_at
 from ombud.admin.events import Document, rfc3339, rfc3339_or_none
-from ombud.admin.locks import lock
 from ombud.db.operation import Operation, Row
 from ombud.db.queries import read_queries
+from ombud.db.turns import lock
 from ombud.mailbox.ids import format_id
 
 sql = read_queries("ombud.admin", "alarms.sql")

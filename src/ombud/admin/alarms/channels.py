@@ -8,8 +8,8 @@ from ombud.admin.alarms.book import ALARMS, sql
 from ombud.admin.alarms.channel import Channel, ChannelEdit, Kind, channel_of, etag_of, shown_target, values_of
 from ombud.admin.audit_log import number_at, record
 from ombud.admin.edits import check_match
-from ombud.admin.locks import lock
 from ombud.db.operation import Operation
+from ombud.db.turns import lock
 from ombud.errors import Conflict, NotFound
 from ombud.mailbox.ids import format_id
 from ombud.sender.guard import Guard
