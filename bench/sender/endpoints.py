@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from typing import cast
 _REQUEST = re.compile(rb"GET (\S+?)[?&]event_type=[a-z.]+&(?:order|product)_id=(\d+) HTTP/1\.1\r\n")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 REFUSED = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+
+# Connections that the kernel makes before they are taken: as many as Linux allows; a run makes fewer.
+BACKLOG = 4_096
 
 # Hears a path and a number, and returns the answer.
 Hears = Callable[[str, int], bytes]
@@ -41,17 +45,18 @@ class _Connection(asyncio.Protocol):
         self._transport.write(answer)
 
 
-class _Hanging(asyncio.Protocol):
-    """Takes a connection and never says anything."""
-
-
 class Sink:
-    """Listens at one port for those that answer, after `answer_seconds`, and at another for those that hang."""
+    """Listens at one port for those that answer, after `answer_seconds`, and at another for those that hang.
+
+    Connections to the latter are made by the kernel and never taken: those that hang are on machines of their own, and
+    whoever measures those that answer has no work with them.
+    """
 
     def __init__(self, hears: Hears, answer_seconds: float = 0.0) -> None:
         self.hears = hears
         self.answer_seconds = answer_seconds
-        self.port = self.hanging_port = 0
+        self.port = 0
+        self._hanging = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         # By path, what is under way and the most that ever was.
         self._now: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
@@ -59,10 +64,15 @@ class Sink:
     async def start(self) -> "Sink":
         """Listen."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=4_096)
-        hanging = await loop.create_server(_Hanging, "127.0.0.1", 0, backlog=4_096)
-        self.port, self.hanging_port = (one.sockets[0].getsockname()[1] for one in (server, hanging))
+        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=BACKLOG)
+        self.port = server.sockets[0].getsockname()[1]
         return self
+
+    @property
+    def hanging_port(self) -> int:
+        """Where nothing is ever answered."""
+        port: int = self._hanging.getsockname()[1]
+        return port
 
     def begin(self, path: str) -> None:
         """Count a request that came."""

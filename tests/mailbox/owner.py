@@ -69,6 +69,9 @@ class Owner:
             result = Result(self.held.in_flight[event_id], self.clock if at is None else at, 1, outcome or Done())
             self.held.finish(result, self.clock, CARE)
 
+    def look(self, pause_seconds: float = 9.0) -> bool:
+        return self.held.needs_a_look(self.now, self.clock, woken=False, pause_seconds=pause_seconds)
+
     def touch(self) -> Touch | None:
         stay = Stay(LINGER_SECONDS, self.rest_seconds)
         return self.held.touch(self.now, self.clock, merging=self.merging, stay=stay)

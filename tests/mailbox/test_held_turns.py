@@ -1,8 +1,9 @@
 """How a lane is kept: it stays or leaves, heeds what people do, closes and opens, and is careful after a crash."""
 
-from ombud.mailbox.held import CAREFUL_TRIES
+from ombud.mailbox.held import CAREFUL_TRIES, FRONT_SECONDS
 from ombud.mailbox.model import NEVER, Health, Loaded
 from ombud.mailbox.stay import LINGER_LOADS
+from ombud.mailbox.stock import START
 from tests.mailbox.owner import EXTEND_SECONDS, LEASE, LINGER_SECONDS, NOW, OPEN, SICK, Owner, deliveries
 
 
@@ -169,11 +170,11 @@ def test_a_resume_of_a_closed_lane_in_hand_lets_it_be_probed_at_once() -> None:
     owner.end(owner.begin(), hold_until=0)
     hold_until = owner.held.health.hold_until
     owner.now = EXTEND_SECONDS
-    assert owner.held.needs_a_look(owner.now, owner.clock, woken=False, pause_seconds=9.0)
+    assert owner.look()
     owner.end(owner.begin(), hold_until=hold_until)
     assert owner.held.health.hold_until == hold_until, "nobody has changed it"
     owner.now = 2 * EXTEND_SECONDS
-    assert owner.held.needs_a_look(owner.now, owner.clock, woken=False, pause_seconds=9.0)
+    assert owner.look()
     owner.end(owner.begin(), hold_until=0)
 
     assert owner.held.health.hold_until == 0
@@ -223,21 +224,49 @@ def test_after_a_crash_one_is_tried_at_a_time_until_as_many_as_may_have_been_in_
     assert len(owner.start()) > 1
 
 
+def test_a_lane_that_hangs_is_read_from_the_front_once_a_try_has_ended() -> None:
+    owner = Owner(window=2)
+    owner.fill(deliveries(1, 2, 3))
+    owner.start()
+    owner.now = FRONT_SECONDS
+    assert owner.look()
+    touch = owner.begin()
+    assert touch.wanted is None, "nothing could start"
+    assert touch.extend
+    owner.end(touch)
+    assert not owner.look()
+    owner.finish(1)
+    touch = owner.turn(*deliveries(3))
+    assert touch.wanted is not None
+    assert touch.wanted.cursor == START
+    assert owner.start() == [3]
+    owner.finish(2)
+    assert owner.begin().wanted is None, "it was read"
+
+
+def test_a_lane_that_could_start_more_is_read_from_the_front_at_once() -> None:
+    owner = Owner(window=2)
+    owner.fill(deliveries(1))
+    owner.start()
+    owner.now = FRONT_SECONDS
+    assert owner.look()
+    wanted = owner.begin().wanted
+    assert wanted is not None
+    assert (wanted.cursor, wanted.known) == (START, {1})
+
+
 def test_until_when_it_needs_no_look() -> None:
     owner, pause = Owner(window=6), 0.5
 
-    def look() -> bool:
-        return owner.held.needs_a_look(owner.now, owner.clock, woken=False, pause_seconds=pause)
-
     owner.fill(deliveries(1, 2, 3, 4))
     owner.start()
-    assert not look()
+    assert not owner.look(pause)
     assert owner.held.look_at == pause
     owner.now = 1.8
-    assert not look(), "it is busy"
+    assert not owner.look(pause), "it is busy"
     assert owner.held.look_at == EXTEND_SECONDS
     owner.held.next_due, owner.held.look_at = 1.9, 0.0
-    assert not look()
+    assert not owner.look(pause)
     assert owner.held.look_at == 1.9
     fall_ill(owner)
     assert owner.held.look_at == 0.0, "a probe may be due any time"

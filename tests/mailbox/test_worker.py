@@ -218,6 +218,7 @@ async def test_what_was_loaded_long_ago_is_loaded_again_before_it_starts(
     office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow destination's queue is minutes long; one that was deleted elsewhere meanwhile must hear no more of it."""
+    monkeypatch.setattr("ombud.mailbox.held.FRONT_SECONDS", 0.01)
     monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 0.01)
     lane_id = office.add_lane()
     events = [office.append(lane_id, subject=f"order/{number}") for number in range(5)]
@@ -226,7 +227,9 @@ async def test_what_was_loaded_long_ago_is_loaded_again_before_it_starts(
     async with working(office, writer, performing):
         await performing.until_started(1)
         office.rows("update destination set closed = 'destination deleted'")
-        await writer.until(lambda: office.pending() == 1)
+        # It was looked at since.
+        leased_until = office.lane(lane_id)["wake_at"]
+        await writer.until(lambda: office.lane(lane_id)["wake_at"] > leased_until)
         performing.let_go("order/0")
         await writer.until(lambda: office.pending() == 0)
 

@@ -19,6 +19,9 @@ QUANTUM = 64
 LEAST_LOAD = 8
 # Deliveries of one lane in memory: those whose subject is in flight wait, and past this the lane reads no further.
 KNOWN_MOST = 512
+# Seconds between two reads of a lane from the front: a row may have been committed behind what was read last. A lease
+# may be in memory alone until then.
+FRONT_SECONDS = 2.0
 # Growth of a window that is worth a write of a lane that was owned in memory alone.
 STORED_GROWTH = 4
 # Tries in careful mode after a crash: as many as may have been in flight.
@@ -48,7 +51,10 @@ class HeldLane:
         self._again, self._asks_due = False, True
         self._careful = CAREFUL_TRIES if lane.crashes else 0
         self._replays = 0  # in flight
-        self._extend_at, self._leased_until = extend_at, lane.leased_until
+        self._front_at = now + FRONT_SECONDS
+        self._reads_anew = False  # from the front, once a try has ended
+        self._extend_at = extend_at if lane.stored else min(extend_at, self._front_at)
+        self._leased_until = lane.leased_until
         self.leased_at = self._worked_at = self.looked_at = now
 
     @property
@@ -155,6 +161,8 @@ class HeldLane:
         if self._careful:
             self._careful -= 1
             self.stock.stale = True
+        if self._reads_anew:
+            self._read_anew()
 
     def drop_unstarted(self) -> None:
         """Forget what was loaded and has not started: it is read again, with the facts as they are then."""
@@ -199,11 +207,16 @@ class HeldLane:
 
     def needs_a_look(self, now: float, clock: int, *, woken: bool, pause_seconds: float) -> bool:
         """Return whether the next turn should touch it. `woken`: another process has committed something, somewhere."""
+        if now >= self._front_at:
+            self._front_at = now + FRONT_SECONDS
+            self._reads_anew = True
+            if not self.in_flight or len(self.in_flight) < self.window(clock):
+                self._read_anew()
+                return True
+            # Nothing could start: hundreds of lanes that hang are not read for nothing.
         if now >= self._extend_at:
-            # Also read from the front again: a row may have been committed behind the cursor.
-            self.drop_unstarted()
-            self._asks_due = True
-        elif now >= self.next_due:
+            return True
+        if now >= self.next_due:
             self.stock.stale, self.next_due = True, math.inf
         elif woken:
             # What others have appended may be due earlier than what was read last.
@@ -211,7 +224,8 @@ class HeldLane:
         elif self.idle and now >= self.looked_at + pause_seconds:
             self.stock.stale = True
         elif self.health.closed_at is None:
-            self.look_at = min(self._extend_at, self.next_due, (self.looked_at if self.idle else now) + pause_seconds)
+            look_at = (self.looked_at if self.idle else now) + pause_seconds
+            self.look_at = min(look_at, self._extend_at, self._front_at, self.next_due)
             return False
         else:
             return clock >= self.health.hold_until
@@ -273,6 +287,11 @@ class HeldLane:
     def blame(self, result: Result, outcome: Outcome) -> None:
         """A result that cannot be written becomes another one."""
         self.results[self.results.index(result)] = result._replace(outcome=outcome)
+
+    def _read_anew(self) -> None:
+        """Have it read from the front: a row may have been committed behind the cursor, or have been taken away."""
+        self.drop_unstarted()
+        self._asks_due, self._reads_anew = True, False
 
     def _leaves(self, now: float, clock: int, stay: Stay) -> bool:
         if not self.idle or self._blocked:

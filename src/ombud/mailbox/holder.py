@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
@@ -28,10 +29,12 @@ QUANTUM_STARTS = 64
 QUANTUM_SECONDS = 2.0
 # Seconds between two looks into lanes that are kept although nothing is known to wait in them.
 KEPT_POLL_SECONDS = 0.5
-# Seconds between two signs of life for a lane that stays owned, when it is also read from the front again.
-EXTEND_SECONDS = 2.0
+# Seconds between two signs of life for a lane that stays owned: each is a write.
+EXTEND_SECONDS = 5.0
 # Of a lease, the share after which a sign of life is due: two may be missed.
 EXTEND_SHARE = 1 / 3
+# Of those seconds, the share by which each may come earlier: lanes that were leased together do not stay together.
+EXTEND_SPREAD = 1 / 4
 # Seconds that a busy lane stays owned although it is empty.
 LINGER_SECONDS = 2.0
 # Seconds that any other one stays while fewer are owned than that: until it would have to be looked into.
@@ -146,12 +149,12 @@ class Holder:
 
     def _take(self, taken: Iterable[Sequence[Any]], now: float) -> Mapping[int, HeldLane]:
         """Own what an append has handed over; returns the lanes of which nothing was known."""
-        fresh, extend_at = {}, self._extend_at(now)
+        fresh = {}
         for row in taken:
             lane_id, stored = row[0], row[-1]
             held = self.lanes.get(lane_id)
             if held is None:
-                fresh[lane_id] = self.lanes[lane_id] = HeldLane(lane_of(row), now, extend_at)
+                fresh[lane_id] = self.lanes[lane_id] = HeldLane(lane_of(row), now, self._extend_at(now))
             elif stored or held.leaving:
                 # Its lease had ended unnoticed, or a turn is giving it back.
                 self._own_again(lane_of(row))
@@ -201,8 +204,8 @@ class Holder:
         # Not what an append has brought since.
         released = [held for held in done.released if held.leaving]
         leased_until = self._turn_clock + self._mailbox.policy.lease
-        extend_at = self._extend_at(self._turn_at)
         for touch in touches:
+            extend_at = self._extend_at(self._turn_at) if touch.extend else 0.0
             touch.held.note(touch, extend_at, leased_until)
         self._let_go(done, released)
         for touch, hold_until, given_up_at in done.seen:
@@ -286,7 +289,8 @@ class Holder:
         return HeldLane(lane, now, self._extend_at(now))
 
     def _extend_at(self, now: float) -> float:
-        return now + min(EXTEND_SECONDS, self._mailbox.policy.lease_seconds * EXTEND_SHARE)
+        most = min(EXTEND_SECONDS, self._mailbox.policy.lease_seconds * EXTEND_SHARE)
+        return now + most * (1 - EXTEND_SPREAD * random.random())  # noqa: S311 - it spreads, it guards nothing
 
 
 def _took(appended: Appended, fresh: Mapping[int, HeldLane]) -> bool:
