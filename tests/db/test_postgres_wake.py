@@ -10,7 +10,7 @@ import pytest
 from ombud.db import postgres_clock
 from ombud.db.operation import Operation, Statement
 from ombud.db.postgres import PostgresDatabase
-from ombud.db.postgres_bell import QUIET_SECONDS, channel_of
+from ombud.db.postgres_bell import QUIET_SECONDS, Bell, channel_of
 from ombud.errors import StorageUnavailable
 from tests.db.sql import one
 from tests.support.postgres import PostgresServer, PostgresServers
@@ -53,6 +53,25 @@ async def test_wakes_are_few_and_the_last_is_among_them(
 
     assert wakes > 100
     assert notes <= took / QUIET_SECONDS + 2
+
+
+async def test_nothing_is_rung_once_it_is_closed() -> None:
+    """A note that is due while the loop ends would be a task that nobody cancels."""
+    sent: list[str] = []
+
+    async def send(_: Statement, values: dict[str, str]) -> None:
+        sent.append(values["channel"])
+
+    bell = Bell(send)
+    for name in ("at once", "later"):
+        bell.pending.add(name)
+        bell.ring_soon(name)
+    bell.pending.add("at once")
+    bell.ring_soon("at once")
+    bell.close()
+    await asyncio.sleep(2 * QUIET_SECONDS)
+
+    assert sent == [channel_of("at once"), channel_of("later")]
 
 
 async def test_another_process_is_heard_and_another_name_is_not(

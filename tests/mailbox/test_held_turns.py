@@ -252,7 +252,7 @@ def test_a_lane_that_could_start_more_is_read_from_the_front_at_once() -> None:
     assert owner.look()
     wanted = owner.begin().wanted
     assert wanted is not None
-    assert (wanted.cursor, wanted.known) == (START, {1})
+    assert (wanted.cursor, set(wanted.known)) == (START, {1})
 
 
 def test_until_when_it_needs_no_look() -> None:

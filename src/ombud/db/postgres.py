@@ -149,6 +149,7 @@ class PostgresDatabase:
             return
         self._writer.close()
         self._closed = True
+        self._bell.close()
         self._loops.close()
 
     async def _commit(self, makes: Sequence[Make[Any]]) -> list[Any]:

@@ -38,6 +38,11 @@ class Bell:
         self._tasks: set[asyncio.Task[None]] = set()
         # Names that will be rung; also written by other threads.
         self.pending: set[str] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Ring no more. From any thread, before the loop is told to end: what begins while it ends nobody cancels."""
+        self._closed = True
 
     def ring_soon(self, name: str) -> None:
         """Ring for a name that is in `pending`."""
@@ -49,6 +54,8 @@ class Bell:
             self._ring(name)
 
     def _ring(self, name: str) -> None:
+        if self._closed:
+            return
         loop = asyncio.get_running_loop()
         self._rung_at[name] = loop.time()
         # Before the note is sent: what is committed from now on rings again.
