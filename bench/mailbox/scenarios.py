@@ -16,7 +16,7 @@ from bench.mailbox.mill import DEAD, Mill, at_random, in_turn
 from bench.mailbox.place import Place, PostgresPlace, SqlitePlace
 from ombud.db.migrate import migrate
 from ombud.db.operation import Operation, Statement
-from ombud.mailbox.held import QUANTUM
+from ombud.mailbox.appetite import QUANTUM
 from ombud.mailbox.lease import lease, release
 from ombud.mailbox.load import Wanted, load
 from ombud.mailbox.mailbox import sql

@@ -115,7 +115,7 @@ async def test_many_replays_of_a_busy_lane_do_not_wait_for_each_others_turn(
     office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few are loaded at a time; when they have ended, the next."""
-    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 3_600.0)
+    monkeypatch.setattr("ombud.mailbox.lease.EXTEND_SECONDS", 3_600.0)
     lane_id = office.add_lane(window=8)
     events = append(office, lane_id, 40)
     office.rows("update delivery set state = 1")

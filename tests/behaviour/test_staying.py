@@ -33,7 +33,7 @@ def lingering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ombud.mailbox.stay.LINGER_LOADS", 1)
     monkeypatch.setattr("ombud.mailbox.holder.LINGER_SECONDS", 3_600.0)
     monkeypatch.setattr("ombud.mailbox.holder.KEPT_POLL_SECONDS", 0.02)
-    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 0.1)
+    monkeypatch.setattr("ombud.mailbox.lease.EXTEND_SECONDS", 0.1)
 
 
 async def test_a_busy_lane_stays_leased_for_a_while_and_then_sleeps(

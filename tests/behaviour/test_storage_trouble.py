@@ -134,7 +134,7 @@ async def test_a_refused_look_loses_no_result(
         return await fetch(make)
 
     monkeypatch.setattr(office.database, "fetch", refused)
-    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 3_600.0)
+    monkeypatch.setattr("ombud.mailbox.lease.EXTEND_SECONDS", 3_600.0)
 
     def note(_: Delivery) -> Outcome:
         refuse[0] = True

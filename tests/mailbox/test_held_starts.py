@@ -2,7 +2,7 @@
 
 import pytest
 
-from ombud.mailbox.held import KNOWN_MOST
+from ombud.mailbox.appetite import KNOWN_MOST, hungry
 from ombud.mailbox.model import NEVER, Loaded, Rank, Retry
 from ombud.mailbox.stock import START
 from tests.mailbox.owner import EXTEND_SECONDS, NOW, OPEN, Owner, deliveries, delivery
@@ -161,11 +161,11 @@ def test_memory_is_bounded_however_much_waits_for_one_subject() -> None:
     owner = Owner(window=64)
     owner.fill([delivery(number, "hot") for number in range(KNOWN_MOST)], more=True)
     assert owner.start() == [0]
-    assert not owner.held.hungry(owner.clock)
+    assert not hungry(owner.held, owner.clock)
     assert not owner.held.takes_over
     owner.finish(0)
     owner.turn()
-    assert owner.held.hungry(owner.clock)
+    assert hungry(owner.held, owner.clock)
 
 
 def test_merging_reads_past_a_busy_subject_and_comes_back_when_it_is_free() -> None:

@@ -1,5 +1,6 @@
 """How a lane is kept: it stays or leaves, heeds what people do, closes and opens, and is careful after a crash."""
 
+from ombud.mailbox.appetite import hungry
 from ombud.mailbox.held import CAREFUL_TRIES, FRONT_SECONDS
 from ombud.mailbox.model import NEVER, Health, Loaded
 from ombud.mailbox.stay import LINGER_LOADS
@@ -214,9 +215,9 @@ def test_after_a_crash_one_is_tried_at_a_time_until_as_many_as_may_have_been_in_
         assert touch.careful
         assert touch.wanted is not None
         owner.end(touch, Loaded(deliveries(number), OPEN, more=True))
-        assert not owner.held.hungry(owner.clock), "while it waits to start, nothing else is put on record"
+        assert not hungry(owner.held, owner.clock), "while it waits to start, nothing else is put on record"
         assert owner.start() == [number]
-        assert not owner.held.hungry(owner.clock)
+        assert not hungry(owner.held, owner.clock)
         owner.finish(number)
     touch = owner.begin()
     assert not touch.careful

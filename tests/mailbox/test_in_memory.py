@@ -53,7 +53,7 @@ async def test_nothing_is_written_for_a_lane_that_is_soon_idle_again(
 async def test_a_lane_that_is_kept_is_leased(
     office: Office, writer: WatchedWriter, lane_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 0.01)
+    monkeypatch.setattr("ombud.mailbox.lease.EXTEND_SECONDS", 0.01)
     performing = Performing()
     performing.hold()
     async with working(office, writer, performing):

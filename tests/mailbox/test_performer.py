@@ -156,7 +156,7 @@ async def test_what_another_process_appends_is_performed_without_waiting_for_a_p
 ) -> None:
     """Also in a lane that is kept, because one of its deliveries hangs."""
     monkeypatch.setattr("ombud.mailbox.worker.POLL_SECONDS", 3_600.0)
-    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 3_600.0)
+    monkeypatch.setattr("ombud.mailbox.lease.EXTEND_SECONDS", 3_600.0)
     kept, free = office.add_lane(window=2), office.add_lane()
     performing = Performing()
     performing.hold("order/1")

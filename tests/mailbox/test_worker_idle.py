@@ -12,7 +12,7 @@ LOOKS = 25
 @pytest.fixture(autouse=True)
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ombud.mailbox.worker.POLL_SECONDS", 0.001)
-    monkeypatch.setattr("ombud.mailbox.holder.EXTEND_SECONDS", 3_600.0)
+    monkeypatch.setattr("ombud.mailbox.lease.EXTEND_SECONDS", 3_600.0)
 
 
 async def writes_while_idle(database: CountingDatabase, writer: WatchedWriter) -> int:

@@ -112,7 +112,7 @@ async def test_a_page_answers_for_every_webhook_that_waited(
     desk: Desk, store: Store, some: list[str], told: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also for those that were not loaded with the newest about their product, which would stand for them."""
-    monkeypatch.setattr("ombud.mailbox.held.QUANTUM", PAGE)
+    monkeypatch.setattr("ombud.mailbox.appetite.QUANTUM", PAGE)
     monkeypatch.setattr("ombud.mailbox.turn.QUANTUM", PAGE)
     await change(desk, store, some)
     for product_id in some:

@@ -5,20 +5,14 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ombud.mailbox.appetite import KNOWN_MOST, REPLAY_SHARE, hungry, wanted
 from ombud.mailbox.health import Care, after_answer, after_try, resumed, warnings_due
-from ombud.mailbox.load import Wanted
 from ombud.mailbox.model import NEVER, Delivery, Done, Health, Interrupted, Lane, Loaded, Outcome, Result, Retry
 from ombud.mailbox.stay import Stay
-from ombud.mailbox.stock import START, Admits, Stock
+from ombud.mailbox.stock import Admits, Stock
 from ombud.mailbox.touch import Touch
 from ombud.mailbox.wishes import Pace, covers, pause_of
 
-# Rows that one load reads of one lane: the quantum of a turn. Bounds a commit, and what a crash may repeat.
-QUANTUM = 64
-# Rows that a load of a narrow lane reads at least.
-LEAST_LOAD = 8
-# Deliveries of one lane in memory: those whose subject is in flight wait, and past this the lane reads no further.
-KNOWN_MOST = 512
 # Seconds between two reads of a lane from the front: a row may have been committed behind what was read last. A lease
 # may be in memory alone until then.
 FRONT_SECONDS = 2.0
@@ -26,8 +20,6 @@ FRONT_SECONDS = 2.0
 STORED_GROWTH = 4
 # Tries in careful mode after a crash: as many as may have been in flight.
 CAREFUL_TRIES = 64
-# Share of a lane's window that replays may hold.
-REPLAY_SHARE = 1 / 4
 # Why nothing starts: the lease went to somebody else, people have paused the lane, or it has had its quantum.
 _LOST, _PAUSED, _GIVES_WAY = 1, 2, 4
 
@@ -45,12 +37,12 @@ class HeldLane:
         self.results: list[Result] = []
         self.next_due = math.inf
         self.look_at = 0.0  # nothing needs a look earlier, but for a wake
-        self.started = self._loads = self._blocked = 0
+        self.started = self._loads = self.blocked = 0
         self.leaving = False  # a turn is giving it back
         self._stores = False  # something may be left in a lane that is owned in memory alone
         self._again, self._asks_due = False, True
-        self._careful = CAREFUL_TRIES if lane.crashes else 0
-        self._replays = 0  # in flight
+        self.careful = CAREFUL_TRIES if lane.crashes else 0
+        self.replays = 0  # in flight
         self._front_at = now + FRONT_SECONDS
         self._reads_anew = False  # from the front, once a try has ended
         self._extend_at = extend_at if lane.stored else min(extend_at, self._front_at)
@@ -66,7 +58,7 @@ class HeldLane:
     def takes_over(self) -> bool:
         """What was just appended may start from memory: nothing older waits unread."""
         stock = self.stock
-        ready = not (stock.stale or self._blocked or self.leaving or self._careful)
+        ready = not (stock.stale or self.blocked or self.leaving or self.careful)
         return ready and self.health.closed_at is None and len(stock.known) < KNOWN_MOST
 
     @property
@@ -78,26 +70,16 @@ class HeldLane:
     @property
     def _crashes(self) -> int:
         # A try that its worker has outlived forgives the deaths before.
-        return self.lane.crashes if self._careful == CAREFUL_TRIES else 0
+        return self.lane.crashes if self.careful == CAREFUL_TRIES else 0
 
     def window(self, clock: int) -> int:
         """Return how many deliveries may be in flight; `clock` in UTC microseconds."""
         # Past the end of the lease another owner may have started the same.
-        if self._blocked or self.facts is None or clock >= self._leased_until:
+        if self.blocked or self.facts is None or clock >= self._leased_until:
             return 0
         if self.health.closed_at is not None:
             return 1 if clock >= self.health.hold_until and self.health.given_up_at is None else 0
-        return 1 if self._careful else self.health.window
-
-    def hungry(self, clock: int) -> bool:
-        """Return whether more could start than is loaded, and may be due."""
-        if not self.stock.stale or self._blocked or len(self.stock.known) >= KNOWN_MOST:
-            return False
-        if self.health.given_up_at is not None:
-            return True
-        if self._careful or self.health.closed_at is not None:
-            return not (self.in_flight or self.stock.ready.count) and clock >= self.health.hold_until
-        return self.stock.ready.count < self.health.window
+        return 1 if self.careful else self.health.window
 
     def fill(self, loaded: Loaded, now: float) -> None:
         """Take over what was loaded, oldest due first."""
@@ -132,14 +114,14 @@ class HeldLane:
         if len(self.in_flight) >= window or (pause and not self._pace.admits(clock)):
             return None
         if self.health.closed_at is None:
-            replays = not self._replays or self._replays < window * REPLAY_SHARE
+            replays = not self.replays or self.replays < window * REPLAY_SHARE
             delivery = self.stock.ready.take(self, admits, replays=replays)
         else:
             delivery = self.stock.ready.take_probe(self, admits, self.health.failed_subjects.split("\n"))
         if delivery is not None:
             self._pace.start(clock, pause)
             self.in_flight[delivery.event_id] = delivery
-            self._replays += delivery.rank
+            self.replays += delivery.rank
             self.started += 1
         return delivery
 
@@ -150,16 +132,16 @@ class HeldLane:
         self.results.append(result)
         self.stock.free(delivery.subject)
         if delivery.rank:
-            self._replays -= 1
+            self.replays -= 1
             # They are loaded a few at a time.
-            self.stock.stale = self.stock.stale or not self._replays
+            self.stock.stale = self.stock.stale or not self.replays
         if type(result.outcome) is Done:
             self.health = after_answer(self.health, clock, care)
         else:
             self._stores = True
             self._judge(result, clock, care)
-        if self._careful:
-            self._careful -= 1
+        if self.careful:
+            self.careful -= 1
             self.stock.stale = True
         if self._reads_anew:
             self._read_anew()
@@ -171,7 +153,7 @@ class HeldLane:
 
     def give_way(self) -> None:
         """It has had its quantum, and others wait: start nothing more, and go to the tail."""
-        self._blocked |= _GIVES_WAY
+        self.blocked |= _GIVES_WAY
         self.drop_unstarted()
 
     def rest_no_more(self) -> None:
@@ -180,21 +162,21 @@ class HeldLane:
 
     def lose(self) -> None:
         """The lease is somebody else's."""
-        self._blocked |= _LOST
+        self.blocked |= _LOST
         self.drop_unstarted()
 
     def own_again(self, lane: Lane) -> None:
         """It was leased anew, and something may still be in flight."""
         self.lane, self._leased_until = lane, lane.leased_until
-        self._blocked, self.leaving = self._blocked & _PAUSED, False
+        self.blocked, self.leaving = self.blocked & _PAUSED, False
         self.drop_unstarted()
 
     def sees(self, hold_until: int, given_up_at: int | None, touch: Touch, clock: int) -> None:
         """Notice what people have done to the lane, by how a turn found it before it wrote."""
         paused = _PAUSED if hold_until == NEVER else 0
         stored = touch.keeps[0] if touch.keeps is not None else self._stored_health
-        if paused != self._blocked & _PAUSED:
-            self._blocked ^= _PAUSED
+        if paused != self.blocked & _PAUSED:
+            self.blocked ^= _PAUSED
             self.drop_unstarted()
         elif hold_until == stored.hold_until and given_up_at == stored.given_up_at:
             return
@@ -233,16 +215,16 @@ class HeldLane:
 
     def touch(self, now: float, clock: int, *, merging: bool, stay: Stay) -> Touch | None:
         """Return what a turn is to do with it, or None when it needs nothing."""
-        wanted = self._wanted(merging=merging) if self.hungry(clock) else None
-        keeps = None if self._blocked & _LOST else self._keeps
+        asked = wanted(self, merging=merging) if hungry(self, clock) else None
+        keeps = None if self.blocked & _LOST else self._keeps
         # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
-        extend = now >= self._extend_at or (wanted is not None and not self.lane.stored)
+        extend = now >= self._extend_at or (asked is not None and not self.lane.stored)
         leaves = self._leaves(now, clock, stay) and (self.lane.stored or not extend)
-        if not (self.results or wanted or keeps or extend or leaves):
+        if not (self.results or asked or keeps or extend or leaves):
             return None
         stores = self.lane.stored or self._stores or self.health.window >= STORED_GROWTH * self._stored_health.window
-        asks_due, careful = self._asks_due and not leaves, self._careful > 0
-        work = (self._again, wanted, keeps, extend, leaves, stores, asks_due, careful, self._crashes)
+        asks_due, careful = self._asks_due and not leaves, self.careful > 0
+        work = (self._again, asked, keeps, extend, leaves, stores, asks_due, careful, self._crashes)
         return Touch(self, self.lane, self.health, list(self.results), *work)
 
     def last_touch(self) -> Touch:
@@ -294,21 +276,11 @@ class HeldLane:
         self._asks_due, self._reads_anew = True, False
 
     def _leaves(self, now: float, clock: int, stay: Stay) -> bool:
-        if not self.idle or self._blocked:
+        if not self.idle or self.blocked:
             return self.idle
         lingers = now < self._worked_at + stay.seconds(self._loads, stored=self.lane.stored)
         # Kept until the next one may start: another owner would not know when this one has.
         return self._pace.over(clock) and (not lingers or self.health.closed_at is not None)
-
-    def _wanted(self, *, merging: bool) -> Wanted:
-        window = QUANTUM if self.health.closed_at is not None else self.health.window
-        most = 1 if self._careful else min(QUANTUM, max(LEAST_LOAD, 2 * window))
-        known = frozenset(self.stock.known)
-        busy = frozenset(subject for subject in self.stock.busy if merging or covers(self.facts, subject))
-        if self.stock.cursor == START:
-            most += len(known)  # it passes what is known already
-        replays = max(1, int(window * REPLAY_SHARE)) if not self._replays else 0
-        return Wanted(self.lane.id, self.stock.cursor, most, replays, known, busy, self.health.given_up_at is not None)
 
     def _judge(self, result: Result, clock: int, care: Care) -> None:
         self.health = after_try(self.health, result, clock, care, random.random())  # noqa: S311 - jitter

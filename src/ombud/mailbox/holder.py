@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
@@ -11,7 +10,7 @@ from typing import Any
 from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.held import HeldLane
-from ombud.mailbox.lease import lane_of
+from ombud.mailbox.lease import lane_of, next_sign
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Lane, Loaded
 from ombud.mailbox.ring import Appended, Hold
@@ -22,19 +21,13 @@ from ombud.mailbox.turn import TurnDone
 
 log = logging.getLogger("ombud.mailbox")
 
-# Lanes owned at once: what is in memory of each is bounded by held.KNOWN_MOST.
+# Lanes owned at once: what is in memory of each is bounded by appetite.KNOWN_MOST.
 LANES = 16_384
 # Deliveries of a lane, or seconds of its lease, after which it makes room when more lanes are due than can be owned.
 QUANTUM_STARTS = 64
 QUANTUM_SECONDS = 2.0
 # Seconds between two looks into lanes that are kept although nothing is known to wait in them.
 KEPT_POLL_SECONDS = 0.5
-# Seconds between two signs of life for a lane that stays owned: each is a write.
-EXTEND_SECONDS = 5.0
-# Of a lease, the share after which a sign of life is due: two may be missed.
-EXTEND_SHARE = 1 / 3
-# Of those seconds, the share by which each may come earlier: lanes that were leased together do not stay together.
-EXTEND_SPREAD = 1 / 4
 # Seconds that a busy lane stays owned although it is empty.
 LINGER_SECONDS = 2.0
 # Seconds that any other one stays while fewer are owned than that: until it would have to be looked into.
@@ -289,8 +282,7 @@ class Holder:
         return HeldLane(lane, now, self._extend_at(now))
 
     def _extend_at(self, now: float) -> float:
-        most = min(EXTEND_SECONDS, self._mailbox.policy.lease_seconds * EXTEND_SHARE)
-        return now + most * (1 - EXTEND_SPREAD * random.random())  # noqa: S311 - it spreads, it guards nothing
+        return next_sign(now, self._mailbox.policy.lease_seconds)
 
 
 def _took(appended: Appended, fresh: Mapping[int, HeldLane]) -> bool:

@@ -1,5 +1,6 @@
 """Owning lanes: lease, prove, extend, release. Whoever holds the token of a lane's lease is its one owner."""
 
+import random
 import secrets
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
@@ -9,12 +10,25 @@ from ombud.db.operation import Afterwards, Operation
 from ombud.mailbox.mailbox import Mailbox, sql
 from ombud.mailbox.model import Health, Lane
 
+# Seconds between two signs of life for a lane that stays owned: each is a write.
+EXTEND_SECONDS = 5.0
+# Of a lease, the share after which a sign of life is due: two may be missed.
+EXTEND_SHARE = 1 / 3
+# Of those seconds, the share by which each may come earlier: lanes that were leased together do not stay together.
+EXTEND_SPREAD = 1 / 4
+
 _ID = itemgetter(Lane._fields.index("id"))
 
 
 def new_token() -> int:
     """Return what proves a lease: random, because a number that comes back would let a late owner in."""
     return secrets.randbits(62)
+
+
+def next_sign(now: float, lease_seconds: float) -> float:
+    """Return when a lane that has given a sign of life at `now` is to give the next; both in seconds."""
+    most = min(EXTEND_SECONDS, lease_seconds * EXTEND_SHARE)
+    return now + most * (1 - EXTEND_SPREAD * random.random())  # noqa: S311 - it spreads, it guards nothing
 
 
 def next_wake(mailbox: Mailbox) -> Operation[int | None]:

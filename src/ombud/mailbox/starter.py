@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, get_args
 
+from ombud.mailbox.appetite import hungry
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Interrupted, Outcome, Result, Retry
@@ -136,7 +137,7 @@ class Starter:
         elif self._paced:
             del self._able[held]
             self._leftover.wait(held.lane.id, partial(self._start_again, held))
-        if held.hungry(clock):
+        if hungry(held, clock):
             self._attend(held)
         return False
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from ombud.db.operation import Operation
 from ombud.mailbox import lease as leases
-from ombud.mailbox.held import QUANTUM, HeldLane
+from ombud.mailbox.appetite import QUANTUM
+from ombud.mailbox.held import HeldLane
 from ombud.mailbox.load import Wanted, load, next_due
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import NEVER, Lane, Loaded, Result
