@@ -11,6 +11,7 @@ from ombud.db.database import Database
 from ombud.mailbox.bell import Heard
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.lease import lane_of, next_sign
+from ombud.mailbox.looking import Looking
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Lane, Loaded
 from ombud.mailbox.ring import Appended, Hold
@@ -36,7 +37,7 @@ FEW_LANES = LANES // 4
 # Seconds for which none does, and all are read for what comes, after another process has appended something: what that
 # appends for a lane that is owned here waits until somebody looks.
 SHARED_SECONDS = 300.0
-# Seconds between two rounds over the lanes that are kept: wakes of other processes are heard together.
+# Seconds between two looks over lanes that are kept: wakes of other processes are heard together.
 TICK_SECONDS = 0.02
 
 
@@ -61,6 +62,7 @@ class Holder:
         self._turn_at, self._turn_clock = 0.0, 0
         self._alone_at = 0.0  # from when on nobody else is taken to append
         self._woken = False
+        self._looking = Looking()
         self.tick_at = 0.0
 
     @property
@@ -91,7 +93,7 @@ class Holder:
             return
         self.tick_at = now + TICK_SECONDS
         clock, give_way = self._mailbox.clock(), others_wait and len(self.lanes) >= LANES
-        for held in self.lanes.values():
+        for held in self._looking.part(self.lanes, whole=self._woken):
             if (self._woken or now >= held.look_at) and held.needs_a_look(
                 now, clock, woken=self._woken, pause_seconds=KEPT_POLL_SECONDS
             ):
