@@ -45,7 +45,7 @@ class HeldLane:
         self.replays = 0  # in flight
         self._front_at = now + FRONT_SECONDS
         self._reads_anew = False  # from the front, once a try has ended
-        self._extend_at = extend_at if lane.stored else min(extend_at, self._front_at)
+        self.extend_at = extend_at if lane.stored else min(extend_at, self._front_at)
         self._leased_until = lane.leased_until
         self.leased_at = self._worked_at = self.looked_at = now
 
@@ -188,7 +188,10 @@ class HeldLane:
             self.drop_unstarted()
 
     def needs_a_look(self, now: float, clock: int, *, woken: bool, pause_seconds: float) -> bool:
-        """Return whether the next turn should touch it. `woken`: another process has committed something, somewhere."""
+        """Return whether the next turn should touch it for more than a sign of life.
+
+        `woken`: another process has committed something, somewhere.
+        """
         if now >= self._front_at:
             self._front_at = now + FRONT_SECONDS
             self._reads_anew = True
@@ -196,8 +199,6 @@ class HeldLane:
                 self._read_anew()
                 return True
             # Nothing could start: hundreds of lanes that hang are not read for nothing.
-        if now >= self._extend_at:
-            return True
         if now >= self.next_due:
             self.stock.stale, self.next_due = True, math.inf
         elif woken:
@@ -207,7 +208,7 @@ class HeldLane:
             self.stock.stale = True
         elif self.health.closed_at is None:
             look_at = (self.looked_at if self.idle else now) + pause_seconds
-            self.look_at = min(look_at, self._extend_at, self._front_at, self.next_due)
+            self.look_at = min(look_at, self.extend_at, self._front_at, self.next_due)
             return False
         else:
             return clock >= self.health.hold_until
@@ -218,7 +219,7 @@ class HeldLane:
         asked = wanted(self, merging=merging) if hungry(self, clock) else None
         keeps = None if self.blocked & _LOST else self._keeps
         # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
-        extend = now >= self._extend_at or (asked is not None and not self.lane.stored)
+        extend = now >= self.extend_at or (asked is not None and not self.lane.stored)
         leaves = self._leaves(now, clock, stay) and (self.lane.stored or not extend)
         if not (self.results or asked or keeps or extend or leaves):
             return None
@@ -255,7 +256,7 @@ class HeldLane:
         if touch.extend:
             if self.lane is touch.lane:
                 self.lane = self.lane._replace(stored=True)
-            self._extend_at, self._leased_until = extend_at, leased_until
+            self.extend_at, self._leased_until = extend_at, leased_until
 
     def settled(self, results: Sequence[Result]) -> None:
         """Forget these results: they are stored."""

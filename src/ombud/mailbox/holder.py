@@ -93,16 +93,15 @@ class Holder:
             return
         self.tick_at = now + TICK_SECONDS
         clock, give_way = self._mailbox.clock(), others_wait and len(self.lanes) >= LANES
-        for held in self._looking.part(self.lanes, whole=self._woken):
-            if (self._woken or now >= held.look_at) and held.needs_a_look(
-                now, clock, woken=self._woken, pause_seconds=KEPT_POLL_SECONDS
-            ):
-                self._dirty[held] = None
-                self.starter.enter(held)
-            if give_way and (held.started >= QUANTUM_STARTS or now >= held.leased_at + QUANTUM_SECONDS):
+        look = self._looking.look
+        for held in look(self.lanes, now, clock, woken=self._woken, pause_seconds=KEPT_POLL_SECONDS):
+            self._dirty[held] = None
+            self.starter.enter(held)
+        self._woken = False
+        for held in self.lanes.values() if give_way else ():
+            if held.started >= QUANTUM_STARTS or now >= held.leased_at + QUANTUM_SECONDS:
                 held.give_way()
                 self._dirty[held] = None
-        self._woken = False
 
     def hold_of(self, lane_id: int) -> Hold | None:
         """Return how a lane is owned on record, unless it is being loaded or given back. From any thread.
@@ -178,7 +177,8 @@ class Holder:
         now, clock, merging = time.monotonic(), self._mailbox.clock(), self._mailbox.policy.merging
         rests = len(self.lanes) < FEW_LANES and now >= self._alone_at
         stay = Stay(LINGER_SECONDS, REST_SECONDS if rests else 0.0)
-        found = [held.touch(now, clock, merging=merging, stay=stay) for held in self._dirty]
+        signs = self._looking.signs(self.lanes, now, company=bool(self._dirty))
+        found = [held.touch(now, clock, merging=merging, stay=stay) for held in dict.fromkeys([*self._dirty, *signs])]
         self._dirty = {}
         touches = [touch for touch in found if touch is not None]
         for touch in touches:

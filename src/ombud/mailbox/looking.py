@@ -1,4 +1,8 @@
-"""Going round the lanes that are held, some at a time: to look at thousands at once holds up whoever is on the loop."""
+"""Going round the lanes that are held: which need a turn, and which only a sign of life.
+
+Some lanes at a time: to look at thousands at once holds up whoever is on the event loop. Signs of life wait a moment
+for a turn that others need: a turn is a commit.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,16 +12,45 @@ from ombud.mailbox.held import HeldLane
 FEW_LANES = 256
 # In how many parts all are looked at, when there are more: each of them ten times a second.
 PARTS = 5
+# Seconds that signs of life wait for company; a small part of the shortest lease.
+COMPANY_SECONDS = 0.1
 
 
 class Looking:
-    """Names the lanes whose turn it is. For one event loop."""
+    """Looks at lanes whose turn it is. For one event loop; times are on the monotonic clock, in seconds."""
 
     def __init__(self) -> None:
         self._left: list[HeldLane] = []
+        self._signs: dict[HeldLane, None] = {}
+        self._signs_at = 0.0  # when they go alone
 
-    def part(self, lanes: Mapping[int, HeldLane], *, whole: bool) -> Sequence[HeldLane]:
-        """Return the next ones of these, by their ids; or all, and begin anew."""
+    def look(
+        self, lanes: Mapping[int, HeldLane], now: float, clock: int, *, woken: bool, pause_seconds: float
+    ) -> list[HeldLane]:
+        """Return which of the next ones of these lanes, by their ids, need the next turn; `woken`: look at all.
+
+        What needs a sign of life alone is kept for `signs`.
+        """
+        needy = []
+        for held in self._part(lanes, whole=woken):
+            if not (woken or now >= held.look_at):
+                continue
+            if held.needs_a_look(now, clock, woken=woken, pause_seconds=pause_seconds):
+                needy.append(held)
+            elif now >= held.extend_at:
+                if not self._signs:
+                    self._signs_at = now + COMPANY_SECONDS
+                self._signs[held] = None
+        return needy
+
+    def signs(self, lanes: Mapping[int, HeldLane], now: float, *, company: bool) -> Sequence[HeldLane]:
+        """Return the lanes that give a sign of life with this turn; `company`: it has work of others."""
+        if not (self._signs and (company or now >= self._signs_at)):
+            return ()
+        signs, self._signs = self._signs, {}
+        return [held for held in signs if lanes.get(held.lane.id) is held]
+
+    def _part(self, lanes: Mapping[int, HeldLane], *, whole: bool) -> Sequence[HeldLane]:
         if whole or len(lanes) <= FEW_LANES:
             self._left = []
             return list(lanes.values())
