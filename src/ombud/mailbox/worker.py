@@ -33,8 +33,8 @@ LEASE_LANES = 256
 POLL_SECONDS = 0.1
 # Seconds between two turns that have few lanes to touch, and how many that are: with a turn for each of a thousand
 # deliveries a second, a file would be locked half of the time for the other processes that append.
-TURN_SECONDS = 0.005
-FEW_LANES = 32
+TURN_SECONDS = 0.01
+FEW_LANES = 128
 # Seconds between two sweeps where an append and its ring are two commits.
 SWEEP_SECONDS = 2.0
 # Seconds until the next try when the database refused a turn.
