@@ -143,7 +143,7 @@ class Turns:
         assert touch is not None
         held.begin(touch)
         done: TurnDone = self.office.run(lambda: take_turn(self.office.mailbox, [touch], 0))
-        held.note(touch, 2.0, clock + 1)
+        held.note(touch)
         for _, loaded in done.loaded:
             held.fill(loaded, 0.0)
         return [one.event_id for one in started]

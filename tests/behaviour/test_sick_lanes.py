@@ -71,6 +71,17 @@ async def test_it_closes_and_is_probed_one_at_a_time_until_it_answers(office: Of
     assert lane["closed_time"] > 0
 
 
+async def test_it_wakes_when_its_probe_is_due(office: Office, writer: WatchedWriter) -> None:
+    office.mailbox.policy = replace(office.mailbox.policy, care=Care(first_probe_seconds=3_600.0))
+    lane_id = office.add_lane(window=16)
+    append(office, lane_id, 40)
+    async with working(office, writer, Performing(Destination())):
+        await writer.until(lambda: office.lane(lane_id)["closed_at"] is not None and office.is_free(lane_id))
+
+    lane = office.lane(lane_id)
+    assert lane["wake_at"] == lane["hold_until"]
+
+
 async def test_what_it_cannot_digest_does_not_keep_it_closed(office: Office, writer: WatchedWriter) -> None:
     """The probes rotate: the oldest that waits may be the one thing that it never takes."""
     lane_id = office.add_lane(window=4)

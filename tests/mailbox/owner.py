@@ -86,7 +86,9 @@ class Owner:
         self, touch: Touch, found: Loaded | None = None, *, hold_until: int = 0, given_up: int | None = None
     ) -> None:
         """The turn is committed."""
-        self.held.note(touch, self.now + EXTEND_SECONDS, self.clock + LEASE)
+        self.held.note(touch)
+        if touch.extend:
+            self.held.extended(touch, self.now + EXTEND_SECONDS, self.clock + LEASE)
         self.held.sees(hold_until, given_up, touch, self.clock)
         if found is not None:
             self.held.fill(found, self.now)

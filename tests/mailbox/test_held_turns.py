@@ -171,9 +171,11 @@ def test_a_resume_of_a_closed_lane_in_hand_lets_it_be_probed_at_once() -> None:
     owner.end(owner.begin(), hold_until=0)
     hold_until = owner.held.health.hold_until
     owner.now = EXTEND_SECONDS
+    assert owner.now >= owner.held.extend_at, "a sign of life is due"
     owner.end(owner.begin(), hold_until=hold_until)
     assert owner.held.health.hold_until == hold_until, "nobody has changed it"
     owner.now = 2 * EXTEND_SECONDS
+    assert owner.now >= owner.held.extend_at
     owner.end(owner.begin(), hold_until=0)
 
     assert owner.held.health.hold_until == 0

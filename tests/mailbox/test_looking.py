@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ombud.mailbox.held import FRONT_SECONDS, HeldLane
-from ombud.mailbox.looking import COMPANY_SECONDS, FEW_LANES, PARTS, Looking
+from ombud.mailbox.looking import COMPANY_SECONDS, LEAST_PART, PARTS, Looking
 from ombud.mailbox.model import Lane
 
 EXTEND_SECONDS = 1.0
@@ -25,29 +25,29 @@ def signs(looking: Looking, held: Mapping[int, HeldLane], now: float, *, company
 
 
 def test_few_are_looked_at_together() -> None:
-    looking, held = Looking(), lanes(FEW_LANES)
+    looking, held = Looking(), lanes(LEAST_PART)
     assert look(looking, held) == look(looking, held, 2 * FRONT_SECONDS) == list(held)
 
 
 def test_of_many_each_comes_up_once_in_a_round() -> None:
-    looking, held = Looking(), lanes(10 * FEW_LANES + 1)
+    looking, held = Looking(), lanes(10 * LEAST_PART + 1)
     for number in (1, 2):
         seen = [look(looking, held, number * FRONT_SECONDS) for _ in range(PARTS)]
         assert sorted(id_ for part in seen for id_ in part) == list(held)
-        assert max(map(len, seen)) == 2 * FEW_LANES + 1
+        assert max(map(len, seen)) == 2 * LEAST_PART + 1
 
 
 def test_all_are_looked_at_when_somebody_else_has_committed_something() -> None:
-    looking, held = Looking(), lanes(2 * FEW_LANES)
+    looking, held = Looking(), lanes(2 * LEAST_PART)
     first = look(looking, held)
     assert look(looking, held, woken=True) == list(held)
     assert look(looking, held, 2 * FRONT_SECONDS) == first, "the round begins anew"
 
 
 def test_what_is_given_back_or_leased_anew_meanwhile_is_not_looked_at_as_it_was() -> None:
-    looking, held = Looking(), lanes(2 * FEW_LANES)
+    looking, held = Looking(), lanes(2 * LEAST_PART)
     look(looking, held)
-    left = set(range(FEW_LANES))
+    left = set(range(LEAST_PART))
     del held[0]
     held[1] = lanes(2)[1]
     assert set(look(looking, held)) == left - {0, 1}

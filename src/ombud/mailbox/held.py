@@ -247,16 +247,18 @@ class HeldLane:
         self.stock.stale = self.stock.stale or touch.wanted is not None
         self._asks_due = self._asks_due or touch.asks_due
 
-    def note(self, touch: Touch, extend_at: float, leased_until: int) -> None:
+    def note(self, touch: Touch) -> None:
         """The turn is committed."""
         self.leaving = self.stock.loading = self._again = False
         self.settled(touch.results)
         if touch.keeps is not None:
             self._stored_health = touch.keeps[1]
-        if touch.extend:
-            if self.lane is touch.lane:
-                self.lane = self.lane._replace(stored=True)
-            self.extend_at, self._leased_until = extend_at, leased_until
+
+    def extended(self, touch: Touch, extend_at: float, leased_until: int) -> None:
+        """The turn has given a sign of life, and stored a lease that was in memory alone."""
+        if self.lane is touch.lane:
+            self.lane = self.lane._replace(stored=True)
+        self.extend_at, self._leased_until = extend_at, leased_until
 
     def settled(self, results: Sequence[Result]) -> None:
         """Forget these results: they are stored."""

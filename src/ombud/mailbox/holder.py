@@ -93,11 +93,10 @@ class Holder:
             return
         self.tick_at = now + TICK_SECONDS
         clock, give_way = self._mailbox.clock(), others_wait and len(self.lanes) >= LANES
-        look = self._looking.look
-        for held in look(self.lanes, now, clock, woken=self._woken, pause_seconds=KEPT_POLL_SECONDS):
+        woken, self._woken = self._woken, False
+        for held in self._looking.look(self.lanes, now, clock, woken=woken, pause_seconds=KEPT_POLL_SECONDS):
             self._dirty[held] = None
             self.starter.enter(held)
-        self._woken = False
         for held in self.lanes.values() if give_way else ():
             if held.started >= QUANTUM_STARTS or now >= held.leased_at + QUANTUM_SECONDS:
                 held.give_way()
@@ -122,7 +121,7 @@ class Holder:
     def hear(self, heard: Heard) -> None:
         """Take over what an append has handed over, and look where it has rung."""
         now, merging = time.monotonic(), self._mailbox.policy.merging
-        fresh = self._take(heard.taken, now)
+        fresh = self._take(heard.taken)
         for appended in chain.from_iterable(heard.gifts):
             held = self.lanes.get(appended.lane_id)
             if held is None:
@@ -141,14 +140,14 @@ class Holder:
         self.starter.start()
         self.awake.set()
 
-    def _take(self, taken: Iterable[Sequence[Any]], now: float) -> Mapping[int, HeldLane]:
+    def _take(self, taken: Iterable[Sequence[Any]]) -> Mapping[int, HeldLane]:
         """Own what an append has handed over; returns the lanes of which nothing was known."""
         fresh = {}
         for row in taken:
             lane_id, stored = row[0], row[-1]
             held = self.lanes.get(lane_id)
             if held is None:
-                fresh[lane_id] = self.lanes[lane_id] = HeldLane(lane_of(row), now, self._extend_at(now))
+                fresh[lane_id] = self.lanes[lane_id] = self._hold(lane_of(row))
             elif stored or held.leaving:
                 # Its lease had ended unnoticed, or a turn is giving it back.
                 self._own_again(lane_of(row))
@@ -177,8 +176,8 @@ class Holder:
         now, clock, merging = time.monotonic(), self._mailbox.clock(), self._mailbox.policy.merging
         rests = len(self.lanes) < FEW_LANES and now >= self._alone_at
         stay = Stay(LINGER_SECONDS, REST_SECONDS if rests else 0.0)
-        signs = self._looking.signs(self.lanes, now, company=bool(self._dirty))
-        found = [held.touch(now, clock, merging=merging, stay=stay) for held in dict.fromkeys([*self._dirty, *signs])]
+        self._dirty |= dict.fromkeys(self._looking.signs(self.lanes, now, company=bool(self._dirty)))
+        found = [held.touch(now, clock, merging=merging, stay=stay) for held in self._dirty]
         self._dirty = {}
         touches = [touch for touch in found if touch is not None]
         for touch in touches:
@@ -198,10 +197,7 @@ class Holder:
         now = time.monotonic()
         # Not what an append has brought since.
         released = [held for held in done.released if held.leaving]
-        leased_until = self._turn_clock + self._mailbox.policy.lease
-        for touch in touches:
-            extend_at = self._extend_at(self._turn_at) if touch.extend else 0.0
-            touch.held.note(touch, extend_at, leased_until)
+        self._note(touches)
         self._let_go(done, released)
         for touch, hold_until, given_up_at in done.seen:
             touch.held.sees(hold_until, given_up_at, touch, self._turn_clock)
@@ -220,6 +216,13 @@ class Holder:
         if self._from_others(loaded for _, loaded in [*done.loaded, *done.leased]):
             self._share(now)
         self._end_turn()
+
+    def _note(self, touches: Iterable[Touch]) -> None:
+        leased_until = self._turn_clock + self._mailbox.policy.lease
+        for touch in touches:
+            touch.held.note(touch)
+            if touch.extend:
+                touch.held.extended(touch, self._extend_at(self._turn_at), leased_until)
 
     def last_touches(self) -> list[Touch]:
         """Return what is left to write when the worker stops."""

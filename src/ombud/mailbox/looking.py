@@ -4,12 +4,12 @@ Some lanes at a time: to look at thousands at once holds up whoever is on the ev
 for a turn that others need: a turn is a commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ombud.mailbox.held import HeldLane
 
-# Lanes that are looked at together, at least: a tenth of a millisecond.
-FEW_LANES = 256
+# Lanes that are looked at together, at least: less than a tenth of a millisecond.
+LEAST_PART = 256
 # In how many parts all are looked at, when there are more: each of them ten times a second.
 PARTS = 5
 # Seconds that signs of life wait for company; a small part of the shortest lease.
@@ -50,12 +50,12 @@ class Looking:
         signs, self._signs = self._signs, {}
         return [held for held in signs if lanes.get(held.lane.id) is held]
 
-    def _part(self, lanes: Mapping[int, HeldLane], *, whole: bool) -> Sequence[HeldLane]:
-        if whole or len(lanes) <= FEW_LANES:
+    def _part(self, lanes: Mapping[int, HeldLane], *, whole: bool) -> Iterable[HeldLane]:
+        if whole or len(lanes) <= LEAST_PART:
             self._left = []
-            return list(lanes.values())
+            return lanes.values()
         if not self._left:
             self._left = list(lanes.values())
-        most = max(FEW_LANES, -(-len(lanes) // PARTS))
+        most = max(LEAST_PART, -(-len(lanes) // PARTS))
         part, self._left = self._left[-most:], self._left[:-most]
         return [held for held in part if lanes.get(held.lane.id) is held]
