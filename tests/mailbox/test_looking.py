@@ -25,12 +25,12 @@ def signs(looking: Looking, held: Mapping[int, HeldLane], now: float, *, company
 
 
 def test_few_are_looked_at_together() -> None:
-    looking, held = Looking(), lanes(LEAST_PART)
+    looking, held = Looking(30.0), lanes(LEAST_PART)
     assert look(looking, held) == look(looking, held, 2 * FRONT_SECONDS) == list(held)
 
 
 def test_of_many_each_comes_up_once_in_a_round() -> None:
-    looking, held = Looking(), lanes(10 * LEAST_PART + 1)
+    looking, held = Looking(30.0), lanes(10 * LEAST_PART + 1)
     for number in (1, 2):
         seen = [look(looking, held, number * FRONT_SECONDS) for _ in range(PARTS)]
         assert sorted(id_ for part in seen for id_ in part) == list(held)
@@ -38,14 +38,14 @@ def test_of_many_each_comes_up_once_in_a_round() -> None:
 
 
 def test_all_are_looked_at_when_somebody_else_has_committed_something() -> None:
-    looking, held = Looking(), lanes(2 * LEAST_PART)
+    looking, held = Looking(30.0), lanes(2 * LEAST_PART)
     first = look(looking, held)
     assert look(looking, held, woken=True) == list(held)
     assert look(looking, held, 2 * FRONT_SECONDS) == first, "the round begins anew"
 
 
 def test_what_is_given_back_or_leased_anew_meanwhile_is_not_looked_at_as_it_was() -> None:
-    looking, held = Looking(), lanes(2 * LEAST_PART)
+    looking, held = Looking(30.0), lanes(2 * LEAST_PART)
     look(looking, held)
     left = set(range(LEAST_PART))
     del held[0]
@@ -55,7 +55,7 @@ def test_what_is_given_back_or_leased_anew_meanwhile_is_not_looked_at_as_it_was(
 
 
 def test_signs_of_life_wait_for_company_but_not_for_long() -> None:
-    looking, held = Looking(), lanes(3)
+    looking, held = Looking(30.0), lanes(3)
     assert look(looking, held, EXTEND_SECONDS) == []
     assert signs(looking, held, EXTEND_SECONDS) == []
     del held[1]
@@ -63,3 +63,9 @@ def test_signs_of_life_wait_for_company_but_not_for_long() -> None:
     assert signs(looking, held, EXTEND_SECONDS, company=True) == [], "they went"
     look(looking, held, EXTEND_SECONDS)
     assert signs(looking, held, EXTEND_SECONDS + COMPANY_SECONDS) == [0, 2]
+
+
+def test_signs_of_a_short_lease_wait_less() -> None:
+    looking, held = Looking(0.1), lanes(1)
+    assert look(looking, held, EXTEND_SECONDS) == []
+    assert signs(looking, held, EXTEND_SECONDS + 0.02) == [0]

@@ -62,7 +62,7 @@ class Holder:
         self._turn_at, self._turn_clock = 0.0, 0
         self._alone_at = 0.0  # from when on nobody else is taken to append
         self._woken = False
-        self._looking = Looking()
+        self._looking = Looking(mailbox.policy.lease_seconds)
         self.tick_at = 0.0
 
     @property

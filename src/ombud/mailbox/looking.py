@@ -12,14 +12,16 @@ from ombud.mailbox.held import HeldLane
 LEAST_PART = 256
 # In how many parts all are looked at, when there are more: each of them ten times a second.
 PARTS = 5
-# Seconds that signs of life wait for company; a small part of the shortest lease.
+# Seconds that signs of life wait for company, and of a short lease the share.
 COMPANY_SECONDS = 0.1
+COMPANY_SHARE = 1 / 10
 
 
 class Looking:
     """Looks at lanes whose turn it is. For one event loop; times are on the monotonic clock, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease_seconds: float) -> None:
+        self._company_seconds = min(COMPANY_SECONDS, lease_seconds * COMPANY_SHARE)
         self._left: list[HeldLane] = []
         self._signs: dict[HeldLane, None] = {}
         self._signs_at = 0.0  # when they go alone
@@ -39,7 +41,7 @@ class Looking:
                 needy.append(held)
             elif now >= held.extend_at:
                 if not self._signs:
-                    self._signs_at = now + COMPANY_SECONDS
+                    self._signs_at = now + self._company_seconds
                 self._signs[held] = None
         return needy
 
