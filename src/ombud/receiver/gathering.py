@@ -6,11 +6,14 @@ commits, too; but it begins with the first webhook that it is given, and a busy 
 """
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from functools import partial
 
 from ombud.db.database import BATCH_LIMIT, QUEUE_LIMIT
 from ombud.errors import StorageUnavailable
 from ombud.mailbox.model import Draft
+from ombud.receiver.hook import NOT_STORED, OK, Reply
 from ombud.receiver.receiver import Receiver
 
 # Turns of the event loop that bring nothing more, after which what waits is written. An answer is sent in one; what its
@@ -18,6 +21,8 @@ from ombud.receiver.receiver import Receiver
 IDLE_TURNS = 4
 # Turns after which it is written in any case.
 MOST_TURNS = 16
+
+log = logging.getLogger("ombud.receiver")
 
 
 class Gathering:
@@ -27,17 +32,17 @@ class Gathering:
         self.receiver = receiver
         self.loop = loop
         self._drafts: list[Draft] = []
-        self._answers: list[asyncio.Future[None]] = []
+        self._answers: list[asyncio.Future[Reply]] = []
         self._writing: asyncio.Task[None] | None = None
 
-    def store(self, draft: Draft) -> asyncio.Future[None]:
-        """Return what is done when it is on disk, or has failed with StorageUnavailable: then it is not stored.
+    def store(self, draft: Draft) -> asyncio.Future[Reply]:
+        """Return what will be the answer: OK once it is on disk, NOT_STORED when it is not.
 
-        Raises that at once when too many wait.
+        Raises StorageUnavailable at once when too many wait.
         """
         if len(self._drafts) >= QUEUE_LIMIT:
             raise StorageUnavailable(f"{QUEUE_LIMIT} webhooks are waiting already; nothing was stored. Try again.")
-        answer: asyncio.Future[None] = self.loop.create_future()
+        answer: asyncio.Future[Reply] = self.loop.create_future()
         self._drafts.append(draft)
         self._answers.append(answer)
         if self._writing is None or self._writing.done():
@@ -50,18 +55,19 @@ class Gathering:
             await self._gather()
             drafts, answers = self._drafts[:BATCH_LIMIT], self._answers[:BATCH_LIMIT]
             del self._drafts[:BATCH_LIMIT], self._answers[:BATCH_LIMIT]
-            try:
-                await self.receiver.writer.write(partial(self.receiver.arrivals.append, drafts))
-            except Exception as error:  # noqa: BLE001 - whatever it is, each request must hear of it
-                for answer in answers:
-                    if not answer.done():
-                        # One of its own for each: an error that is raised in many tasks collects the tracebacks of all.
-                        answer.set_exception(StorageUnavailable(f"The webhook could not be stored: {error}"))
-                continue
+            reply = await self._append(drafts)
             for answer in answers:
-                # Whoever has gone away meanwhile needs no answer; the webhook is stored.
+                # Whoever has gone away meanwhile needs no answer; what was stored is stored.
                 if not answer.done():
-                    answer.set_result(None)
+                    answer.set_result(reply)
+
+    async def _append(self, drafts: Sequence[Draft]) -> Reply:
+        try:
+            await self.receiver.writer.write(partial(self.receiver.arrivals.append, drafts))
+        except Exception as error:  # noqa: BLE001 - whatever it is, each request must hear of it
+            log.warning("%d arrivals were not stored: %s", len(drafts), error)
+            return NOT_STORED
+        return OK
 
     async def _gather(self) -> None:
         """Wait while turns of the event loop bring more."""

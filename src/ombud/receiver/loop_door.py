@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from ombud.errors import OmbudError
 from ombud.receiver.gathering import Gathering
-from ombud.receiver.hook import NOT_STORED, OK, Asked, Reply, token_of
+from ombud.receiver.hook import NOT_STORED, OK, Asked, Known, Reply, token_of
 from ombud.receiver.notes import write_notes
 
 if TYPE_CHECKING:
-    from ombud.receiver.inbox import Inbox
+    from ombud.receiver.inbox import Inbox, Opened
     from ombud.receiver.receiver import Receiver
 
 log = logging.getLogger("ombud.receiver")
@@ -25,28 +26,43 @@ class LoopDoor:
         self._gathering: Gathering | None = None
         self._told_of_lazy_start = False
 
-    async def answer(self, path: str, asked: Asked) -> Reply:
-        """Judge a request and store what it brings; the last segment of the path is the token."""
+    def answer(self, path: str, asked: Asked) -> Reply | Awaitable[Reply]:
+        """Judge a request and store what it brings; the last segment of the path is the token.
+
+        Returns the answer, or what it is awaited from: most webhooks wait for their commit and for nothing else, and
+        one future does for that.
+        """
+        opened, token = self._inbox.opened, token_of(path)
+        if opened is not None and (shop := opened.hook.recall(token)) is not None:
+            return self._take_in(opened, shop, asked)
+        return self._look_up(token, asked)
+
+    async def _look_up(self, token: str, asked: Asked) -> Reply:
+        """Answer a request whose token did not come a moment ago."""
         try:
             opened = self._inbox.opened
             if opened is None:
                 opened = await asyncio.to_thread(self._inbox.open)
             receiver, hook = opened
-            token = token_of(path)
-            shop = hook.recall(token) or await receiver.database.fetch(lambda: hook.learn(token))
-            judged = hook.judge(shop, asked)
-            if isinstance(judged, Reply):
-                return judged
-            await self._gathering_for(receiver).store(judged)
+            shop = await receiver.database.fetch(lambda: hook.learn(token))
         except OmbudError as error:
-            log.warning("an arrival was not stored: %s", error)
-            return NOT_STORED
-        return OK
+            return _not_stored(error)
+        answer = self._take_in(opened, shop, asked)
+        return answer if isinstance(answer, Reply) else await answer
+
+    def _take_in(self, opened: "Opened", shop: Known | None, asked: Asked) -> Reply | Awaitable[Reply]:
+        judged = opened.hook.judge(shop, asked)
+        if isinstance(judged, Reply):
+            return judged
+        try:
+            return self._gathering_for(opened.receiver).store(judged)
+        except OmbudError as error:
+            return _not_stored(error)
 
     def owes_work(self, reply: Reply) -> bool:
         """Whether something is left to do after this answer."""
         opened = self._inbox.opened
-        if opened is not None and not opened.hook.notebook.is_empty:
+        if opened is not None and opened.hook.notebook.waiting:
             return True
         return reply is OK and not self._told_of_lazy_start and not self._inbox.started
 
@@ -81,3 +97,8 @@ class LoopDoor:
             await asyncio.to_thread(self._inbox.start_embedded)
         except OmbudError as error:
             log.error("webhooks are stored, and wait: %s", error)  # noqa: TRY400 - its text says it all
+
+
+def _not_stored(error: OmbudError) -> Reply:
+    log.warning("an arrival was not stored: %s", error)
+    return NOT_STORED

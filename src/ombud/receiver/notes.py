@@ -34,31 +34,27 @@ class Notebook:
     """Collects notes until somebody writes them."""
 
     def __init__(self) -> None:
-        self._notes: list[Note] = []
+        # What is to be written down now.
+        self.waiting: list[Note] = []
         # Until when (monotonic seconds) nothing need be said of it again.
         self._noted: dict[tuple[int, bytes | str | None], float] = {}
 
     def add(self, note: Note, ago: int) -> bool:
         """Have something written down, unless it was within the last minute: here, or `ago` microseconds elsewhere."""
         now, key = time.monotonic(), (note.shop_id, note.token_hash or note.source)
-        if ago < NOTE_SECONDS * 1_000_000 or self._noted.get(key, 0.0) > now or len(self._notes) >= MOST_NOTES:
+        if ago < NOTE_SECONDS * 1_000_000 or self._noted.get(key, 0.0) > now or len(self.waiting) >= MOST_NOTES:
             return False
         if len(self._noted) >= REMEMBER_NOTED:
             self._noted.clear()
         self._noted[key] = now + NOTE_SECONDS
-        self._notes.append(note)
+        self.waiting.append(note)
         return True
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is to be written down now."""
-        return not self._notes
 
     def take(self) -> Sequence[Note]:
         """Return what is to be written down now; whoever takes it writes it, after the answer if that is possible."""
-        if not self._notes:
+        if not self.waiting:
             return ()
-        notes, self._notes = self._notes, []
+        notes, self.waiting = self.waiting, []
         return notes
 
 
