@@ -2,8 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import concat
 from typing import Any, TypeAlias, TypeVar
 
 import apsw
@@ -80,7 +78,7 @@ class Steps:
             return []
         else:
             now = (self.now,) if text.takes_now else ()
-            if text.block and len(values) >= BLOCK_ROWS and {*map(len, values)} == {text.columns}:
+            if text.block and len(values) >= BLOCK_ROWS and _are_tuples(values, text.columns):
                 values = self._insert_blocks(text.block, values, now)
             if text.takes_now:
                 # Concatenation, which refuses what is no tuple: the keys of a dict would be stored as values.
@@ -95,8 +93,11 @@ class Steps:
         """Insert as many rows as fill blocks; returns the others."""
         whole = len(rows) - len(rows) % BLOCK_ROWS
         for first in range(0, whole, BLOCK_ROWS):
-            # Concatenation here, too.
-            self._connection.execute(block, reduce(concat, rows[first : first + BLOCK_ROWS]) + now)
+            bindings: list[Any] = []
+            for row in rows[first : first + BLOCK_ROWS]:
+                bindings += row
+            bindings += now
+            self._connection.execute(block, bindings)
         return rows[whole:]
 
     def _bindings(self, statement: Statement, values: Mapping[str, Any]) -> Mapping[str, Any] | tuple[Any, ...]:
@@ -116,3 +117,8 @@ class Steps:
         if columns is None:
             columns = self._columns[sql] = tuple(column[0] for column in cursor.get_description())
         return [dict(zip(columns, each, strict=True)) for each in (row, *cursor)]
+
+
+def _are_tuples(rows: Sequence[Any], columns: int) -> bool:
+    """Return whether each row is a tuple of so many values. What is not is bound alone, and refused there."""
+    return {*map(type, rows)} == {tuple} and {*map(len, rows)} == {columns}
