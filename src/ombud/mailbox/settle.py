@@ -35,7 +35,8 @@ def settle(
     """
     if not results:
         return
-    tries = _weighed(mailbox, results, owned)
+    done, others = _parted(results, owned, earlier)
+    tries = _weighed(mailbox, others, owned)
     states, told = [], {}
     for one in tries:
         outcome, delivery = one.result.outcome, one.result.delivery
@@ -51,19 +52,37 @@ def settle(
     for key in told.keys() - stored:
         told[key].late = told[key].result in earlier
     tries = yield from _with_a_place(tries)
-    attempts = [_attempt(id_, one) for id_, one in zip(mailbox.ids.take(len(tries)), tries, strict=True)]
+    ids = mailbox.ids.take(len(done) + len(tries))
+    attempts = _attempts_done(ids, done) + list(map(_attempt, ids[len(done) :], tries))
     yield sql["insert_attempts_again" if again else "insert_attempts"], attempts
-    yield sql["settle_deliveries"], states
-    for one in moved:
-        more = _more_of(one.result.outcome)
-        if more is not None:
-            yield from more()
+    yield sql["settle_deliveries"], _settlements_done(done, mailbox.clock()) + states
+    yield from _write_more(moved)
     yield from _say_dead(mailbox, moved)
+
+
+def _parted(
+    results: Sequence[Result], owned: Collection[int], earlier: Collection[Result]
+) -> tuple[list[Result], list[Result]]:
+    """Return those that are simply done, which are nearly all of a busy mailbox, and those that must be weighed."""
+    done: list[Result] = []
+    others: list[Result] = []
+    for result in results:
+        outcome = result.outcome
+        plain = type(outcome) is Done and outcome.also is None and outcome.reason is None
+        (done if plain and result.delivery.lane_id in owned and result not in earlier else others).append(result)
+    return done, others
 
 
 def _more_of(outcome: Outcome) -> Make[None] | None:
     """Return what an outcome has to write beside the state of its delivery."""
     return outcome.also if isinstance(outcome, Done | Retry | Dead) else None
+
+
+def _write_more(tries: Sequence["_Try"]) -> Operation[None]:
+    for one in tries:
+        more = _more_of(one.result.outcome)
+        if more is not None:
+            yield from more()
 
 
 def _say_dead(mailbox: Mailbox, tries: Sequence["_Try"]) -> Operation[None]:
@@ -73,17 +92,14 @@ def _say_dead(mailbox: Mailbox, tries: Sequence["_Try"]) -> Operation[None]:
 
 
 def _weighed(mailbox: Mailbox, results: Sequence[Result], owned: Collection[int]) -> list["_Try"]:
-    """Return each try with what it means; most are simply done."""
+    """Return each try with what it means."""
     now = mailbox.clock()
     tries = []
     for result in results:
-        delivery, outcome = result.delivery, result.outcome
-        if type(outcome) is Done:
-            verdict = Verdict(State.DONE, now, outcome.reason)
-        else:
-            age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
-            terms = mailbox.policy.terms_of(result.schedule)._replace(closed=result.probe)
-            verdict = judge(outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
+        delivery = result.delivery
+        age = 0 if delivery.open_since is None else result.open_time - delivery.open_since
+        terms = mailbox.policy.terms_of(result.schedule)._replace(closed=result.probe)
+        verdict = judge(result.outcome, delivery.attempts + 1, terms, now, random.random(), age)  # noqa: S311 - jitter
         reason = verdict.reason and storable(verdict.reason)
         tries.append(_Try(result, verdict, reason, delivery.lane_id not in owned))
     return tries
@@ -166,7 +182,28 @@ def _attempt(id_: int, one: _Try) -> tuple[Any, ...]:
     )
 
 
+def _attempts_done(ids: Sequence[int], results: Sequence[Result]) -> list[tuple[Any, ...]]:
+    """Return the rows of tries that were simply done, as `_attempt` does of others."""
+    rows = []
+    for id_, (delivery, at, milliseconds, outcome, _, _, _, _) in zip(ids, results, strict=False):
+        day, shop_id, event_id, lane_id, _, _, _, _, _, _, _, generation, _ = delivery
+        status = outcome.status
+        rows.append((day, shop_id, event_id, lane_id, id_, generation, at, milliseconds, status, _DONE, None, 0))
+    return rows
+
+
+def _settlements_done(results: Sequence[Result], now: int) -> list[tuple[Any, ...]]:
+    """Return what becomes of their deliveries, as `_settlement` does of others."""
+    rows = []
+    for delivery, _, _, _, open_time, _, _, _ in results:
+        day, _, event_id, lane_id, _, _, _, _, _, _, attempts, generation, open_since = delivery
+        since = open_time if open_since is None else open_since
+        rows.append((day, event_id, lane_id, attempts, generation, int(State.DONE), now, 1, since, None))
+    return rows
+
+
 _WORDS = {State.PENDING: "retry", State.DONE: "done", State.DEAD: "dead", State.SKIPPED: "skipped"}
+_DONE = _WORDS[State.DONE]
 
 
 def _settlement(one: _Try) -> tuple[Any, ...]:

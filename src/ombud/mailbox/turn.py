@@ -67,17 +67,14 @@ def give_back(mailbox: Mailbox, touches: Sequence[Touch]) -> Operation[None]:
 def _settle(mailbox: Mailbox, touches: Sequence[Touch], done: TurnDone) -> Operation[list[Touch]]:
     """Return the touches whose lanes are owned; the results of all are on record."""
     owned = yield from _owned(touches, done)
-    earlier = [one for touch in touches for one in touch.results if _began_earlier(one, touch.lane)]
+    # Under a lease that has ended, in a lane that was leased anew.
+    earlier = [one for touch in touches for one in touch.results if one.token not in (None, touch.lane.token)]
     for again in (False, True):
         results: list[Result] = [result for touch in touches if touch.again is again for result in touch.results]
         yield from settle(mailbox, results, owned, again=again, earlier=earlier)
     mine = [touch for touch in touches if touch.lane.id in owned]
     yield from _keep(mailbox, mine)
     return mine
-
-
-def _began_earlier(result: Result, lane: Lane) -> bool:
-    return result.token is not None and result.token != lane.token
 
 
 def _owned(touches: Sequence[Touch], done: TurnDone) -> Operation[set[int]]:

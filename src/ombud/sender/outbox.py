@@ -79,8 +79,7 @@ class Wanting(NamedTuple):
     spread: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """A stored event: its id, and how many deliveries were written with it."""
 
     event_id: int
@@ -110,18 +109,22 @@ class Outbox:
 
         Raises Conflict when an event key already stands for another event.
         """
+        if all(event.event_key is None for event in events):
+            return (yield from self._store(events))
         identities = [_identity(place, event) for place, event in enumerate(events)]
         stored = yield from self._stored_before(events)
         fresh = {identity: event for identity, event in zip(identities, events, strict=True) if identity not in stored}
-        drafts = yield from self.draft([Fact(e.shop_id, e.event_type, e.subject) for e in fresh.values()])
-        ids = yield from self.mailbox.append(drafts)
-        published = [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
-        stored |= zip(fresh, published, strict=True)
+        stored |= zip(fresh, (yield from self._store(list(fresh.values()))), strict=True)
         # Everywhere in the same succession: two nodes with the same keys would wait for each other.
         keys = sorted(_key_row(event, stored[identity]) for identity, event in _keyed(fresh))
         if len((yield sql["put_event_keys"], keys, tuple)) < len(keys):
             raise EventKeyTaken
         return [stored[identity] for identity in identities]
+
+    def _store(self, events: Sequence[Event]) -> Operation[list[Published]]:
+        drafts = yield from self.draft([Fact(e.shop_id, e.event_type, e.subject) for e in events])
+        ids = yield from self.mailbox.append(drafts)
+        return [Published(event_id, len(draft.lane_ids)) for event_id, draft in zip(ids, drafts, strict=True)]
 
     def draft(self, facts: Sequence[Fact]) -> Operation[list[Draft]]:
         """Return what is to be appended of these facts: each with the lanes that must hear of it."""
