@@ -5,6 +5,7 @@ from typing import Any
 
 from ombud.mailbox.health import Care
 from ombud.mailbox.held import HeldLane
+from ombud.mailbox.looking import needs_a_look
 from ombud.mailbox.model import (
     Delivery,
     Done,
@@ -70,7 +71,7 @@ class Owner:
             self.held.finish(result, self.clock, CARE)
 
     def look(self, pause_seconds: float = 9.0) -> bool:
-        return self.held.needs_a_look(self.now, self.clock, woken=False, pause_seconds=pause_seconds)
+        return needs_a_look(self.held, self.now, self.clock, woken=False, pause_seconds=pause_seconds)
 
     def touch(self) -> Touch | None:
         stay = Stay(LINGER_SECONDS, self.rest_seconds)

@@ -218,7 +218,8 @@ async def test_what_was_loaded_long_ago_is_loaded_again_before_it_starts(
     office: Office, writer: WatchedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow destination's queue is minutes long; one that was deleted elsewhere meanwhile must hear no more of it."""
-    monkeypatch.setattr("ombud.mailbox.held.FRONT_SECONDS", 0.01)
+    for room in ("held", "looking"):
+        monkeypatch.setattr(f"ombud.mailbox.{room}.FRONT_SECONDS", 0.01)
     monkeypatch.setattr("ombud.mailbox.lease.EXTEND_SECONDS", 0.01)
     lane_id = office.add_lane()
     events = [office.append(lane_id, subject=f"order/{number}") for number in range(5)]

@@ -11,7 +11,7 @@ from ombud.mailbox.model import NEVER, Delivery, Done, Health, Interrupted, Lane
 from ombud.mailbox.stay import Stay
 from ombud.mailbox.stock import Admits, Stock
 from ombud.mailbox.touch import Touch
-from ombud.mailbox.wishes import Pace, covers, pause_of
+from ombud.mailbox.wishes import Pace, covers, pause_of, schedule_of
 
 # Seconds between two reads of a lane from the front: a row may have been committed behind what was read last. A lease
 # may be in memory alone until then.
@@ -31,21 +31,23 @@ class HeldLane:
         self.lane, self.shop_id = lane, lane.shop_id
         self.health = self._stored_health = lane.health
         self.facts: Mapping[str, Any] | None = None
+        self._pause, self.schedule = 0, ""  # as the facts have them
         self.stock = Stock()
         self._pace = Pace()
         self.in_flight: dict[int, Delivery] = {}
+        # What has ended, and of that what a turn is settling.
         self.results: list[Result] = []
+        self._settling: Sequence[Result] = ()
         self.next_due = math.inf
         self.look_at = 0.0  # nothing needs a look earlier, but for a wake
-        self.started = self._loads = self.blocked = 0
+        self.started = self._loads = self.blocked = self.replays = 0  # replays: in flight
         self.leaving = False  # a turn is giving it back
         self._stores = False  # something may be left in a lane that is owned in memory alone
         self._again, self._asks_due = False, True
         self.careful = CAREFUL_TRIES if lane.crashes else 0
-        self.replays = 0  # in flight
-        self._front_at = now + FRONT_SECONDS
-        self._reads_anew = False  # from the front, once a try has ended
-        self.extend_at = extend_at if lane.stored else min(extend_at, self._front_at)
+        self.front_at = now + FRONT_SECONDS
+        self.reads_anew = False  # from the front, once a try has ended
+        self.extend_at = extend_at if lane.stored else min(extend_at, self.front_at)
         self._leased_until = lane.leased_until
         self.leased_at = self._worked_at = self.looked_at = now
 
@@ -64,8 +66,8 @@ class HeldLane:
     @property
     def _keeps(self) -> tuple[Health, Health] | None:
         """Its health as it is stored and as it is, if that differs in more than the window, which a release stores."""
-        same = self.health is self._stored_health or self.health[1:] == self._stored_health[1:]
-        return None if same else (self._stored_health, self.health)
+        stored, now = self._stored_health, self.health
+        return None if now is stored or now[1:] == stored[1:] else (stored, now)
 
     @property
     def _crashes(self) -> int:
@@ -83,7 +85,8 @@ class HeldLane:
 
     def fill(self, loaded: Loaded, now: float) -> None:
         """Take over what was loaded, oldest due first."""
-        self.facts, self.looked_at = loaded.facts, now
+        self._follow(loaded.facts)
+        self.looked_at = now
         if loaded.facts["closed"] and self.stock.waits:
             # What has not started ends like all that waited: the next load sees to it.
             self.drop_unstarted()
@@ -100,7 +103,8 @@ class HeldLane:
 
     def take_over(self, deliveries: Iterable[Delivery], facts: Mapping[str, Any], now: float, *, merging: bool) -> None:
         """Start from memory what was appended; `facts` are as of its transaction, or of after its commit."""
-        self.facts, self._worked_at = facts, now
+        self._follow(facts)
+        self._worked_at = now
         self._loads += 1
         for delivery in deliveries:
             if delivery.subject in self.stock.busy and (merging or covers(facts, delivery.subject)):
@@ -110,7 +114,7 @@ class HeldLane:
 
     def take(self, clock: int, admits: Admits) -> Delivery | None:
         """Return the next delivery to start, if window and slots allow one; it is in flight from here on."""
-        window, pause = self.window(clock), pause_of(self.facts)
+        window, pause = self.window(clock), self._pause
         if len(self.in_flight) >= window or (pause and not self._pace.admits(clock)):
             return None
         if self.health.closed_at is None:
@@ -119,7 +123,8 @@ class HeldLane:
         else:
             delivery = self.stock.ready.take_probe(self, admits, self.health.failed_subjects.split("\n"))
         if delivery is not None:
-            self._pace.start(clock, pause)
+            if pause:
+                self._pace.start(clock, pause)
             self.in_flight[delivery.event_id] = delivery
             self.replays += delivery.rank
             self.started += 1
@@ -143,13 +148,19 @@ class HeldLane:
         if self.careful:
             self.careful -= 1
             self.stock.stale = True
-        if self._reads_anew:
-            self._read_anew()
+        if self.reads_anew:
+            self.read_anew()
 
     def drop_unstarted(self) -> None:
         """Forget what was loaded and has not started: it is read again, with the facts as they are then."""
         self._stores, self.look_at = True, 0.0
-        self.stock.drop_unstarted([*self.in_flight, *(result.delivery.event_id for result in self.results)])
+        ended = [result.delivery.event_id for result in (*self._settling, *self.results)]
+        self.stock.drop_unstarted([*self.in_flight, *ended])
+
+    def read_anew(self) -> None:
+        """Have it read from the front: a row may have been committed behind the cursor, or have been taken away."""
+        self.drop_unstarted()
+        self._asks_due, self.reads_anew = True, False
 
     def give_way(self) -> None:
         """It has had its quantum, and others wait: start nothing more, and go to the tail."""
@@ -187,55 +198,30 @@ class HeldLane:
             self.health = self._stored_health = now
             self.drop_unstarted()
 
-    def needs_a_look(self, now: float, clock: int, *, woken: bool, pause_seconds: float) -> bool:
-        """Return whether the next turn should touch it for more than a sign of life.
-
-        `woken`: another process has committed something, somewhere.
-        """
-        if now >= self._front_at:
-            self._front_at = now + FRONT_SECONDS
-            self._reads_anew = True
-            if not self.in_flight or len(self.in_flight) < self.window(clock):
-                self._read_anew()
-                return True
-            # Nothing could start: hundreds of lanes that hang are not read for nothing.
-        if now >= self.next_due:
-            self.stock.stale, self.next_due = True, math.inf
-        elif woken:
-            # What others have appended may be due earlier than what was read last.
-            self.stock.rewind()
-        elif self.idle and now >= self.looked_at + pause_seconds:
-            self.stock.stale = True
-        elif self.health.closed_at is None:
-            look_at = (self.looked_at if self.idle else now) + pause_seconds
-            self.look_at = min(look_at, self.extend_at, self._front_at, self.next_due)
-            return False
-        else:
-            return clock >= self.health.hold_until
-        return True
-
     def touch(self, now: float, clock: int, *, merging: bool, stay: Stay) -> Touch | None:
         """Return what a turn is to do with it, or None when it needs nothing."""
-        asked = wanted(self, merging=merging) if hungry(self, clock) else None
-        keeps = None if self.blocked & _LOST else self._keeps
+        stock = self.stock
+        asked = wanted(self, merging=merging) if stock.stale and hungry(self, clock) else None
+        keeps = None if self.health is self._stored_health or self.blocked & _LOST else self._keeps
         # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
         extend = now >= self.extend_at or (asked is not None and not self.lane.stored)
-        leaves = self._leaves(now, clock, stay) and (self.lane.stored or not extend)
+        leaves = not stock.busy and self._leaves(now, clock, stay) and (self.lane.stored or not extend)
         if not (self.results or asked or keeps or extend or leaves):
             return None
         stores = self.lane.stored or self._stores or self.health.window >= STORED_GROWTH * self._stored_health.window
         asks_due, careful = self._asks_due and not leaves, self.careful > 0
         work = (self._again, asked, keeps, extend, leaves, stores, asks_due, careful, self._crashes)
-        return Touch(self, self.lane, self.health, list(self.results), *work)
+        return Touch(self, self.lane, self.health, self.results, *work)
 
     def last_touch(self) -> Touch:
         """Return what is left to write when its owner stops."""
-        work = (self.lane, self.health, list(self.results), self._again)
+        work = (self.lane, self.health, self.results, self._again)
         return Touch(self, *work, keeps=self._keeps, leaves=not self.in_flight, crashes=self._crashes)
 
     def begin(self, touch: Touch) -> None:
         """A turn begins: a ring that comes while it is committed makes the lane stale again."""
         self.leaving = touch.leaves
+        self._settling, self.results = touch.results, []
         self._asks_due = self._asks_due and not touch.asks_due
         if touch.wanted is not None:
             self.stock.begin(touch.wanted.cursor)
@@ -244,13 +230,16 @@ class HeldLane:
         """The turn came to nothing, as far as anybody knows."""
         self.leaving = self.stock.loading = False
         self._again = bool(touch.results)
+        self._settling, self.results = (), [*touch.results, *self.results]
         self.stock.stale = self.stock.stale or touch.wanted is not None
         self._asks_due = self._asks_due or touch.asks_due
 
     def note(self, touch: Touch) -> None:
         """The turn is committed."""
         self.leaving = self.stock.loading = self._again = False
-        self.settled(touch.results)
+        self._settling = ()
+        for result in touch.results:
+            self.stock.known.discard(result.delivery.event_id)
         if touch.keeps is not None:
             self._stored_health = touch.keeps[1]
 
@@ -260,27 +249,23 @@ class HeldLane:
             self.lane = self.lane._replace(stored=True)
         self.extend_at, self._leased_until = extend_at, leased_until
 
-    def settled(self, results: Sequence[Result]) -> None:
-        """Forget these results: they are stored."""
-        for result in results:
-            self.stock.known.discard(result.delivery.event_id)
-        if self.results[: len(results)] == results:
-            del self.results[: len(results)]
-        else:
-            self.results = [result for result in self.results if result not in results]
+    def settled_singly(self, result: Result) -> None:
+        """Forget a result: it is stored, after a turn that was not."""
+        self.stock.known.discard(result.delivery.event_id)
+        self.results = [one for one in self.results if one is not result]
 
     def blame(self, result: Result, outcome: Outcome) -> None:
         """A result that cannot be written becomes another one."""
         self.results[self.results.index(result)] = result._replace(outcome=outcome)
 
-    def _read_anew(self) -> None:
-        """Have it read from the front: a row may have been committed behind the cursor, or have been taken away."""
-        self.drop_unstarted()
-        self._asks_due, self._reads_anew = True, False
+    def _follow(self, facts: Mapping[str, Any]) -> None:
+        """Keep to what the destination asks for from now on."""
+        if facts is not self.facts:
+            self.facts, self._pause, self.schedule = facts, pause_of(facts), schedule_of(facts)
 
     def _leaves(self, now: float, clock: int, stay: Stay) -> bool:
-        if not self.idle or self.blocked:
-            return self.idle
+        if self.blocked:
+            return True
         lingers = now < self._worked_at + stay.seconds(self._loads, stored=self.lane.stored)
         # Kept until the next one may start: another owner would not know when this one has.
         return self._pace.over(clock) and (not lingers or self.health.closed_at is not None)

@@ -4,9 +4,10 @@ Some lanes at a time: to look at thousands at once holds up whoever is on the ev
 for a turn that others need: a turn is a commit.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from ombud.mailbox.held import HeldLane
+from ombud.mailbox.held import FRONT_SECONDS, HeldLane
 
 # Lanes that are looked at together, at least: less than a tenth of a millisecond.
 LEAST_PART = 256
@@ -37,7 +38,7 @@ class Looking:
         for held in self._part(lanes, whole=woken):
             if not (woken or now >= held.look_at):
                 continue
-            if held.needs_a_look(now, clock, woken=woken, pause_seconds=pause_seconds):
+            if needs_a_look(held, now, clock, woken=woken, pause_seconds=pause_seconds):
                 needy.append(held)
             elif now >= held.extend_at:
                 if not self._signs:
@@ -61,3 +62,31 @@ class Looking:
         most = max(LEAST_PART, -(-len(lanes) // PARTS))
         part, self._left = self._left[-most:], self._left[:-most]
         return [held for held in part if lanes.get(held.lane.id) is held]
+
+
+def needs_a_look(held: HeldLane, now: float, clock: int, *, woken: bool, pause_seconds: float) -> bool:
+    """Return whether the next turn should touch a lane for more than a sign of life.
+
+    `woken`: another process has committed something, somewhere.
+    """
+    if now >= held.front_at:
+        held.front_at = now + FRONT_SECONDS
+        held.reads_anew = True
+        if not held.in_flight or len(held.in_flight) < held.window(clock):
+            held.read_anew()
+            return True
+        # Nothing could start: hundreds of lanes that hang are not read for nothing.
+    if now >= held.next_due:
+        held.stock.stale, held.next_due = True, math.inf
+    elif woken:
+        # What others have appended may be due earlier than what was read last.
+        held.stock.rewind()
+    elif held.idle and now >= held.looked_at + pause_seconds:
+        held.stock.stale = True
+    elif held.health.closed_at is None:
+        look_at = (held.looked_at if held.idle else now) + pause_seconds
+        held.look_at = min(look_at, held.extend_at, held.front_at, held.next_due)
+        return False
+    else:
+        return clock >= held.health.hold_until
+    return True

@@ -124,8 +124,8 @@ class Mailbox:
         self.on_health: Callable[[Lane, Health, Health], Operation[None]] | None = None
         # Hears there which deliveries are dead, and why.
         self.on_dead: Callable[[Sequence[tuple[Delivery, str | None]]], Operation[None]] | None = None
-        # Hears on the worker's event loop what came of each try, before that is settled. It raises nothing.
-        self.on_result: Callable[[Result], None] | None = None
+        # Hears on the worker's event loop what came of tries, before that is settled. It raises nothing.
+        self.on_results: Callable[[Sequence[Result]], None] | None = None
 
     def add_lane(self, shop_id: int, destination_id: int, slot: int = 0) -> Operation[int]:
         """Make a lane for a destination; returns its id."""

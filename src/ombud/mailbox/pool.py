@@ -7,9 +7,9 @@ from collections.abc import Awaitable
 from typing import TypeAlias
 
 from ombud.mailbox.model import Outcome
-from ombud.mailbox.trying import Then
+from ombud.mailbox.trying import Then, Trying
 
-Work: TypeAlias = tuple[Awaitable[Outcome], Then]
+Work: TypeAlias = tuple["Pooled", Then]
 
 
 class Pool:
@@ -23,9 +23,9 @@ class Pool:
         self._closed = False
         self._waking = False  # a task that was idle is about to look
 
-    def run(self, work: Awaitable[Outcome], then: Then) -> None:
-        """Await it and call `then`."""
-        self._queue.append((work, then))
+    def run(self, trying: "Pooled", then: Then) -> None:
+        """Await its work and call `then`."""
+        self._queue.append((trying, then))
         self._wake_one()
 
     def cut(self) -> None:
@@ -39,9 +39,9 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         while self._queue:
-            work, _ = self._queue.popleft()
-            if inspect.iscoroutine(work):
-                work.close()
+            trying, _ = self._queue.popleft()
+            if inspect.iscoroutine(trying.work):
+                trying.work.close()
 
     def _wake_one(self) -> None:
         """Have one more task look into the queue; it wakes the next when something is left there.
@@ -66,14 +66,31 @@ class Pool:
                 self._idle.append(free)
                 await free
                 self._waking = False
-            work, then = self._queue.popleft()
+            trying, then = self._queue.popleft()
             if self._queue:
                 self._wake_one()
             self._running.add(task)
             came: Outcome | BaseException
             try:
-                came = await work
+                came = await trying.work
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `then` is told, and the task goes on
                 came = error
             self._running.discard(task)
-            then(came)
+            then(trying, came)
+
+
+class Pooled(Trying):
+    """A try that is awaited by a task of the pool."""
+
+    __slots__ = ("_pool", "work")
+
+    def __init__(self, pool: Pool, work: Awaitable[Outcome]) -> None:
+        self._pool = pool
+        self.work = work
+
+    def begin(self, then: Then) -> None:
+        """Have it awaited."""
+        self._pool.run(self, then)
+
+    def cancel(self) -> None:
+        """Leave that to whoever cuts the pool: its task is told so, and says what came of it."""

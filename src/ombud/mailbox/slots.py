@@ -24,6 +24,8 @@ class Slots:
         self._most_of_shop, self._most_retries, self._most_replays = (
             max(1, int(most * share)) for share in (SHOP_SHARE, RETRY_SHARE, REPLAY_SHARE)
         )
+        # While no more are used, every share has room.
+        self._free_for_all = min(self._most_of_shop, self._most_retries, self._most_replays)
         self._of_shop: defaultdict[int, int] = defaultdict(int)
         self._retries = 0
         self._replays = 0
@@ -31,6 +33,8 @@ class Slots:
 
     def admits(self, held: HeldLane, delivery: Delivery) -> bool:
         """Return whether a slot is free for it."""
+        if self.used < self._free_for_all:
+            return True
         if self.used >= self.most:
             return False
         shop_id = held.shop_id
@@ -52,9 +56,11 @@ class Slots:
     def leave(self, held: HeldLane, delivery: Delivery) -> None:
         """Free the slot of a try that has ended."""
         self.used -= 1
-        self._of_shop[held.shop_id] -= 1
-        if not self._of_shop[held.shop_id]:
-            del self._of_shop[held.shop_id]
+        of_shop, shop_id = self._of_shop, held.shop_id
+        if of_shop[shop_id] == 1:
+            del of_shop[shop_id]
+        else:
+            of_shop[shop_id] -= 1
         if delivery.attempts:
             self._retries -= 1
         if delivery.rank:

@@ -5,19 +5,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from ombud.mailbox.appetite import hungry
 from ombud.mailbox.held import HeldLane
 from ombud.mailbox.mailbox import Mailbox
 from ombud.mailbox.model import Delivery, Interrupted, Outcome, Result, Retry
-from ombud.mailbox.pool import Pool
+from ombud.mailbox.pool import Pool, Pooled
 from ombud.mailbox.slots import Slots
 from ombud.mailbox.trying import Known, Trying
-from ombud.mailbox.wishes import schedule_of
 
 # Makes one try. What it returns is awaited in a task, unless it is a Trying, which needs none.
 Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
@@ -42,7 +40,9 @@ class Starter:
         self._attend = attend
         self._slots = Slots(slots)
         self._pool = Pool()
-        self._under_way: set[_Try] = set()
+        self._under_way: dict[Trying, _Started] = {}
+        # What has ended and is not noted yet, with what came of it and when.
+        self._ended: list[tuple[_Started, Outcome | BaseException, float]] = []
         # Who was served last stands at the end.
         self._able: dict[HeldLane, None] = {}
         self._care = mailbox.policy.care
@@ -91,10 +91,10 @@ class Starter:
         self._cut()
 
     def _cut(self) -> None:
-        for one in list(self._under_way):
-            if one.trying is not None:
-                one.trying.cancel()
-                self._ended(one, Interrupted())
+        for trying in list(self._under_way):
+            if not isinstance(trying, Pooled):
+                trying.cancel()
+                self._end(trying, Interrupted())
 
     def _start_some(self) -> None:
         self._goes_on = False
@@ -137,7 +137,7 @@ class Starter:
         elif self._paced:
             del self._able[held]
             self._leftover.wait(held.lane.id, partial(self._start_again, held))
-        if hungry(held, clock):
+        if held.stock.stale and hungry(held, clock):
             self._attend(held)
         return False
 
@@ -172,45 +172,51 @@ class Starter:
         self._leftover.enter(delivery, self._clock)
         began = time.monotonic()
         at = self._clock + int((began - self._clock_at) * 1e6)
-        one = _Try(held, delivery, held.lane.token, at, began, self._entered)
-        self._under_way.add(one)
-        ended = partial(self._ended, one)
         try:
             work = self._perform(delivery, held.facts)
-            if isinstance(work, Trying):
-                one.trying = work
-                work.begin(ended)
-            else:
-                self._pool.run(work, ended)
         except Exception as error:  # noqa: BLE001 - it is logged when the try ends
-            one.trying = Known(error)
-            one.trying.begin(ended)
-
-    def _ended(self, one: "_Try", came: Outcome | BaseException) -> None:
-        if one not in self._under_way:
-            return
-        self._under_way.remove(one)
-        # Tries that end together are noted one right after the other (docs/decisions/0063).
-        asyncio.get_running_loop().call_soon(self._note, one, came, time.monotonic() - one.began)
-
-    def _note(self, one: "_Try", came: Outcome | BaseException, seconds: float) -> None:
+            work = Known(error)
+        trying = work if isinstance(work, Trying) else Pooled(self._pool, work)
+        self._under_way[trying] = _Started(held, delivery, held.lane.token, at, began, self._entered)
         try:
-            self._finish(one, came if isinstance(came, _OUTCOMES) else self._outcome_of(came, one.delivery), seconds)
-        finally:
-            self._slots.leave(one.held, one.delivery)
+            trying.begin(self._end)
+        except Exception as error:  # noqa: BLE001 - the same
+            self._end(trying, error)
 
-    def _finish(self, one: "_Try", outcome: Outcome, seconds: float) -> None:
-        held, delivery, mailbox = one.held, one.delivery, self._mailbox
-        at, health, milliseconds = one.at, held.health, int(seconds * 1000 + 0.5)
+    def _end(self, trying: Trying, came: Outcome | BaseException) -> None:
+        started = self._under_way.pop(trying, None)
+        if started is None:
+            return
+        # Tries that end together are noted one right after the other (docs/decisions/0063).
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self._note_all)
+        self._ended.append((started, came, time.monotonic()))
+
+    def _note_all(self) -> None:
+        ended, self._ended = self._ended, []
+        results = []
+        for started, came, at in ended:
+            try:
+                results.append(self._note(started, came, at))
+            except Exception:
+                log.exception("what came of %s was not noted", started.delivery)
+            self._slots.leave(started.held, started.delivery)
+        if self._mailbox.on_results is not None:
+            self._mailbox.on_results(results)
+
+    def _note(self, started: "_Started", came: Outcome | BaseException, ended: float) -> Result:
+        held, delivery, token, at, began, entered = started
+        outcome = came if isinstance(came, _OUTCOMES) else self._outcome_of(came, delivery)
+        health, seconds = held.health, ended - began
         probe = health.closed_at is not None and at >= health.closed_at
-        schedule = schedule_of(held.facts)
-        result = Result(delivery, at, milliseconds, outcome, health.open_time(at), one.token, schedule, probe)
-        self._gate.leave(one.entered)
+        milliseconds, open_time = int(seconds * 1000 + 0.5), health.open_time(at)
+        result = Result(delivery, at, milliseconds, outcome, open_time, token, held.schedule, probe)
+        self._gate.leave(entered)
         held.finish(result, at + int(seconds * 1e6), self._care)
-        self.enter(held)
+        if held.stock.ready.count:
+            self._able[held] = None
         self._attend(held)
-        if mailbox.on_result is not None:
-            mailbox.on_result(result)
+        return result
 
     def _outcome_of(self, came: object, delivery: Delivery) -> Outcome:
         if isinstance(came, asyncio.CancelledError):
@@ -221,8 +227,7 @@ class Starter:
         return Retry(f"{INTERNAL}: the try ended with {came!r}")
 
 
-@dataclass(slots=True, eq=False)
-class _Try:
+class _Started(NamedTuple):
     """A try under way: whose, since when (UTC microseconds, and on the monotonic clock), and what the gate is told."""
 
     held: HeldLane
@@ -231,4 +236,3 @@ class _Try:
     at: int
     began: float
     entered: object
-    trying: Trying | None = None

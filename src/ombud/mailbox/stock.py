@@ -35,7 +35,10 @@ class Ready:
     def add(self, delivery: Delivery) -> None:
         """Let a delivery stand behind what is due before it."""
         self.count += 1
-        self._row_of(delivery).append(delivery)
+        if delivery.attempts or delivery.rank:
+            self._row_of(delivery).append(delivery)
+        else:
+            self._first.append(delivery)
 
     def add_first(self, delivery: Delivery) -> None:
         """Let a delivery stand before the others of its kind."""
@@ -122,13 +125,14 @@ class Stock:
 
     def add(self, delivery: Delivery) -> None:
         """Take over one delivery, unless it is known."""
-        if delivery.event_id in self.known:
+        event_id, subject = delivery.event_id, delivery.subject
+        if event_id in self.known:
             return
-        self.known.add(delivery.event_id)
-        if delivery.subject in self.busy:
-            self._waiting.setdefault(delivery.subject, []).append(delivery)
+        self.known.add(event_id)
+        if subject in self.busy:
+            self._waiting.setdefault(subject, []).append(delivery)
         else:
-            self.busy.add(delivery.subject)
+            self.busy.add(subject)
             self.ready.add(delivery)
 
     def free(self, subject: str) -> None:
@@ -136,7 +140,7 @@ class Stock:
         self.busy.discard(subject)
         if subject in self._passed:
             self.rewind()
-        if queue := self._waiting.get(subject):
+        if self._waiting and (queue := self._waiting.get(subject)):
             self.busy.add(subject)
             self.ready.add_first(queue.pop(0))
             if not queue:

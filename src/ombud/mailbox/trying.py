@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 from ombud.mailbox.model import Outcome
 
-# Told what came of a try, or the error that nobody had foreseen; once, and from the event loop.
-Then: TypeAlias = Callable[[Outcome | BaseException], None]
+# Told of a try what came of it, or the error that nobody had foreseen; once, and from the event loop.
+Then: TypeAlias = Callable[["Trying", Outcome | BaseException], None]
 
 
 class Trying:
@@ -27,7 +27,7 @@ class Trying:
         """Start it and wait."""
         ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
-        def then(outcome: Outcome | BaseException) -> None:
+        def then(_: Trying, outcome: Outcome | BaseException) -> None:
             if ended.done():
                 return
             if isinstance(outcome, BaseException):
@@ -54,7 +54,7 @@ class Known(Trying):
 
     def begin(self, then: Then) -> None:
         """Say it in the loop's next turn."""
-        self._handle = asyncio.get_running_loop().call_soon(then, self._outcome)
+        self._handle = asyncio.get_running_loop().call_soon(then, self, self._outcome)
 
     def cancel(self) -> None:
         """Keep it."""

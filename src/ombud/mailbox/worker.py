@@ -192,7 +192,7 @@ class Worker:
                 single = touch._replace(results=[result], keeps=None, leaves=False)
                 try:
                     await self._writer.write(partial(give_back, self._mailbox, [single]))
-                    touch.held.settled([result])
+                    touch.held.settled_singly(result)
                     _call_then([result])
                 except StorageUnavailable:
                     raise
