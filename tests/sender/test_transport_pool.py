@@ -245,6 +245,9 @@ class Wire(asyncio.WriteTransport):
     def abort(self) -> None:
         self.aborted = True
 
+    def is_closing(self) -> bool:
+        return self.aborted
+
 
 async def test_what_it_says_before_the_request_has_left_is_no_answer() -> None:
     """Requests leave at the end of the turn in which they are made; nobody has heard this one."""

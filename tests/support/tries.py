@@ -6,6 +6,6 @@ from ombud.sender.sender import Sender
 
 def tell(sender: Sender, delivery: Delivery, outcome: Outcome, milliseconds: int) -> None:
     """Have the sender hear of a try that has ended now."""
-    hears = sender.outbox.mailbox.on_result
+    hears = sender.outbox.mailbox.on_results
     assert hears is not None
-    hears(Result(delivery, sender.database.clock() - milliseconds * 1_000, milliseconds, outcome))
+    hears([Result(delivery, sender.database.clock() - milliseconds * 1_000, milliseconds, outcome)])

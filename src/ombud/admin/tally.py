@@ -103,7 +103,7 @@ class Tally:
         self._counts: dict[tuple[int, int], Count] = {}
         # A row of each process: several would wait for each other's commits.
         self._whole = -1 - sender.outbox.mailbox.ids.node
-        sender.outbox.mailbox.on_result = self._note
+        sender.outbox.mailbox.on_results = self._note
 
     async def run(self) -> None:
         """Write what was counted, every few seconds, until it is cancelled."""
@@ -122,16 +122,17 @@ class Tally:
             for key, count in counts.items():
                 self._counts.setdefault(key, Count()).take_in(count)
 
-    def _note(self, result: Result) -> None:
-        outcome, milliseconds = result.outcome, result.milliseconds
-        if isinstance(outcome, Interrupted) or result.delivery.data == TEST_DATA:
-            return
-        ended = result.at + milliseconds * 1_000
-        for key in ((result.delivery.lane_id, ended - ended % SPAN), (self._whole, ended - ended % WHOLE_SPAN)):
-            count = self._counts.get(key)
-            if count is None:
-                count = self._counts[key] = Count()
-            count.add(outcome, milliseconds, ended)
+    def _note(self, results: Iterable[Result]) -> None:
+        counts, whole = self._counts, self._whole
+        for delivery, at, milliseconds, outcome, _, _, _, _ in results:
+            if isinstance(outcome, Interrupted) or delivery.data == TEST_DATA:
+                continue
+            ended = at + milliseconds * 1_000
+            for key in ((delivery.lane_id, ended - ended % SPAN), (whole, ended - ended % WHOLE_SPAN)):
+                count = counts.get(key)
+                if count is None:
+                    count = counts[key] = Count()
+                count.add(outcome, milliseconds, ended)
 
 
 def store(counts: Mapping[tuple[int, int], Count], now: int) -> Operation[None]:

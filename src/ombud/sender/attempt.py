@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ombud.mailbox.model import Interrupted, Outcome
 from ombud.mailbox.trying import Then, Trying
 from ombud.sender.answer import Answer
-from ombud.sender.outcome import outcome_of_failure
+from ombud.sender.outcome import outcome_of, outcome_of_failure
 from ombud.sender.targets import Crowded, later
 from ombud.sender.transport_connection import Connection, NotHeard
 from ombud.sender.url import EndpointUrl
@@ -71,7 +71,9 @@ class Attempt(Trying):
     def set_result(self, answer: Answer, /) -> None:
         """Hear the answer."""
         try:
-            outcome = self._deliverer.judge(answer, self._wanted, self._attempts)
+            outcome = outcome_of(answer, only_200=self._wanted.only_200)
+            if answer.retry_after is not None:
+                outcome = self._deliverer.with_planned_pause(outcome, self._attempts + 1, self._wanted.schedule)
         except Exception as error:  # noqa: BLE001 - what is our mistake is no try that never ends
             self._end(error)
         else:
@@ -103,6 +105,9 @@ class Attempt(Trying):
             self.set_result(answer)
 
     def _end(self, came: Outcome | BaseException) -> None:
+        self._tell(came)
+
+    def _tell(self, came: Outcome | BaseException) -> None:
         then, self._then = self._then, None
         if then is not None:
-            then(came)
+            then(self, came)

@@ -17,7 +17,7 @@ from ombud.sender.answer import Answer
 from ombud.sender.attempt import Attempt, Wanted
 from ombud.sender.destination import Destinations
 from ombud.sender.guard import Guard, Vetted
-from ombud.sender.outcome import outcome_of, outcome_of_failure
+from ombud.sender.outcome import outcome_of_failure
 from ombud.sender.request import request_bytes
 from ombud.sender.targets import Targets
 from ombud.sender.transport import Transport
@@ -75,11 +75,6 @@ class Deliverer:
         """Return what sends a request after vetting where it leads; `attempts` were made before."""
         return Attempt(self, wanted, attempts)
 
-    def judge(self, answer: Answer, wanted: Wanted, attempts: int) -> Outcome:
-        """Return what an answer means to who had made so many attempts before."""
-        outcome = outcome_of(answer, only_200=wanted.only_200)
-        return outcome if answer.retry_after is None else self._later(outcome, attempts + 1, wanted.schedule)
-
     async def send(self, url: str) -> Answer:
         """GET a URL whose parameters are complete, after vetting where it leads.
 
@@ -117,7 +112,7 @@ class Deliverer:
         except TimeoutError:
             raise DeliveryFailed(Failure.NAME_TIMEOUT, host=url.host) from None
 
-    def _later(self, outcome: Outcome, attempt: int, schedule: str) -> Outcome:
+    def with_planned_pause(self, outcome: Outcome, attempt: int, schedule: str) -> Outcome:
         """Let Retry-After make a pause longer, never shorter: an endpoint's 0 would use up every attempt at once."""
         if isinstance(outcome, Retry) and outcome.after is not None:
             pauses = RETRY_PRESETS.get(schedule, self._retry_seconds)

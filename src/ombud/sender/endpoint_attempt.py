@@ -31,7 +31,7 @@ class EndpointAttempt(Attempt):
         if isinstance(came, Done):
             self._sender.targets.acknowledged(facts["endpoint_id"], facts["url"])
             if facts["gone_at"] is None:
-                super()._end(came)
+                self._tell(came)
                 return
         if isinstance(came, Done | Gone):
             self._task = asyncio.create_task(self._hear_of_gone(came))
@@ -57,4 +57,4 @@ class EndpointAttempt(Attempt):
     def _say(self, came: Outcome | BaseException) -> None:
         if self._delivery.data == TEST_DATA and not isinstance(came, BaseException):
             came = never_again(came)
-        super()._end(came)
+        self._tell(came)

@@ -62,6 +62,8 @@ class Transport:
         # By key, the latest last; and all of them, the one that is free for longest first.
         self._idle: dict[Key, list[Connection]] = {}
         self._order: dict[Connection, None] = {}
+        # Whose requests leave in the loop's next turn.
+        self._leaving: list[Connection] = []
         self.buffer = memoryview(bytearray(_READ_BYTES))
 
     def ask(
@@ -80,9 +82,15 @@ class Transport:
         over a new connection, and nobody will have heard it twice.
         """
         for address in addresses:
-            connection = self._take((url.scheme, url.host, url.port, authority, address))
-            if connection is not None:
+            kept = self._idle.get((url.scheme, url.host, url.port, authority, address))
+            if kept:
+                connection = kept.pop()
+                del self._order[connection]
                 connection.ask(request, deadline, waiter)
+                # Requests that are made together leave one right after the other (docs/decisions/0063).
+                if not self._leaving:
+                    asyncio.get_running_loop().call_soon(self._send)
+                self._leaving.append(connection)
                 return connection
         return None
 
@@ -141,13 +149,10 @@ class Transport:
         if not kept:
             self._idle.pop(connection.key, None)
 
-    def _take(self, key: Key) -> Connection | None:
-        kept = self._idle.get(key)
-        if not kept:
-            return None
-        connection = kept.pop()
-        del self._order[connection]
-        return connection
+    def _send(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        for connection in leaving:
+            connection.send()
 
     def _shed(self, count: int) -> None:
         for connection in list(self._order)[:count]:

@@ -100,14 +100,19 @@ class Connection(asyncio.BufferedProtocol):
         self._dies_at = loop.time() + LIFE_SECONDS
 
     def ask(self, request: bytes, deadline: float, waiter: Waiter) -> None:
-        """Send a request and give its answer to `waiter`, by that time of the loop's clock.
+        """Give the answer of a request that `send` sends to `waiter`, by that time of the loop's clock.
 
         It gets DeliveryFailed instead, or NotHeard when the connection turns out to be closed.
         """
         self._request = request
         self._expect(deadline, waiter)
-        # Requests that are made together leave one right after the other (docs/decisions/0063).
-        self._loop.call_soon(self._send)
+
+    def send(self) -> None:
+        """Send what it was asked last, if that is awaited still."""
+        request, self._request = self._request, None
+        # Where it is closing, `connection_lost` is to come.
+        if request is not None and not self._transport.is_closing():
+            self._transport.write(request)
 
     def _expect(self, deadline: float, waiter: Waiter) -> None:
         self._waiter = waiter
@@ -120,11 +125,6 @@ class Connection(asyncio.BufferedProtocol):
         if deadline < self._timer_at:
             self._set(deadline)
         self._deadline = deadline
-
-    def _send(self) -> None:
-        request, self._request = self._request, None
-        if request is not None:
-            self._transport.write(request)
 
     def forget(self, waiter: Waiter) -> None:
         """Drop the connection if this answer is still awaited on it: nobody wants it any more."""
@@ -161,7 +161,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.WriteTransport, transport)
         self._parser = httptools.HttpResponseParser(self)
         self._expect(self._deadline, self.first)
-        self._send()
+        self.send()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
         return self._buffer
