@@ -123,9 +123,13 @@ class Servers:
         options = ["receive", "bench.receiver.app:inbox", "--no-work", "--port", "0", "--json"]
         return replace(self._ombud("receiver", options, environment), database=database)
 
-    def web(self, name: str, command: Sequence[str]) -> Server:
-        """Start the inbox under a web server: Python's arguments, in which `{port}` stands for a free one."""
+    def web(self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None) -> Server:
+        """Start the inbox under a web server: Python's arguments, in which `{port}` stands for a free one.
+
+        `more`: of its environment.
+        """
         environment, database = self._inbox(name)
+        environment = {**environment, **(more or {})}
         port = free_port()
         arguments = [part.replace("{port}", str(port)) for part in command]
         process = self._start(name, [sys.executable, *arguments], core=self._cores.server, environment=environment)
@@ -135,6 +139,20 @@ class Servers:
             connection.request("GET", "/hooks/nobody")
             connection.getresponse()
         return server
+
+    def work(self, server: Server, inbox: str, more: Mapping[str, str]) -> None:
+        """Start `ombud work` of an inbox that has handlers, beside the server that takes its webhooks in."""
+        environment = {"OMBUD_TOKEN": TOKEN, "OMBUD_DATABASE_URL": f"sqlite:///{server.database}", **more}
+        self._start(
+            "work", [sys.executable, "-m", "ombud", "work", inbox], core=self._cores.server, environment=environment
+        )
+
+    def add_shop(self, server: Server, name: str) -> str:
+        """Add a shop to the inbox of a server; returns the path of its webhooks."""
+        command = [sys.executable, "-m", "ombud", "shops", "add", name, "--json"]
+        environment = _environment({"OMBUD_DATABASE_URL": f"sqlite:///{server.database}"})
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+        return f"/hooks/{json.loads(done.stdout)['token']}"
 
     def _inbox(self, name: str) -> tuple[Mapping[str, str], Path]:
         """Return the environment of an inbox that only stores, and its database."""

@@ -5,6 +5,7 @@ import itertools
 import re
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -62,13 +63,22 @@ class _Connection(asyncio.Protocol):
 class OpenLoop:
     """Sends a number of requests a second to one server."""
 
-    def __init__(self, port: int, path: str, per_second: int) -> None:
+    def __init__(
+        self,
+        port: int,
+        path: str,
+        per_second: int,
+        numbers: Iterator[int] | None = None,
+        due: dict[int, float] | None = None,
+    ) -> None:
+        """`numbers`: the orders, else a thousand in turn. `due`: is told when each was due."""
         self._port = port
         self._path = path
         self._interval = 1 / per_second
         self._free: deque[_Connection] = deque()
         self._waiting: deque[tuple[bytes, float]] = deque()
-        self._numbers = itertools.count(1)
+        self._numbers = numbers or itertools.cycle(range(1, 1_001))
+        self._due = {} if due is None else due
         self._total: int | None = None
         self._all = asyncio.Event()
         self.answers = Answers()
@@ -94,7 +104,8 @@ class OpenLoop:
         return self.answers
 
     def _send(self, due: float) -> None:
-        number = next(self._numbers) % 1000 + 1
+        number = next(self._numbers)
+        self._due[number] = due
         request = f"GET {self._path}?event_type=order.new&order_id={number} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         if self._free:
             self._free.popleft().ask(request, due)

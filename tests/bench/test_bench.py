@@ -112,6 +112,15 @@ def test_the_smallest_run_of_the_receiver(tmp_path: Path) -> None:
     assert "256 connections |" not in done.stdout
 
 
+def test_one_pair_of_a_flood_of_alike_webhooks(tmp_path: Path) -> None:
+    smallest = ["--rounds", "1", "--seconds", "1", "--directory", str(tmp_path)]
+    done = bench(*smallest, module="bench.receiver.flood")
+    assert done.returncode == 0, done.stderr
+    assert "| answered |" in done.stdout
+    assert "| handled |" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_pair_of_a_flood_and_its_picture(tmp_path: Path) -> None:
     files = ["--keep", str(tmp_path / "pairs.json"), "--graph", str(tmp_path / "all.svg")]
     done = bench("isolation", "--only", "flood", "--seconds", "1", *files, module="bench.sender")
