@@ -31,7 +31,7 @@ async def test_a_webhook_is_stored_and_answered(quiet: Desk, front: Front) -> No
     paths = (PATH, f"{PATH}/", f"/{TOKEN}", f"/a/b/{TOKEN}", TOKEN)
     for path in paths:
         answer = await front(quiet.inbox, Request(NEW, path=path))
-        assert (answer.status, answer.body) == (200, b"OK")
+        assert (answer.status, answer.body) == (200, b"")
     assert events(quiet) == [("order.new", "order/90017", 1)] * len(paths)
 
 
@@ -233,7 +233,8 @@ async def test_no_answer_may_be_kept_by_a_cache(quiet: Desk, front: Front) -> No
     for request in ONE_OF_EACH:
         answer = await front(quiet.inbox, request)
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        says = None if answer.status == 200 else "text/plain; charset=utf-8"
+        assert answer.headers.get("content-type") == says
         assert int(answer.headers["content-length"]) == len(answer.body) or request.method == "HEAD"
 
 
