@@ -50,7 +50,7 @@ BOUNDS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
 COLUMNS = [f"ms_{bound}" for bound in BOUNDS] + ["ms_more"]
 
 
-@dataclass
+@dataclass(slots=True)
 class Count:
     """What came of some tries. `times`: how many took how long, one for each of COLUMNS."""
 

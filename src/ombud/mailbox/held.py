@@ -27,6 +27,13 @@ _LOST, _PAUSED, _GIVES_WAY = 1, 2, 4
 class HeldLane:
     """What the owner of a lane knows. Times named `_at` are on the monotonic clock in seconds."""
 
+    __slots__ = (
+        "_again", "_asks_due", "_leased_until", "_loads", "_pace", "_pause", "_settling", "_stored_health", "_stores",
+        "_worked_at", "blocked", "careful", "extend_at", "facts", "front_at", "health", "in_flight", "lane",
+        "leased_at", "leaving", "look_at", "looked_at", "next_due", "reads_anew", "replays", "results", "schedule",
+        "shop_id", "started", "stock",
+    )  # fmt: skip
+
     def __init__(self, lane: Lane, now: float, extend_at: float) -> None:
         self.lane, self.shop_id = lane, lane.shop_id
         self.health = self._stored_health = lane.health

@@ -25,7 +25,7 @@ log = logging.getLogger("ombud.mailbox")
 _OUTCOMES = get_args(Outcome)
 # Lanes that are served in one turn of the event loop, in about a millisecond: the database, which waits for the loop
 # between two statements, is heard in between.
-LANES_AT_ONCE = 32
+LANES_AT_ONCE = 16
 # How the reason begins when a try failed for a mistake of ours.
 INTERNAL = "internal error"
 

@@ -10,6 +10,8 @@ SLACK = 50_000
 class Pace:
     """No more starts than one in so many microseconds, counted from when they should have been."""
 
+    __slots__ = ("_next_at",)
+
     def __init__(self) -> None:
         self._next_at = 0
 

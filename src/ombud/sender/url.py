@@ -27,7 +27,7 @@ _REST = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EndpointUrl:
     """The parts of a URL. `host` is a lower-case ASCII name or an address; `target` is path and query as they came."""
 
