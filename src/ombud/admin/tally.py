@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ombud.db.operation import Operation, Row, Statement
 from ombud.db.queries import Queries, read_queries
@@ -19,6 +19,8 @@ from ombud.errors import OmbudError
 from ombud.mailbox.model import Box, Done, Interrupted, Outcome, Result
 from ombud.sender.outbox import TEST_DATA
 from ombud.sender.sender import Sender
+
+K = TypeVar("K")
 
 sql = read_queries("ombud.admin", "tally.sql")
 
@@ -100,7 +102,11 @@ class Tally:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._counts: dict[tuple[int, int], Count] = {}
+        # By the start of a minute, by lane.
+        self._minutes: dict[int, dict[int, Count]] = {}
+        # That of the latest try, from when until when it goes.
+        self._minute: dict[int, Count] = {}
+        self._since = self._until = 0
         # A row of each process: several would wait for each other's commits.
         self._whole = -1 - sender.outbox.mailbox.ids.node
         sender.outbox.mailbox.on_results = self._note
@@ -109,30 +115,49 @@ class Tally:
         """Write what was counted, every few seconds, until it is cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            if self._counts:
+            if self._minutes:
                 await self.flush()
 
     async def flush(self) -> None:
         """Write what was counted; without success it is kept for the next time."""
-        counts, self._counts = self._counts, {}
+        minutes, self._minutes, self._until = self._minutes, {}, 0
+        whole, clock = self._whole, self._sender.database.clock
         try:
-            await self._sender.writer.write(lambda: store(counts, self._sender.database.clock()))
+            await self._sender.writer.write(lambda: store(_spread(minutes, whole), clock()))
         except OmbudError as error:
             log.warning("counts of tries are not written yet: %s", error)
-            for key, count in counts.items():
-                self._counts.setdefault(key, Count()).take_in(count)
+            for since, lanes in minutes.items():
+                _take_in(self._minutes.setdefault(since, {}), lanes)
 
     def _note(self, results: Iterable[Result]) -> None:
-        counts, whole = self._counts, self._whole
         for delivery, at, milliseconds, outcome, _, _, _, _ in results:
             if isinstance(outcome, Interrupted) or delivery.data == TEST_DATA:
                 continue
             ended = at + milliseconds * 1_000
-            for key in ((delivery.lane_id, ended - ended % SPAN), (whole, ended - ended % WHOLE_SPAN)):
-                count = counts.get(key)
-                if count is None:
-                    count = counts[key] = Count()
-                count.add(outcome, milliseconds, ended)
+            if not self._since <= ended < self._until:
+                self._turn_to(ended - ended % WHOLE_SPAN)
+            count = self._minute.get(delivery.lane_id)
+            if count is None:
+                count = self._minute[delivery.lane_id] = Count()
+            count.add(outcome, milliseconds, ended)
+
+    def _turn_to(self, since: int) -> None:
+        self._since, self._until = since, since + WHOLE_SPAN
+        self._minute = self._minutes.setdefault(since, {})
+
+
+def _spread(minutes: Mapping[int, Mapping[int, Count]], whole: int) -> dict[tuple[int, int], Count]:
+    """Return the counts of minutes as rows have them: by lane and ten minutes, and by minute of all as `whole`."""
+    counts: dict[tuple[int, int], Count] = {}
+    for since, lanes in minutes.items():
+        _take_in(counts, {(lane_id, since - since % SPAN): count for lane_id, count in lanes.items()})
+        counts[whole, since] = together(lanes.values())
+    return counts
+
+
+def _take_in(counts: dict[K, Count], others: Mapping[K, Count]) -> None:
+    for key, count in others.items():
+        counts.setdefault(key, Count()).take_in(count)
 
 
 def store(counts: Mapping[tuple[int, int], Count], now: int) -> Operation[None]:
