@@ -23,8 +23,9 @@ Perform = Callable[[Delivery, Mapping[str, Any]], Awaitable[Outcome]]
 log = logging.getLogger("ombud.mailbox")
 
 _OUTCOMES = get_args(Outcome)
-# Lanes that are served in one turn of the event loop, in about a millisecond: the database, which waits for the loop
-# between two statements, is heard in between.
+# Lanes that are served in one turn of the event loop, within a millisecond: the database, which waits for the loop
+# between two statements, is heard in between. Of twice as many the first have left the processor's caches when their
+# requests are sent.
 LANES_AT_ONCE = 16
 # How the reason begins when a try failed for a mistake of ours.
 INTERNAL = "internal error"
