@@ -20,6 +20,8 @@ from ombud.testing import Trial
 STEPS = int(os.environ.get("OMBUD_TEST_HISTORY_STEPS", "80"))
 PRODUCTS = ("101", "102", "103")
 HANDLERS = ("plain", "quiet", "watching", "both")
+# Histories in which a broken build is found: one may spare it, since which handler draws next is up to threads.
+ENOUGH = 5
 
 
 class History:
@@ -110,7 +112,10 @@ def test_a_build_that_drops_what_comes_during_the_wait_is_caught(
             yield from real(mailbox, handler_id, handler, news)
 
     monkeypatch.setattr(telling, "append_change", drop)
-    history = History(1)
-    run = trial(history.inbox)
-    history.run(run)
-    assert history.wrong(run) != []
+    for seed in range(1, 1 + ENOUGH):
+        history = History(seed)
+        run = trial(history.inbox)
+        history.run(run)
+        if history.wrong(run):
+            return
+    pytest.fail(f"nothing wrong in {ENOUGH} histories")
