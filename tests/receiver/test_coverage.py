@@ -48,12 +48,19 @@ def test_who_is_answered_for_by_another(past: Past, seconds: float, answered: bo
     ("looks", "age", "after"), [(0, 1, 5.0), (1, 1, 60.0), (2, 1, None), (0, 66, None), (1, 66, 60.0)]
 )
 def test_when_to_look_again(looks: int, age: float, after: float | None) -> None:
-    assert settle_after(Past(looks=looks), 0, age, (5.0, 60.0)) == after
+    assert settle_after(Past(looks=looks, answers=looks), 0, age, (5.0, 60.0)) == after
+
+
+def test_a_look_that_its_process_did_not_outlive_was_followed_by_no_pause() -> None:
+    """The one that comes at once after it, from the same old copy, is not the last."""
+    assert settle_after(Past(looks=1, answers=0), 0, 1, (5.0, 60.0)) == 5.0
+    assert settle_after(Past(looks=2, answers=1), 0, 1, (5.0, 60.0)) == 60.0
+    assert settle_after(Past(looks=1, answers=0, found_at=0), 0, 1, (5.0, 60.0)) == 5.0
 
 
 @pytest.mark.parametrize(("looks", "after"), [(0, 5.0), (1, None)])
 def test_what_a_repeated_webhook_explains_is_looked_at_once_more(looks: int, after: float | None) -> None:
-    past = Past(looks=looks, found_at=0)
+    past = Past(looks=looks, answers=looks, found_at=0)
     assert settle_after(past, 200 * SECOND, 1, (5.0, 60.0)) == after
     assert settle_after(past, 200 * SECOND, 1, ()) is None
 

@@ -52,12 +52,16 @@ def settle_after(past: Past, now: int, age_seconds: float, settle_seconds: Seque
 
     The API may have answered from a copy that lags behind; not for an arrival of an age that no copy lags behind. When
     something new was found lately, a repeated webhook explains this one: it is looked at once more, and no further.
+
+    A look counts with its try, which says when the next may follow: a process that dies between the two leaves a look
+    after which nobody has waited.
     """
+    looks = min(past.looks, past.answers)
     explained = past.found_at is not None and now - past.found_at < EXPLAINED_SECONDS * SECOND
     pauses = settle_seconds[:1] if explained else settle_seconds
-    if past.looks >= len(pauses) or (not past.looks and age_seconds > sum(settle_seconds)):
+    if looks >= len(pauses) or (not looks and age_seconds > sum(settle_seconds)):
         return None
-    return pauses[past.looks]
+    return pauses[looks]
 
 
 def may_be_old(changed: bool, told: int, since_seconds: float | None, settle_seconds: Sequence[float]) -> bool:
