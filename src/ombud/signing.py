@@ -73,16 +73,14 @@ class Signer:
 
         `timestamp` is in whole seconds since 1970; `target` is the request target as it stands in the request line.
         """
-        return self._sign(_signed(message_id, timestamp, target, method))
+        return self._signatures(_signed(message_id, timestamp, target, method))
 
     def sign_body(self, message_id: str, timestamp: int, body: bytes) -> str:
         """Return the value of `webhook-signature` for a request with a body, as Standard Webhooks has it."""
-        return self._sign(f"{message_id}.{timestamp}.".encode() + body)
+        return self._signatures(f"{message_id}.{timestamp}.".encode() + body)
 
-    def _sign(self, signed: bytes) -> str:
-        begun = self._begun
-        # There are two while a secret is being changed.
-        return _signature(begun[0], signed) if len(begun) == 1 else " ".join(map(_signature, begun, repeat(signed)))
+    def _signatures(self, signed: bytes) -> str:
+        return " ".join(map(_signature, self._begun, repeat(signed)))
 
 
 def verify(

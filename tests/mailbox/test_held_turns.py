@@ -45,6 +45,17 @@ def test_it_rests_for_a_moment_where_its_end_must_be_written() -> None:
         assert owner.begin().leaves
 
 
+def test_what_ends_after_the_last_touch_is_not_in_it() -> None:
+    """It would be said to be stored by a commit that has not seen it."""
+    owner = Owner()
+    owner.fill(deliveries(1, 2))
+    owner.start()
+    owner.finish(1)
+    touch = owner.held.last_touch()
+    owner.finish(2)
+    assert [result.delivery.event_id for result in touch.results] == [1]
+
+
 def test_what_is_in_flight_keeps_it() -> None:
     owner = Owner()
     owner.fill(deliveries(1))

@@ -207,12 +207,11 @@ class HeldLane:
 
     def touch(self, now: float, clock: int, *, merging: bool, stay: Stay) -> Touch | None:
         """Return what a turn is to do with it, or None when it needs nothing."""
-        stock = self.stock
-        asked = wanted(self, merging=merging) if stock.stale and hungry(self, clock) else None
-        keeps = None if self.health is self._stored_health or self.blocked & _LOST else self._keeps
+        asked = wanted(self, merging=merging) if hungry(self, clock) else None
+        keeps = None if self.blocked & _LOST else self._keeps
         # A lease in memory alone is stored when that lasts, and before anything is read that an earlier owner has left.
         extend = now >= self.extend_at or (asked is not None and not self.lane.stored)
-        leaves = not stock.busy and self._leaves(now, clock, stay) and (self.lane.stored or not extend)
+        leaves = self.idle and self._leaves(now, clock, stay) and (self.lane.stored or not extend)
         if not (self.results or asked or keeps or extend or leaves):
             return None
         stores = self.lane.stored or self._stores or self.health.window >= STORED_GROWTH * self._stored_health.window
@@ -222,7 +221,8 @@ class HeldLane:
 
     def last_touch(self) -> Touch:
         """Return what is left to write when its owner stops."""
-        work = (self.lane, self.health, self.results, self._again)
+        # A copy: what a try that is cut still says comes too late for it.
+        work = (self.lane, self.health, list(self.results), self._again)
         return Touch(self, *work, keeps=self._keeps, leaves=not self.in_flight, crashes=self._crashes)
 
     def begin(self, touch: Touch) -> None:

@@ -138,7 +138,7 @@ class Starter:
         elif self._paced:
             del self._able[held]
             self._leftover.wait(held.lane.id, partial(self._start_again, held))
-        if held.stock.stale and hungry(held, clock):
+        if hungry(held, clock):
             self._attend(held)
         return False
 
@@ -214,8 +214,7 @@ class Starter:
         result = Result(delivery, at, milliseconds, outcome, open_time, token, held.schedule, probe)
         self._gate.leave(entered)
         held.finish(result, at + int(seconds * 1e6), self._care)
-        if held.stock.ready.count:
-            self._able[held] = None
+        self.enter(held)
         self._attend(held)
         return result
 

@@ -35,10 +35,7 @@ class Ready:
     def add(self, delivery: Delivery) -> None:
         """Let a delivery stand behind what is due before it."""
         self.count += 1
-        if delivery.attempts or delivery.rank:
-            self._row_of(delivery).append(delivery)
-        else:
-            self._first.append(delivery)
+        self._row_of(delivery).append(delivery)
 
     def add_first(self, delivery: Delivery) -> None:
         """Let a delivery stand before the others of its kind."""
@@ -140,7 +137,7 @@ class Stock:
         self.busy.discard(subject)
         if subject in self._passed:
             self.rewind()
-        if self._waiting and (queue := self._waiting.get(subject)):
+        if queue := self._waiting.get(subject):
             self.busy.add(subject)
             self.ready.add_first(queue.pop(0))
             if not queue:

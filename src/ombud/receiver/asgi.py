@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from ombud.receiver.hook import LOOKED_AT, Asked, Reply
+from ombud.receiver.hook import LOOKED_AT, Asked
 from ombud.receiver.loop_door import LoopDoor
 from ombud.receiver.source import source_of
 
@@ -31,8 +31,7 @@ class AsgiHook:
         if scope["type"] != "http":
             await self._answer_other(scope, receive, send)
             return
-        answer = self._door.answer(scope["path"], self._asked(scope))
-        reply = answer if isinstance(answer, Reply) else await answer
+        reply = await self._door.answer(scope["path"], self._asked(scope))
         # A list of its own: middleware adds to it.
         await send({"type": "http.response.start", "status": reply.status, "headers": [*reply.raw_headers]})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})

@@ -26,11 +26,10 @@ class LoopDoor:
         self._gathering: Gathering | None = None
         self._told_of_lazy_start = False
 
-    def answer(self, path: str, asked: Asked) -> Reply | Awaitable[Reply]:
+    def answer(self, path: str, asked: Asked) -> Awaitable[Reply]:
         """Judge a request and store what it brings; the last segment of the path is the token.
 
-        Returns the answer, or what it is awaited from: most webhooks wait for their commit and for nothing else, and
-        one future does for that.
+        Most webhooks wait for their commit and for nothing else: they are given its future, and no coroutine.
         """
         opened, token = self._inbox.opened, token_of(path)
         if opened is not None and (shop := opened.hook.recall(token)) is not None:
@@ -47,17 +46,16 @@ class LoopDoor:
             shop = await receiver.database.fetch(lambda: hook.learn(token))
         except OmbudError as error:
             return _not_stored(error)
-        answer = self._take_in(opened, shop, asked)
-        return answer if isinstance(answer, Reply) else await answer
+        return await self._take_in(opened, shop, asked)
 
-    def _take_in(self, opened: "Opened", shop: Known | None, asked: Asked) -> Reply | Awaitable[Reply]:
+    def _take_in(self, opened: "Opened", shop: Known | None, asked: Asked) -> Awaitable[Reply]:
         judged = opened.hook.judge(shop, asked)
         if isinstance(judged, Reply):
-            return judged
+            return _at_once(judged)
         try:
             return self._gathering_for(opened.receiver).store(judged)
         except OmbudError as error:
-            return _not_stored(error)
+            return _at_once(_not_stored(error))
 
     def owes_work(self, reply: Reply) -> bool:
         """Whether something is left to do after this answer."""
@@ -97,6 +95,10 @@ class LoopDoor:
             await asyncio.to_thread(self._inbox.start_embedded)
         except OmbudError as error:
             log.error("webhooks are stored, and wait: %s", error)  # noqa: TRY400 - its text says it all
+
+
+async def _at_once(reply: Reply) -> Reply:
+    return reply
 
 
 def _not_stored(error: OmbudError) -> Reply:

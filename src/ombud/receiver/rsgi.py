@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ombud.errors import OmbudError
-from ombud.receiver.hook import LOOKED_AT, Asked, Reply
+from ombud.receiver.hook import LOOKED_AT, Asked
 from ombud.receiver.loop_door import LoopDoor
 from ombud.receiver.source import source_of
 
@@ -68,8 +68,7 @@ class RsgiHook:
             protocol.close(1008)  # policy violation (RFC 6455, 7.4.1)
             return
         asked = self._asked(scope)
-        answer = self._door.answer(scope.path, asked)
-        reply = answer if isinstance(answer, Reply) else await answer
+        reply = await self._door.answer(scope.path, asked)
         if asked.method == "HEAD":
             protocol.response_empty(reply.status, reply.lower_headers)
         else:

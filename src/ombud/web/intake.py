@@ -151,21 +151,20 @@ def _event(body: EventBody, caller: Caller) -> Event:
         raise InvalidInput(wanted, f"{body.event_type} needs {wanted}.")
     if stray is not None:
         raise InvalidInput(other, f"{body.event_type} has no {other}.")
-    shop_id = None if body.shop_id is msgspec.UNSET else body.shop_id
-    if isinstance(shop_id, float):
-        shop_id = _whole(shop_id, "shop_id")
-    shop_id = caller.shop_for(shop_id, DEFAULT_SHOP_ID)
+    named = None if body.shop_id is msgspec.UNSET else _whole(body.shop_id, "shop_id")
+    shop_id = caller.shop_for(named, DEFAULT_SHOP_ID)
     if not isinstance(object_id, str):
-        object_id = str(_whole(object_id, wanted) if isinstance(object_id, float) else object_id)
+        object_id = str(_whole(object_id, wanted))
     return Event(body.event_type, object_id, shop_id, body.event_key)
 
 
 def _whole(number: float, field: str) -> int:
-    """Return a float as JSON Schema counts: 7.0 is whole. Raises InvalidInput, also where 7.0 might have been 8.0."""
-    if not number.is_integer():
-        raise InvalidInput(field, "It is a whole number.")
-    if abs(number) >= EXACT:
-        raise InvalidInput(field, "A whole number as large as this is written without a point or an exponent.")
+    """Return a number as JSON Schema counts: 7.0 is whole. Raises InvalidInput, also where 7.0 might have been 8.0."""
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise InvalidInput(field, "It is a whole number.")
+        if abs(number) >= EXACT:
+            raise InvalidInput(field, "A whole number as large as this is written without a point or an exponent.")
     return int(number)
 
 

@@ -14,8 +14,7 @@ _refusals = itertools.count()
 
 
 async def answer_too_kindly(self: LoopDoor, path: str, asked: Asked) -> Reply:
-    answer = _answer(self, path, asked)
-    reply = answer if isinstance(answer, Reply) else await answer
+    reply = await _answer(self, path, asked)
     return OK if reply is NOT_STORED and next(_refusals) % 2 else reply
 
 
